@@ -1,0 +1,145 @@
+"""The error family: each error carries what happened, data for programs, and the next command for a person.
+
+Nothing here maps to an exit code or an HTTP status: `cli/exits.py` does the one, `web/` the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RaccordError(Exception):
+    """A foreseen failure.
+
+    Args:
+        message: one line that says what and where.
+        hint: the next command to type, or "".
+        data: values for `--json`, without secrets.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", **data: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.data = data
+
+
+class UsageError(RaccordError):
+    """The command was called wrongly: an unknown branch, a waiver without its reason."""
+
+
+class RunIsOver(UsageError):
+    """The run to go on with, or to take back, has nothing left to do."""
+
+
+class CannotRun(RaccordError):
+    """raccord can't work here: no repository, no git, a disk that is full or read-only."""
+
+
+class NotARepository(CannotRun):
+    """The directory is in no git repository."""
+
+
+class NoCommits(CannotRun):
+    """The repository has no commit yet."""
+
+
+class GitMissing(CannotRun):
+    """No `git` program on the PATH."""
+
+
+class GitTooOld(CannotRun):
+    """The `git` program is older than raccord supports."""
+
+
+class ConfigError(CannotRun):
+    """A configuration file can't be read or says something invalid.
+
+    Args:
+        file: the path of the file.
+        line: the 1-based line, or 0 when it is not known.
+        key: the dotted key, or "".
+        expected: what would have been valid.
+    """
+
+    def __init__(self, file: str, line: int, key: str, problem: str, expected: str = "") -> None:
+        where = f"{file}:{line}" if line else file
+        what = f"{where}: {key}: {problem}" if key else f"{where}: {problem}"
+        wanted = f"; expected {expected}" if expected else ""
+        super().__init__(
+            what + wanted,
+            hint=f"edit {where}",
+            file=file,
+            line=line,
+            key=key,
+            expected=expected,
+        )
+
+
+class StoreError(CannotRun):
+    """The state database can't be opened, read or written."""
+
+
+class LockTimeout(CannotRun):
+    """A resource stayed locked by a live owner for longer than the wait allowed."""
+
+
+class ProcessFailed(RaccordError):
+    """A program ended with a failure.
+
+    Args:
+        argv: the command, without secrets.
+        returncode: its exit status; negative for a signal.
+        stderr: the end of what it said.
+    """
+
+    def __init__(self, argv: Sequence[str], returncode: int, stderr: str, *, hint: str = "") -> None:
+        said = stderr.strip().splitlines()
+        last = next((line for line in reversed(said) if line.strip()), "")
+        name = " ".join(argv[:3])
+        super().__init__(
+            f"{name} failed ({returncode})" + (f": {last}" if last else ""),
+            hint=hint,
+            argv=list(argv),
+            returncode=returncode,
+            stderr=stderr,
+        )
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.stderr = stderr
+
+
+class ProcessTimeout(ProcessFailed):
+    """A program ran longer than it was allowed to, and was ended."""
+
+
+class ProgramMissing(ProcessFailed):
+    """The program to run does not exist."""
+
+
+class WorldMoved(RaccordError):
+    """A conditional write was refused: the world is no longer what the plan saw. Nothing was changed."""
+
+
+class HeldBack(RaccordError):
+    """A step failed as foreseen (a red gate, a conflict): its lane is put back and the others go on."""
+
+
+class Stop(RaccordError):
+    """A step waits for a person: its lane stays as it is until `continue`, `skip` or `abort`."""
+
+
+class Unanswered(RaccordError):
+    """The world gave no answer, so nobody knows whether the step took place. Unknown is not clean."""
+
+
+class UnknownStep(RaccordError):
+    """The journal holds a step of a kind or version that this release does not know."""
+
+
+class RestoreFailed(RaccordError):
+    """Putting something back failed; the message names the backup that still holds it."""
+
+
+class UnsafePath(RaccordError):
+    """A path leads outside the directory that it must stay in, or through a symbolic link."""

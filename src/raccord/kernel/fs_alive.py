@@ -1,0 +1,62 @@
+"""A lock that lives as long as any process of an attempt: its parent, and every child that was given the file.
+
+`flock` belongs to the open file, which children share when they get it as their standard error. After a kill
+of the parent it is therefore free only once the last child has ended too. Windows has no such lock: there the
+file is opened without one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from raccord.errors import LockTimeout
+from raccord.kernel.fs import CLOEXEC, NOFOLLOW, foreseen
+from raccord.model.text import shown
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    _fcntl = None
+else:
+    _fcntl = fcntl
+
+
+@contextlib.contextmanager
+def alive(path: Path, wait: float) -> Iterator[IO[bytes]]:
+    """The file at `path`, made if missing, locked; to be handed to children as their standard error.
+
+    Args:
+        wait: seconds to wait for the processes of an earlier attempt.
+
+    Raises:
+        LockTimeout: one of them still runs.
+    """
+    until = time.monotonic() + wait
+    while True:
+        with foreseen(f"can't open {shown(str(path))}"):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | NOFOLLOW | CLOEXEC, 0o600)
+        with open(handle, "ab+") as file:
+            if not _lock(handle):
+                if time.monotonic() > until:
+                    raise LockTimeout(f"an earlier attempt is still at work ({shown(str(path.parent))})")
+                time.sleep(0.02)
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino == os.fstat(handle).st_ino:
+                    yield file
+                    return
+
+
+def _lock(handle: int) -> bool:
+    if _fcntl is None:
+        return True
+    try:
+        _fcntl.flock(handle, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""What the engine tells while it works; faces show it, metrics count it, the core knows neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+What = Literal["waiting", "started", "step", "said", "done", "held", "stopped", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened in a run.
+
+    Attributes:
+        run: the run's id; "" before it has one.
+        lane: the lane's key; "" for the run as a whole.
+        what: "waiting" for a lock, lane "started", "step" begins, a step "said" something, lane "done",
+            "held" or "stopped", run "ended".
+        text: one line for a person.
+    """
+
+    run: str
+    lane: str
+    what: What
+    text: str
+
+
+Listener = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Listens to nothing."""

@@ -1,0 +1,47 @@
+"""What a person may choose when calling a verb, as frozen data that every face fills in the same way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SyncOptions:
+    """How to sync.
+
+    Attributes:
+        all: every worktree, not only the one that the command was started in.
+        base: the branch to replay on; "" for the configured or the remote's default one.
+        test_commands: argv lists that replace the configured gates; () keeps those.
+        skip_tests: run no gate; needs a `reason`.
+        no_push: leave the branches unpushed; needs a `reason`.
+        allow_dirty: sync worktrees that hold uncommitted edits; needs a `reason`.
+        reason: why guards are skipped; the journal keeps it.
+        resolve_by_hand: leave a conflicting rebase open for a person instead of holding the lane back.
+        dry_run: plan only.
+        jobs: how many worktrees are worked on at once; 0 for the configured number.
+        by: who asked, for the journal.
+    """
+
+    all: bool = False
+    base: str = ""
+    test_commands: tuple[tuple[str, ...], ...] = ()
+    skip_tests: bool = False
+    no_push: bool = False
+    allow_dirty: bool = False
+    reason: str = ""
+    resolve_by_hand: bool = False
+    dry_run: bool = False
+    jobs: int = 0
+    by: str = ""
+
+    @property
+    def waived(self) -> tuple[str, ...]:
+        """The guards that these options skip, by the option's name."""
+        names = ("skip_tests", "no_push", "allow_dirty")
+        return tuple(name for name in names if getattr(self, name))
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether a guard is skipped without a reason: nothing is silent."""
+        return bool(self.waived) and not self.reason.strip()

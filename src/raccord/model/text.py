@@ -1,0 +1,22 @@
+"""Text that is safe to show: paths and messages of a repository may hold any byte.
+
+Inside raccord a path is a `str` decoded with `surrogateescape`, so that it round-trips through JSON
+(`ensure_ascii`) and through `os.fsencode`.
+"""
+
+from __future__ import annotations
+
+
+def shown(text: str) -> str:
+    """Returns `text` with control characters, newlines and undecodable bytes escaped."""
+    if text.isprintable():
+        return text
+    out = []
+    for char in text:
+        if char.isprintable():
+            out.append(char)
+        elif "\udc80" <= char <= "\udcff":
+            out.append(f"\\x{ord(char) - 0xDC00:02x}")
+        else:
+            out.append(char.encode("unicode_escape", "backslashreplace").decode("ascii"))
+    return "".join(out)
