@@ -96,6 +96,8 @@ class ProcessFailed(RaccordError):
     def __init__(self, argv: Sequence[str], returncode: int, stderr: str, *, hint: str = "") -> None:
         said = stderr.strip().splitlines()
         last = next((line for line in reversed(said) if line.strip()), "")
+        # Git goes on with advice.
+        last = next((line for line in reversed(said) if line.startswith(("fatal: ", "error: "))), last)
         name = " ".join(argv[:3])
         super().__init__(
             f"{name} failed ({returncode})" + (f": {last}" if last else ""),

@@ -88,7 +88,7 @@ def test_timeout_ends_the_whole_group(tmp_path):
 def test_a_child_that_ignores_the_request_is_killed(tmp_path):
     # The shell exits on the signal, what it started does not: it is killed after the grace.
     inner = f"trap '' TERM; echo $$ > {tmp_path}/pid; sleep 60"
-    with proc.started([SH, "-c", f"{SH} -c \"{inner}\" & wait"]) as child:
+    with proc.started([SH, "-c", f'{SH} -c "{inner}" & wait']) as child:
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
             time.sleep(0.01)
         proc.end(child, grace=0.2)
@@ -111,7 +111,14 @@ def test_a_background_process_that_holds_the_pipes_does_not_hold_us():
 
 
 def test_the_variables_of_a_surrounding_hook_do_not_leak(monkeypatch):
-    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_CONFIG_PARAMETERS", "GIT_EDITOR", "GIT_PREFIX"):
+    for name in (
+        "GIT_DIR",
+        "GIT_INDEX_FILE",
+        "GIT_WORK_TREE",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_EDITOR",
+        "GIT_PREFIX",
+    ):
         monkeypatch.setenv(name, "dripped")
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -v")
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
@@ -119,7 +126,12 @@ def test_the_variables_of_a_surrounding_hook_do_not_leak(monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_VALUE_0", "*")
     said = proc.run(["env"], env={"EXTRA": "1"}).stdout.decode()
     assert "dripped" not in said
-    for kept in ("GIT_SSH_COMMAND=ssh -v", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*", "EXTRA=1"):
+    for kept in (
+        "GIT_SSH_COMMAND=ssh -v",
+        "GIT_CONFIG_KEY_0=safe.directory",
+        "GIT_CONFIG_VALUE_0=*",
+        "EXTRA=1",
+    ):
         assert kept in said.splitlines()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,8 +16,8 @@ from typing import Literal
 from raccord.errors import CannotRun, RaccordError, RunIsOver, UsageError
 from raccord.kernel.batch import run_batches
 from raccord.kernel.journal import Archive, Journal, RunRecord, new_id
-from raccord.kernel.lanes import LaneRunner, resources
-from raccord.kernel.locks import Locks
+from raccord.kernel.lanes import LaneRunner, resources, shared
+from raccord.kernel.locks import Locks, tokens
 from raccord.kernel.store import Store
 from raccord.model.event import Event, Listener, silent
 from raccord.model.handler import Handler
@@ -67,12 +67,22 @@ class Engine:
         self._clock = clock
         self._cancel = threading.Event()
 
-    def apply(self, plan: Plan, replan: Callable[[], Plan] | None = None) -> RunRecord | None:
+    def mark(self) -> Mapping[str, int]:
+        """A mark to take before observing: `apply` then knows whether another run came in between."""
+        return tokens(self.store)
+
+    def apply(
+        self,
+        plan: Plan,
+        replan: Callable[[], Plan] | None = None,
+        seen: Mapping[str, int] | None = None,
+    ) -> RunRecord | None:
         """Applies a plan.
 
         Args:
             plan: what to do.
-            replan: makes the plan anew under the locks, when another run held them first.
+            replan: makes the plan anew under the locks, when another run held them since `seen`.
+            seen: the mark taken before the observation that the plan was made from.
 
         Returns:
             The run as journalled, or None when there was nothing to do.
@@ -86,7 +96,7 @@ class Engine:
         run = new_id(self._clock())
         locks = Locks(self.store, run)
         try:
-            plan = self._locked(plan, replan, locks)
+            plan = self._locked(plan, replan, locks, seen)
             plan = self._without_marked(plan)
             _refuse_unbacked(plan)
             if plan.empty:
@@ -96,12 +106,19 @@ class Engine:
         finally:
             locks.release()
 
-    def _locked(self, plan: Plan, replan: Callable[[], Plan] | None, locks: Locks) -> Plan:
+    def _locked(
+        self,
+        plan: Plan,
+        replan: Callable[[], Plan] | None,
+        locks: Locks,
+        seen: Mapping[str, int] | None,
+    ) -> Plan:
         while True:
-            wanted = resources([step for lane in plan.stages[0].lanes for step in lane.steps])
-            waited = locks.take(wanted, wait=self._limits.lock_wait, waiting=self._waiting)
-            if not waited or replan is None:
+            wanted = resources(list(plan.steps()))
+            moved = locks.take(wanted, wait=self._limits.lock_wait, waiting=self._waiting, seen=seen)
+            if not moved or replan is None:
                 return plan
+            seen = self.mark()
             plan = replan()
             if plan.empty:
                 return plan
@@ -124,8 +141,7 @@ class Engine:
             for stage in plan.stages
             for lane in stage.lanes
             for name in sorted(resources(lane.steps))
-            # A remote is shared by all lanes; only what a lane alone changes stays marked.
-            if name in marked and not name.startswith("remote:")
+            if name in marked
         }
         return replace(plan, stages=tuple(_hold_stage(stage, blocked) for stage in plan.stages))
 
@@ -218,7 +234,8 @@ class Engine:
                 keys = [k for k in (lane.key for lane in ready) if only in (None, k)]
                 keys = [key for key in keys if any(s.lane == key for s in steps)]
                 locks.take(
-                    resources([s.step for s in steps if s.lane in keys]),
+                    resources([s.step for s in steps if s.lane in keys])
+                    | shared([s.step for s in steps if s.lane in keys]),
                     wait=self._limits.lock_wait,
                     waiting=self._waiting,
                 )
@@ -317,5 +334,3 @@ def _refuse_unbacked(plan: Plan) -> None:
             backed = backed or step.backs_up
             if step.destroys and not backed:
                 raise CannotRun(f"refused: {step.title} overwrites something without a backup before it")
-
-

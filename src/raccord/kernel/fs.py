@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from raccord.errors import CannotRun, UnsafePath
 from raccord.kernel.fs_rename import place, same_mount
@@ -128,7 +129,9 @@ def contained(root: str | Path, relative: str) -> Path:
         if seen is None:
             break
         if seen.is_link:
-            raise UnsafePath(f"{shown(relative)} leads through the symbolic link {shown(str(path))}", path=relative)
+            raise UnsafePath(
+                f"{shown(relative)} leads through the symbolic link {shown(str(path))}", path=relative
+            )
     return Path(root).joinpath(*parts)
 
 
@@ -176,6 +179,14 @@ def read_or_none(path: str | Path) -> bytes | None:
         return None
 
 
+def names(path: str | Path) -> set[str]:
+    """The names in a directory, none where it isn't there."""
+    try:
+        return set(os.listdir(path))
+    except FileNotFoundError:
+        return set()
+
+
 def sync_dir(path: str | Path) -> None:
     """Makes the names in a directory durable."""
     if not DIRECTORY:
@@ -217,52 +228,76 @@ def make_dirs(path: str | Path) -> None:
     sync_dir(path.parent)
 
 
-def write_new(path: str | Path, data: bytes, *, mode: int = 0o666, mtime_ns: int | None = None) -> Signature:
-    """Writes a file that isn't there yet, durably (its directory is left to the caller).
+@contextlib.contextmanager
+def opened_new(path: str | Path, *, mode: int = 0o666, exact: bool = True) -> Iterator[IO[bytes]]:
+    """A file that isn't there yet, open for writing; durable when the block ends (its directory is left to the caller).
 
     Args:
-        mode: permissions, before the umask where it is 0o666 or 0o777, else exact.
-        mtime_ns: the modification time to give it.
+        mode: permissions.
+        exact: whether they are exact; else the umask takes from them.
 
     Raises:
         FileExistsError: something is there.
         CannotRun: disk full or read-only; what was written of it is removed.
     """
     with foreseen(f"can't write {shown(str(path))}"):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC | BINARY, mode)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC | BINARY, mode)
         try:
-            try:
-                if mode not in (0o666, 0o777) and hasattr(os, "fchmod"):
+            with open(handle, "r+b", buffering=0) as file:
+                if exact and hasattr(os, "fchmod"):
                     os.fchmod(handle, mode)
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(handle, view) :]
-                if mtime_ns is not None:
-                    os.utime(handle if os.utime in os.supports_fd else path, ns=(mtime_ns, mtime_ns))
+                yield file
                 os.fsync(handle)
-                return signed(os.fstat(handle))
-            finally:
-                os.close(handle)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(path)
             raise
 
 
-def write_atomic(path: str | Path, data: bytes, *, mode: int = 0o666) -> None:
+def write_new(
+    path: str | Path,
+    data: bytes | memoryview,
+    *,
+    mode: int = 0o666,
+    exact: bool = False,
+    mtime_ns: int | None = None,
+) -> None:
+    """Writes a file that isn't there yet, durably (its directory is left to the caller); raises as `opened_new`.
+
+    Args:
+        mode: permissions.
+        exact: whether they are exact; else the umask takes from them.
+        mtime_ns: the modification time to give it.
+    """
+    with opened_new(path, mode=mode, exact=exact) as file:
+        view = memoryview(data)
+        while view:
+            view = view[file.write(view) :]
+        if mtime_ns is not None:
+            os.utime(file.fileno() if os.utime in os.supports_fd else path, ns=(mtime_ns, mtime_ns))
+
+
+def make_link(path: str | Path, target: bytes) -> None:
+    """Makes a symbolic link that isn't there yet."""
+    with foreseen(f"can't write {shown(str(path))}"):
+        os.symlink(target, os.fsencode(path))
+
+
+def write_atomic(path: str | Path, data: bytes, *, mode: int = 0o666, exact: bool = False) -> None:
     """Puts `data` at `path` so that, whenever the machine stops, either the old or the new bytes are there.
 
     Args:
-        mode: permissions, before the umask where it is 0o666 or 0o777, else exact.
+        mode: permissions.
+        exact: whether they are exact; else the umask takes from them.
 
     Raises:
         CannotRun: disk full or read-only; the old file is as it was.
     """
     path = Path(path)
     while True:
-        temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(4)}.tmp"
+        temporary = path.parent / f".{path.name[:60]}.{secrets.token_hex(4)}.tmp"
         with contextlib.suppress(FileExistsError):
-            write_new(temporary, data, mode=mode)
+            write_new(temporary, data, mode=mode, exact=exact)
             break
     with foreseen(f"can't write {shown(str(path))}"):
         try:
@@ -283,6 +318,13 @@ def link(source: str | Path, target: str | Path) -> None:
     """
     with foreseen(f"can't link {shown(str(target))}"):
         os.link(source, target)
+
+
+def replace(source: str | Path, target: str | Path) -> None:
+    """Renames a file over another one, durably."""
+    with foreseen(f"can't write {shown(str(target))}"):
+        os.replace(source, target)
+    sync_dir(Path(target).parent)
 
 
 def unlink(path: str | Path) -> bool:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from raccord.errors import WorldMoved
+from raccord.errors import UnsafePath, WorldMoved
 from raccord.kernel import fs, fs_rename
 from raccord.kernel.fs import Signature
 from raccord.kernel.fs_swap_log import Entry, Swap, sync_dirs, up
@@ -48,9 +48,10 @@ def forward(swap: Swap) -> None:
         for path, _ in swap.emptied:
             tree.remove(path)
         tree.forget()
+        modes = {entry.path: entry.mode for entry in swap.entries if entry.folder and entry.mode}
         for path in swap.made:
             with _expecting(path):
-                tree.make(path)
+                tree.make(path, modes.get(path, 0))
         for number, entry in enumerate(swap.entries):
             if entry.staged:
                 with _expecting(entry):
@@ -77,8 +78,7 @@ def backward(swap: Swap) -> None:
         for path, mode in reversed(swap.emptied):
             with contextlib.suppress(*in_the_way):
                 folder, name = tree.parent(path)
-                if folder.mkdir(name):
-                    os.chmod(folder.name(name), mode & 0o7777, dir_fd=folder.fd)
+                folder.mkdir(name, mode & 0o7777)
         for number, entry in enumerate(swap.entries):
             if entry.removes and old.look(str(number)) is not None:
                 with contextlib.suppress(*in_the_way):
@@ -221,8 +221,8 @@ def _opened(swap: Swap, doing: str) -> Iterator[tuple[Tree, Tree, Folder]]:
 def _look(tree: Tree, path: str) -> os.stat_result | None:
     try:
         folder, name = tree.parent(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except (FileNotFoundError, NotADirectoryError, UnsafePath):
+        return None  # behind a link is nothing of ours; the swap itself never goes through one
     return folder.look(name)
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from raccord.errors import CannotRun
+from raccord.errors import CannotRun, UnsafePath
 from raccord.kernel import fs, fs_rename
 from raccord.kernel.fs import Signature
 from raccord.kernel.fs_tree import Folder, Tree
@@ -41,6 +41,7 @@ class Entry:
         staged: the file below the stage's `new/` that shall be there; "" for none.
         after: the signature of the staged file; `prepare` fills it in.
         folder: a directory shall be there; it is made if missing, never emptied.
+        mode: the permissions of a directory that is made, 0 for what the umask gives.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Entry:
     staged: str = ""
     after: Signature | None = None
     folder: bool = False
+    mode: int = 0
 
     @property
     def removes(self) -> bool:
@@ -151,7 +153,8 @@ def above(path: str) -> Iterator[str]:
 def sync_dirs(tree: Tree, paths: set[str]) -> None:
     """Makes the names in directories durable, in those that (still) exist."""
     for path in sorted(paths):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        # A directory that a link took the place of is gone, too.
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, UnsafePath):
             tree.folder(path).sync()
 
 
@@ -163,6 +166,7 @@ def _entry(data: Mapping[str, Json]) -> Entry:
         data["staged"],
         Signature(**after) if after else None,
         data["folder"],
+        data["mode"],
     )
 
 
@@ -182,25 +186,33 @@ def _missing(tree: Tree, files: Path, entries: Sequence[Entry]) -> list[str]:
     """The directories to make, parents first. Looks that the parents which are there may be changed."""
     made: dict[str, None] = {}
     looked: set[str] = set()
+    going = {entry.path for entry in entries if entry.removes}
     with Tree(files) as stage:
         for entry in entries:
             path = entry.path
-            while (folder := _open(tree, up(path))) is None:
+            while (folder := _open(tree, up(path), going)) is None:
                 path = up(path)
             if up(path) not in looked:
                 _may_change(folder, stage.top)
                 looked.add(up(path))
             if entry.staged or entry.folder:
-                made.update(dict.fromkeys(each for each in [*above(entry.path)][::-1] if len(each) >= len(path)))
+                made.update(
+                    dict.fromkeys(each for each in [*above(entry.path)][::-1] if len(each) >= len(path))
+                )
             if entry.folder and not (entry.before and entry.before.is_dir):
                 made[entry.path] = None
     return list(made)
 
 
-def _open(tree: Tree, path: str) -> Folder | None:
+def _open(tree: Tree, path: str, going: set[str]) -> Folder | None:
+    """A directory of the tree, None where it isn't there yet or a file or link is there that goes."""
     try:
         return tree.folder(path)
     except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnsafePath:
+        if going.isdisjoint([path, *above(path)]):
+            raise
         return None
 
 
@@ -218,6 +230,7 @@ def _may_change(folder: Folder, stage: Folder) -> None:
 def _emptied(tree: Tree, entries: Sequence[Entry]) -> list[tuple[str, int]]:
     """The directories that the removals may leave empty, children first."""
     kept = {parent for entry in entries if entry.staged or entry.folder for parent in above(entry.path)}
+    kept |= {entry.path for entry in entries if entry.folder}
     found: dict[str, int] = {}
     for entry in entries:
         was_dir = entry.before is not None and entry.before.is_dir
@@ -234,9 +247,7 @@ def _emptied(tree: Tree, entries: Sequence[Entry]) -> list[tuple[str, int]]:
 
 def _below(tree: Tree, path: str) -> Iterator[str]:
     """The directories below a directory."""
-    folder = tree.folder(path)
-    with os.scandir(folder.fd if folder.fd is not None else folder.path) as entries:
-        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    for name in names:
-        yield f"{path}/{name}"
-        yield from _below(tree, f"{path}/{name}")
+    for name, is_dir in tree.folder(path).names():
+        if is_dir:
+            yield f"{path}/{name}"
+            yield from _below(tree, f"{path}/{name}")

@@ -10,13 +10,14 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 from raccord.errors import UnsafePath
 from raccord.kernel import fs_rename
-from raccord.kernel.fs import CLOEXEC, DIRECTORY, NOFOLLOW, Signature, signed, split
+from raccord.kernel.fs import BINARY, CLOEXEC, DIRECTORY, NOFOLLOW, Signature, signed, split
 from raccord.model.text import shown
 
 _BY_FD = os.open in os.supports_dir_fd and bool(DIRECTORY)
@@ -50,6 +51,23 @@ class Folder:
         found = self.look(name)
         return None if found is None else signed(found)
 
+    def names(self) -> list[tuple[str, bool]]:
+        """What is in here, and whether it is a directory (links are none)."""
+        with os.scandir(self.fd if self.fd is not None else self.path) as entries:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+
+    def chunks(self, name: str) -> Iterator[bytes]:
+        """The bytes of a file, or the target of a link."""
+        found = self.look(name)
+        if found is not None and stat.S_ISLNK(found.st_mode):
+            yield os.fsencode(os.readlink(self.name(name), dir_fd=self.fd))
+            return
+        # A pipe put here meanwhile must not block us.
+        flags = os.O_RDONLY | NOFOLLOW | CLOEXEC | BINARY | getattr(os, "O_NONBLOCK", 0)
+        with open(os.open(self.name(name), flags, dir_fd=self.fd), "rb", buffering=0) as file:
+            while chunk := file.read(1 << 20):
+                yield chunk
+
     def place(self, name: str, other: Folder, other_name: str) -> None:
         """Moves a name to a free name of another folder; see `fs_rename.place`."""
         fs_rename.place(self.name(name), other.name(other_name), source_fd=self.fd, target_fd=other.fd)
@@ -58,13 +76,22 @@ class Folder:
         """Exchanges two names; see `fs_rename.exchange`."""
         fs_rename.exchange(self.name(name), other.name(other_name), source_fd=self.fd, target_fd=other.fd)
 
-    def mkdir(self, name: str, mode: int = 0o777) -> bool:
-        """Makes a directory; False where something has the name."""
+    def mkdir(self, name: str, mode: int = 0) -> bool:
+        """Makes a directory; False where something has the name.
+
+        Args:
+            mode: its exact permissions, 0 for what the umask gives. A directory that is there gets them too, since
+                a kill may have come between making it and this.
+        """
+        made = True
         try:
-            os.mkdir(self.name(name), mode, dir_fd=self.fd)
+            os.mkdir(self.name(name), dir_fd=self.fd)
         except FileExistsError:
-            return False
-        return True
+            made = False
+        found = self.look(name)
+        if mode and found is not None and stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) != mode:
+            os.chmod(self.name(name), mode, dir_fd=self.fd)
+        return made
 
     def rmdir(self, name: str) -> bool:
         """Removes an empty directory; False where it isn't one, or isn't empty."""
@@ -160,8 +187,8 @@ class Tree:
         """Closes all but the root: for after directories were removed or replaced."""
         self._shorten(1)
 
-    def make(self, relative: str, mode: int = 0o777) -> bool:
-        """Makes a directory whose parent is there; False where something is at the path."""
+    def make(self, relative: str, mode: int = 0) -> bool:
+        """Makes a directory whose parent is there; see `Folder.mkdir`."""
         folder, name = self.parent(relative)
         return folder.mkdir(name, mode)
 
@@ -178,7 +205,9 @@ class Tree:
         path = os.path.join(folder.path, name)
         try:
             if folder.fd is not None:
-                return Folder(path, os.open(name, os.O_RDONLY | DIRECTORY | NOFOLLOW | CLOEXEC, dir_fd=folder.fd))
+                return Folder(
+                    path, os.open(name, os.O_RDONLY | DIRECTORY | NOFOLLOW | CLOEXEC, dir_fd=folder.fd)
+                )
             found = os.lstat(path)
         except OSError as error:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):

@@ -96,8 +96,9 @@ class LaneRunner:
 
     def own(self, step: Step) -> None:
         """Makes sure that the step's resources are locked: one made known on the way may bring new ones."""
-        self.locks.take(step.resources, wait=self.lock_wait)
-        self.locks.check(step.resources)
+        names = (*step.resources, *step.shared)
+        self.locks.take(names, wait=self.lock_wait)
+        self.locks.check(names)
 
     def settled(self, handler: Handler, record: StepRecord, context: Context) -> bool:
         """Asks the world about a step that had begun; whether it is done.
@@ -205,5 +206,10 @@ def finding_of(error: RaccordError) -> Finding:
 
 
 def resources(steps: Sequence[Step]) -> set[str]:
-    """Everything that the steps declare."""
+    """What the lanes of these steps alone change."""
     return {name for step in steps for name in step.resources}
+
+
+def shared(steps: Sequence[Step]) -> set[str]:
+    """What other lanes change too."""
+    return {name for step in steps for name in step.shared}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from raccord.errors import LockTimeout, WorldMoved
 from raccord.kernel.owner import Owner, me
@@ -37,6 +37,7 @@ class Locks:
         *,
         wait: float,
         waiting: Callable[[str, str], None] = lambda resource, holder: None,
+        seen: Mapping[str, int] | None = None,
     ) -> bool:
         """Locks all of them, in sorted order, in one transaction.
 
@@ -44,9 +45,11 @@ class Locks:
             resources: their names; those already held by this run are kept.
             wait: seconds to wait for live owners.
             waiting: called once for a lock that has to be waited for, with the holder's run.
+            seen: what `tokens` said before the world was observed.
 
         Returns:
-            Whether it had to wait: the world may then be another than the one planned on.
+            Whether somebody else held one of them since then, or while it waited: the world may be another
+            than the one planned on.
 
         Raises:
             LockTimeout: a live owner kept one of them for longer than `wait`.
@@ -57,7 +60,10 @@ class Locks:
         while True:
             blocked = self._try(wanted)
             if blocked is None:
-                return waited
+                # Each taking adds one to a token; one more than ours means that somebody was there.
+                return waited or any(
+                    self._tokens[name] != seen.get(name, 0) + 1 for name in wanted if seen is not None
+                )
             if not waited:
                 waited = True
                 waiting(*blocked)
@@ -82,7 +88,8 @@ class Locks:
                     return resource, row[0]
             for resource in wanted:
                 db.execute(
-                    "insert into tokens values (?, 1) on conflict do update set token = token + 1", (resource,)
+                    "insert into tokens values (?, 1) on conflict do update set token = token + 1",
+                    (resource,),
                 )
                 token = db.execute("select token from tokens where resource = ?", (resource,)).fetchone()[0]
                 db.execute(
@@ -116,6 +123,11 @@ class Locks:
             )
         for name in names:
             del self._tokens[name]
+
+
+def tokens(store: Store) -> dict[str, int]:
+    """How often each resource has been locked so far."""
+    return {resource: token for resource, token in store.rows("select resource, token from tokens")}
 
 
 def living(store: Store) -> list[tuple[str, str]]:

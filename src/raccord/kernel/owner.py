@@ -6,6 +6,7 @@ import functools
 import os
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,6 +75,15 @@ def start_time(pid: int) -> str:
     if fields[:1] == [b"Z"]:
         return "dead"
     return fields[19].decode("ascii")
+
+
+def age() -> float:
+    """Seconds since this process started; 0.0 where the system does not tell."""
+    ticks = start_time(os.getpid())
+    if not ticks.isdigit() or not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    since_boot = int(ticks) / os.sysconf("SC_CLK_TCK")
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
 
 
 def _exists(pid: int) -> bool:

@@ -81,7 +81,7 @@ def _lane(
 
 def _share(step: Step, earlier: Step) -> bool:
     # The world that this step waits for is only there once the earlier one is done.
-    return any(not name.startswith("remote:") for name in set(step.resources) & set(earlier.resources))
+    return not set(step.resources).isdisjoint(earlier.resources)
 
 
 def _moved(step: Step, handlers: Mapping[str, Handler], run: str, lane: str) -> Finding | None:

@@ -55,8 +55,13 @@ class Context:
 class Handler(Protocol):
     """Knows one kind of step. Stateless between calls; called from several threads."""
 
-    kind: str
-    version: int
+    @property
+    def kind(self) -> str:
+        """The kind of step that it knows."""
+
+    @property
+    def version(self) -> int:
+        """The version of the payload that it knows."""
 
     def probe(self, step: Step, context: Context) -> Position:
         """Asks the world where the step stands. Never writes."""

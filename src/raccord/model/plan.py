@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 Json = Any  # a value that json.dumps takes: None, bool, int, float, str, list, dict
@@ -39,7 +39,9 @@ class Step:
         payload: what the handler needs, and nothing secret.
         before: the fingerprint of the world on which the step was planned.
         after: the fingerprint once it is done; None where that can't be known yet.
-        resources: what must be locked while it runs, such as "checkout:/path".
+        resources: what the lane alone changes, such as "checkout:/path"; locked from the run's start.
+        shared: what other lanes change too, such as "remote:origin"; locked from its stage's start, so
+            that a lane whose tests take long does not keep others from pushing.
         destroys: whether it overwrites something; it then needs an earlier step that `backs_up`.
         backs_up: whether it keeps what later steps of its lane destroy.
         batch: steps of one stage with the same kind and batch reach the handler in one call.
@@ -53,6 +55,7 @@ class Step:
     before: Json = None
     after: Json = None
     resources: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
     destroys: bool = False
     backs_up: bool = False
     batch: str = ""
@@ -137,18 +140,34 @@ class Plan:
         return not any(True for _ in self.steps())
 
 
+def plain(value: object) -> Json:
+    """A plan, or a part of one, as what `json.dumps` takes. Unlike `asdict` it copies no payload."""
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, tuple):
+        return [plain(one) for one in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
 def finding_from(data: Mapping[str, Json]) -> Finding:
-    """Reads a finding back from `dataclasses.asdict`."""
+    """Reads a finding back from `plain`."""
     return Finding(**data)
 
 
 def step_from(data: Mapping[str, Json]) -> Step:
-    """Reads a step back from `dataclasses.asdict`, through JSON."""
-    return Step(**{**data, "resources": tuple(data["resources"]), "pins": tuple(data["pins"])})
+    """Reads a step back from `plain`, through JSON."""
+    return Step(
+        **{
+            **data,
+            "resources": tuple(data["resources"]),
+            "shared": tuple(data["shared"]),
+            "pins": tuple(data["pins"]),
+        }
+    )
 
 
 def lane_from(data: Mapping[str, Json]) -> Lane:
-    """Reads a lane back from `dataclasses.asdict`, through JSON."""
+    """Reads a lane back from `plain`, through JSON."""
     return Lane(
         key=data["key"],
         title=data["title"],
@@ -161,7 +180,7 @@ def lane_from(data: Mapping[str, Json]) -> Lane:
 
 
 def plan_from(data: Mapping[str, Json]) -> Plan:
-    """Reads a plan back from `dataclasses.asdict`, through JSON."""
+    """Reads a plan back from `plain`, through JSON."""
     return Plan(
         verb=data["verb"],
         stages=tuple(

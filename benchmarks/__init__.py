@@ -1,0 +1,1 @@
+"""Generated workspaces, and the measurements that are made on them."""

@@ -1,0 +1,1 @@
+"""A workspace to look at raccord with."""

@@ -1,0 +1,1 @@
+"""Runs a project's own checks as gates, and remembers which trees passed."""

@@ -1,0 +1,168 @@
+"""What every verb's file shares: the place, how to print, one way to open the workspace and to answer."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import getpass
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from raccord.cli import exits, output
+from raccord.model.plan import Plan
+from raccord.model.report import Answer, RemovalReport, RunSummary, SnapshotReport, StatusReport
+
+if TYPE_CHECKING:
+    from raccord.cli.render import Page
+    from raccord.workspace import Workspace
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and do nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, even on a terminal.")]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How one call of the program talks.
+
+    Attributes:
+        directory: where it was started, or -C; absolute.
+        as_json: whether a program reads the answer.
+        color: whether colours may be used where the terminal has them.
+    """
+
+    directory: Path
+    as_json: bool = False
+    color: bool = True
+
+    @classmethod
+    def of(cls, context: typer.Context, as_json: bool) -> Face:
+        """The face of a verb, whose own --json is as good as the one before it."""
+        face: Face = context.obj
+        return dataclasses.replace(face, as_json=face.as_json or as_json)
+
+    @contextlib.contextmanager
+    def workspace(self) -> Iterator[Workspace]:
+        """The workspace; while the block lasts, a terminal shows what goes on there."""
+        from raccord.cli.progress import Progress
+        from raccord.kernel.owner import age
+        from raccord.workspace import Workspace
+
+        with Progress(sys.stderr, color=self.color) as progress:
+            # The person asked when the process started, not once it had loaded.
+            yield Workspace.open(self.directory, listen=progress.listen, asked=time.time() - age())
+
+    def status(self, report: StatusReport) -> int:
+        """Answers with the workspace at a glance."""
+        if self.as_json:
+            output.document("status", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_status import status
+
+            self._print(lambda page: status(page, report))
+        return exits.DONE
+
+    def answer(self, answer: Answer, *, full: bool = False) -> int:
+        """Answers with a plan or with how a run ended, and its exit code."""
+        if self.as_json:
+            output.document("plan" if isinstance(answer, Plan) else "run", dataclasses.asdict(answer))
+        else:
+            from raccord.cli.render_run import plan, run
+
+            if isinstance(answer, Plan):
+                shown = answer
+                self._print(lambda page: plan(page, shown))
+            else:
+                report = answer
+                self._print(lambda page: run(page, report, full=full))
+        return exits.DONE if isinstance(answer, Plan) else exits.of_run(answer.verb, answer.state)
+
+    def log(self, runs: Sequence[RunSummary]) -> int:
+        """Answers with lines of the journal."""
+        if self.as_json:
+            output.document("log", {"runs": [dataclasses.asdict(run) for run in runs]})
+        else:
+            from raccord.cli.render_lists import log
+
+            self._print(lambda page: log(page, runs))
+        return exits.DONE
+
+    def snapshots(self, snapshots: Sequence[SnapshotReport]) -> int:
+        """Answers with a list of snapshots."""
+        if self.as_json:
+            output.document("snapshots", {"snapshots": [dataclasses.asdict(one) for one in snapshots]})
+        else:
+            from raccord.cli.render_lists import snapshots as render
+
+            self._print(lambda page: render(page, snapshots))
+        return exits.DONE
+
+    def removal(self, report: RemovalReport) -> int:
+        """Answers with what was or would be removed."""
+        if self.as_json:
+            output.document("removal", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_lists import removal
+
+            self._print(lambda page: removal(page, report))
+        return exits.DONE
+
+    @property
+    def asks(self) -> bool:
+        """Whether there is a person to ask: never without a terminal, and never where a program reads."""
+        return not self.as_json and sys.stdin.isatty() and sys.stderr.isatty()
+
+    def careful(
+        self, call: Callable[[Workspace, bool], T], answer: Callable[[T], int], *, dry_run: bool, yes: bool
+    ) -> int:
+        """Runs a verb that may destroy something; on a terminal it is shown first, and a person asked.
+
+        Args:
+            call: the verb, with whether it is only to plan.
+            answer: prints what `call` returned.
+            dry_run: whether to stop at the plan.
+            yes: whether the person agreed beforehand.
+        """
+        if dry_run or (self.asks and not yes):
+            with self.workspace() as workspace:
+                planned = call(workspace, True)
+            if dry_run or destroys(planned):
+                code = answer(planned)
+                if dry_run:
+                    return code
+                if not typer.confirm("Go on?", err=True):
+                    output.say("Nothing was changed.")
+                    return exits.DONE
+        with self.workspace() as workspace:
+            done = call(workspace, False)
+        return answer(done)
+
+    def _print(self, render: Callable[[Page], None]) -> None:
+        from raccord.cli.render import Page
+
+        page = Page.on(sys.stdout, self.directory, color=self.color)
+        render(page)
+        output.write(page.text())
+
+
+def destroys(planned: object) -> bool:
+    """Whether doing this would overwrite or remove something."""
+    if isinstance(planned, RemovalReport):
+        return bool(planned.removed)
+    return isinstance(planned, Plan) and any(step.destroys for step in planned.steps())
+
+
+def person() -> str:
+    """Who runs this, for the journal; "" where the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return ""

@@ -1,0 +1,45 @@
+"""Writes whole texts to the standard streams, even where a reader went away or can't show a character."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+
+VERSION = 1  # of the --json contract
+
+
+def prepare() -> None:
+    """Lets both streams show any text: what their encoding lacks is escaped instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def write(text: str) -> None:
+    """Writes to standard output. A reader that went away (`| head`) is no failure.
+
+    Raises:
+        OSError: the output can't be written, such as onto a full disk.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Closed here, or the interpreter would complain when it flushes at its end.
+        with contextlib.suppress(OSError):
+            sys.stdout.close()
+
+
+def document(kind: str, fields: Mapping[str, object]) -> None:
+    """Writes one JSON document of the contract; undecodable bytes of a path are lone surrogates, escaped."""
+    write(json.dumps({"version": VERSION, "kind": kind, **fields}, indent=2) + "\n")
+
+
+def say(line: str) -> None:
+    """Writes one line to standard error; who can't be told is not told."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

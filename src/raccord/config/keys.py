@@ -1,0 +1,139 @@
+"""Every key of the configuration, declared once: its default, what it takes and what it is for.
+
+The check of a value, `raccord init` and the reference page all come from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from raccord.config.kinds import COMMANDS, GLOBS, PATTERNS, TEXT, VARIABLES, Kind, key, whole
+
+Command = tuple[str, ...]
+
+LOCK_FILES = (
+    "**/package-lock.json",
+    "**/pnpm-lock.yaml",
+    "**/poetry.lock",
+    "**/requirements*.txt",
+    "**/uv.lock",
+    "**/yarn.lock",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """How worktrees are brought in step."""
+
+    base: str = key("", TEXT, "The branch to replay on; the remote's default branch where it is empty.")
+    remote: str = key(
+        "",
+        TEXT,
+        "The remote to fetch from and to push to; where it is empty, the branch's own, else origin, else the "
+        "only one.",
+        '"origin"',
+    )
+    jobs: int = key(0, whole(0, "worktrees"), "How many worktrees are worked on at once; 0 for one per core.")
+    protected: tuple[str, ...] = key(
+        ("main", "master", "develop", "prod", "production", "release/*"),
+        PATTERNS,
+        "Branches that are never pushed with force.",
+    )
+    fetch_reuse_seconds: int = key(
+        5, whole(0, "seconds"), "A fetch younger than this is not made again, whoever made it."
+    )
+    lock_wait_seconds: int = key(
+        300, whole(0, "seconds"), "How long to wait for another run that holds the same worktree."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What must pass before a branch is pushed. Commands run in the branch's worktree, without a shell."""
+
+    commands: tuple[Command, ...] | None = key(
+        None,
+        COMMANDS,
+        "The tests to run, in order; where this is left out, what the project's files ask for. An empty list "
+        "means that there are none.",
+    )
+    timeout_seconds: int = key(
+        3600, whole(0, "seconds"), "How long one command may run; 0 for as long as it likes."
+    )
+    environment: tuple[str, ...] = key(
+        (),
+        VARIABLES,
+        "Variables that change what the tests do: a result is reused only where they are the same.",
+    )
+    artefacts: tuple[str, ...] = key(
+        (),
+        GLOBS,
+        "Untracked files that the commands leave behind and that may be removed after them.",
+        '["*.pyc", "coverage.xml", "reports/**"]',
+    )
+    setup: tuple[Command, ...] = key(
+        (),
+        COMMANDS,
+        "Commands that run before the tests where the replay changed a file of `setup_when`.",
+        '[["npm", "ci"]]',
+    )
+    setup_when: tuple[str, ...] = key(
+        LOCK_FILES,
+        GLOBS,
+        "The lock files whose change calls for `setup`.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshots:
+    """How long backups are kept; `raccord gc` drops what is both older and beyond the newest."""
+
+    keep_days: int = key(30, whole(0, "days"), "Backups younger than this are always kept.")
+    keep_last: int = key(
+        20, whole(0, "backups"), "So many of the newest are kept for each worktree, however old."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole configuration.
+
+    Attributes:
+        source: the file that the values came from; "" where all are defaults.
+    """
+
+    sync: Sync = dataclasses.field(default_factory=Sync)
+    gates: Gates = dataclasses.field(default_factory=Gates)
+    snapshots: Snapshots = dataclasses.field(default_factory=Snapshots)
+    source: str = ""
+
+
+SECTIONS: dict[str, type] = {"sync": Sync, "gates": Gates, "snapshots": Snapshots}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One declared key, as documentation and checks see it."""
+
+    section: str
+    name: str
+    default: Any
+    kind: Kind
+    doc: str
+    example: str
+
+    @property
+    def dotted(self) -> str:
+        """The name with its section: "sync.base"."""
+        return f"{self.section}.{self.name}"
+
+
+def keys() -> Iterator[Key]:
+    """Every declared key, section by section."""
+    for section, cls in SECTIONS.items():
+        for spec in dataclasses.fields(cls):
+            meta = spec.metadata
+            yield Key(section, spec.name, spec.default, meta["kind"], meta["doc"], meta["example"])

@@ -1,0 +1,185 @@
+"""Reads the configuration and checks it against the declared keys; `parse` is pure, `load` only reads."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from raccord.config.keys import SECTIONS, Config, keys
+from raccord.config.kinds import Invalid
+from raccord.errors import ConfigError
+
+FILE = "raccord.toml"
+PYPROJECT = "pyproject.toml"
+PREFIX = ("tool", "raccord")
+SIZE_LIMIT = 1024 * 1024  # bytes; nobody writes more by hand
+
+
+def load(top: Path) -> Config:
+    """Reads the configuration of the worktree whose top directory is `top`.
+
+    Raises:
+        ConfigError: a file can't be read or says something invalid, or both files configure raccord.
+    """
+    own, shared = top / FILE, top / PYPROJECT
+    data = _read(own)
+    other = _read(shared)
+    # A pyproject.toml that does not speak of raccord is not ours to judge, though it may hold a conflict.
+    ours = other is not None and b"raccord" in other and _section(_decoded(other, shared), shared)
+    if data is not None:
+        if ours:
+            from raccord.config.lines import line_of
+
+            raise ConfigError(
+                str(shared),
+                line_of(_decoded(other or b"", shared), PREFIX),
+                "tool.raccord",
+                f"{FILE} is there too",
+                "only one of the two",
+            )
+        return parse(_decoded(data, own), str(own))
+    if ours:
+        return parse(_decoded(other or b"", shared), str(shared), PREFIX)
+    return Config()
+
+
+def parse(text: str, file: str, prefix: Sequence[str] = ()) -> Config:
+    """Turns a TOML document into the configuration.
+
+    Args:
+        text: the document.
+        file: its path, for messages and for `Config.source`.
+        prefix: the table that holds the configuration; () for the whole document.
+
+    Raises:
+        ConfigError: the document is no TOML, or a key or a value is not valid; it names the line.
+    """
+    document: Any = _document(text, file)
+    for part in prefix:
+        document = document.get(part, {}) if isinstance(document, dict) else {}
+    checked = _Checked(text, file, tuple(prefix))
+    values: dict[str, Any] = {}
+    for section, table in checked.table(document, (), tuple(SECTIONS)).items():
+        known = {key.name: key for key in keys() if key.section == section}
+        found = {}
+        for name, value in checked.table(table, (section,), tuple(known)).items():
+            try:
+                found[name] = known[name].kind.read(value)
+            except Invalid as problem:
+                raise checked.error((section, name), str(problem), known[name].kind.expected) from None
+        values[section] = SECTIONS[section](**found)
+    return Config(**values, source=file)
+
+
+class _Checked:
+    """A document under examination: it knows how to name what is wrong, and where."""
+
+    def __init__(self, text: str, file: str, prefix: tuple[str, ...]) -> None:
+        self.text, self.file, self.prefix = text, file, prefix
+
+    def table(self, value: object, path: tuple[str, ...], known: tuple[str, ...]) -> Mapping[str, Any]:
+        """The table itself, once it is one and all its keys are known."""
+        if not isinstance(value, dict):
+            raise self.error(path, "is not a table", f"[{'.'.join((*self.prefix, *path))}]")
+        for name in value:
+            if name not in known:
+                raise self.error(
+                    (*path, name),
+                    f"is no {'key' if path else 'section'}{_near(name, path, known)}",
+                    _one_of(known),
+                )
+        return value
+
+    def error(self, path: tuple[str, ...], problem: str, expected: str) -> ConfigError:
+        """The error, with the line on which the key stands."""
+        from raccord.config.lines import line_of
+
+        full = (*self.prefix, *path)
+        return ConfigError(
+            self.file, line_of(self.text, full), ".".join(map(_spelt, full)), problem, expected
+        )
+
+
+def _one_of(known: tuple[str, ...]) -> str:
+    return "one of " + ", ".join(sorted(known))
+
+
+def _near(name: str, path: tuple[str, ...], known: tuple[str, ...]) -> str:
+    """A suggestion: a key spelt nearly so, here or, at the top, in one of the sections."""
+    import difflib
+
+    if path or difflib.get_close_matches(name, known, 1, 0.6):
+        near = difflib.get_close_matches(name.replace("-", "_"), known, 1, 0.6)
+        return f"; did you mean {near[0]}?" if near else ""
+    inner = {key.name: key.dotted for key in keys()}
+    near = difflib.get_close_matches(name.replace("-", "_"), list(inner), 1, 0.75)
+    return f"; did you mean {inner[near[0]]}?" if near else ""
+
+
+def _spelt(part: str) -> str:
+    return part if part.replace("-", "").replace("_", "").isalnum() and part.isascii() else repr(part)
+
+
+def _read(path: Path) -> bytes | None:
+    """The bytes of a configuration file, or None where there is none."""
+    try:
+        # Opening a FIFO would wait for ever.
+        with open(path, "rb", opener=_opener) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ConfigError(str(path), 0, "", "is not a regular file")
+            data = file.read(SIZE_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(str(path), 0, "", f"can't be read: {error.strerror}") from error
+    if len(data) > SIZE_LIMIT:
+        raise ConfigError(str(path), 0, "", "is too large", "at most 1 MiB")
+    return data
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _decoded(data: bytes, path: Path) -> str:
+    try:
+        # Editors on Windows write a byte order mark; TOML does not forbid to skip it.
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(str(path), line, "", "is not UTF-8", "UTF-8 text") from error
+
+
+def _document(text: str, file: str) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(file, 0, "", "is nested too deeply", "TOML") from error
+    except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python takes
+        message, line = _located(str(error), text)
+        raise ConfigError(file, line, "", message, "TOML") from error
+
+
+def _located(message: str, text: str) -> tuple[str, int]:
+    """Splits tomllib's message from its "(at line 3, column 7)"."""
+    what, _, where = message.rpartition(" (at ")
+    if not what:
+        return _lowered(message), 0
+    if where.startswith("line "):
+        return _lowered(what), int(where.removeprefix("line ").partition(",")[0])
+    return _lowered(what), len(text.rstrip("\n").split("\n"))
+
+
+def _lowered(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _section(text: str, path: Path) -> bool:
+    """Whether a pyproject.toml has a [tool.raccord]."""
+    tool = _document(text, str(path)).get("tool")
+    return isinstance(tool, dict) and "raccord" in tool

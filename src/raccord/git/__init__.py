@@ -1,0 +1,1 @@
+"""Typed questions to git, and verbs on it, through the `git` program alone."""

@@ -1,0 +1,113 @@
+"""Brings a worktree's ref, index and files from one commit to another, keeping every edit that doesn't overlap.
+
+A kill at any system call leaves what `apply` finishes or `revert` takes back (`follow_target.py`). It never
+overwrites what git does not hold: ignored and untracked files count. No hook runs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from raccord.errors import CannotRun, ProcessFailed
+from raccord.git import follow_index, follow_refs, follow_stage, follow_target
+from raccord.git.follow_check import differences
+from raccord.git.follow_move import Move, all_old, copy_index, joined, look, staged
+from raccord.git.follow_target import Moved
+from raccord.git.run import Git
+from raccord.kernel import fs, fs_swap_log
+from raccord.model.handler import Position
+from raccord.model.plan import Finding
+
+__all__ = ["Move", "Moved", "apply", "check", "probe", "revert"]
+
+
+def check(git: Git, move: Move, *, trusted: bool = False) -> Sequence[Finding]:
+    """What stands in the way, by looking only: a finding "fail" holds the move back, a "note" is to be told.
+
+    Names: follow.moved, follow.operation, follow.unmerged, follow.sparse, follow.filter, follow.staged,
+    follow.unstaged, follow.untracked, follow.ignored, follow.parent, follow.symlink, follow.submodule (a note).
+    `data["paths"]` lists the paths.
+
+    Raises:
+        ProcessFailed: git failed, for one since a commit isn't there.
+        CannotRun: the index can't be read.
+    """
+    path = Path(move.gitdir) / "index"
+    seen = fs.signature(path)
+    index = follow_index.parse(fs.read_or_none(path) or b"", move.width)
+    if index.split:
+        with follow_stage.opened(move.worktree, move.gitdir, "check", secrets.token_hex(8), 5.0) as stage:
+            try:
+                index = joined(stage, git, copy_index(stage, move.width)[0])
+            finally:
+                stage.empty()
+    return look(git, move, index, seen.mtime_ns if seen else 0, trusted=trusted).findings
+
+
+def apply(git: Git, move: Move, run: str, lane: str, *, trusted: bool = False, wait: float = 5.0) -> Moved:
+    """Does it, or finishes it after a kill.
+
+    Args:
+        git: at the worktree.
+        run: the run's id, and
+        lane: the lane's key: they name what is left beside the repository while it runs.
+        trusted: run filters that the repository's own configuration names.
+        wait: seconds to wait for another git command that holds the index or a ref.
+
+    Raises:
+        WorldMoved: ref, HEAD, index or a file are not what they were; nothing was changed.
+        HeldBack: `check` finds a problem, or another git holds the index; nothing was changed.
+        CannotRun: disk full or read-only; nothing was changed.
+    """
+    with follow_stage.opened(move.worktree, move.gitdir, run, lane, wait) as stage:
+        earlier = follow_target.resume(stage, git, move.key, wait)
+        if isinstance(earlier, Moved):
+            return earlier
+        try:
+            target = staged(stage, git, move, trusted=trusted)
+            swap = follow_target.prepare(stage, target)
+        except BaseException:
+            stage.empty()
+            raise
+        done = follow_target.carry(stage, git, swap, resumed=False, wait=wait)
+        return Moved(done.paths, (*earlier, *done.rescued))
+
+
+def probe(git: Git, move: Move, run: str, lane: str) -> Position:
+    """Where the move stands, by looking only."""
+    meta = follow_stage.place(move.gitdir, run, lane)
+    try:
+        if fs.signature(meta) is not None:
+            found = fs_swap_log.load(meta)
+            return Position.NEITHER if found and found[0].extra["key"] != move.key else Position.BETWEEN
+        before, after = follow_refs.stand(git, Path(move.gitdir), move.moves)
+        if before and not after:
+            return Position.BEFORE
+        if not after:
+            return Position.NEITHER
+        # A ref that someone else moved takes neither index nor files along.
+        deltas = differences(git, move.old, move.new)
+        if deltas and all_old(move, deltas):
+            return Position.BEFORE if before else Position.NEITHER
+    except (ProcessFailed, CannotRun):
+        return Position.UNKNOWN
+    return Position.AFTER
+
+
+def revert(git: Git, move: Move, run: str, lane: str, *, wait: float = 5.0) -> tuple[str, ...]:
+    """Takes back a half-done one, exactly; does nothing where it never began or has ended.
+
+    Returns:
+        Copies of what someone wrote meanwhile and was in the way.
+
+    Raises:
+        WorldMoved: another move of this run's lane is unfinished there.
+        HeldBack: another git command holds the index.
+        CannotRun: disk full or read-only; call it again.
+    """
+    if fs.signature(follow_stage.place(move.gitdir, run, lane)) is None:
+        return ()
+    with follow_stage.opened(move.worktree, move.gitdir, run, lane, wait) as stage:
+        return follow_target.revert(stage, git, move.key, wait)

@@ -1,0 +1,285 @@
+"""A move between two commits: what it is, what must hold, and staging what it writes through git itself.
+
+Git merges the index (staged edits that don't overlap stay) and writes the files (filters and end of lines of the
+new commit's attributes apply), both on private copies. Changes nothing outside of the stage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from raccord.errors import HeldBack, ProcessFailed, WorldMoved
+from raccord.git import follow_index, follow_refs, follow_target, worktrees
+from raccord.git.follow_check import Delta, Examined, differences, examine, problem, some
+from raccord.git.follow_index import Index
+from raccord.git.follow_refs import RefMoves
+from raccord.git.follow_stage import PRIVATE, Stage
+from raccord.git.follow_target import Target
+from raccord.git.refs import Change
+from raccord.git.run import Git, strings
+from raccord.kernel import fs
+from raccord.kernel.fs import Signature
+from raccord.kernel.fs_swap_log import Entry
+from raccord.kernel.fs_tree import Tree
+from raccord.model.plan import Finding, Json
+from raccord.model.text import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A worktree that follows a ref; JSON-able through `payload()` and `Move.of()`.
+
+    Attributes:
+        worktree: its top directory, absolute.
+        gitdir: its own git directory (`git rev-parse --absolute-git-dir`).
+        old: the commit (or tree) that index and files have now, apart from edits; a full object id.
+        new: the commit (or tree) that they get; a full object id.
+        refs: what moves with it: usually one, the branch that HEAD points to, or "HEAD" where it is detached.
+        message: for the reflogs, without "raccord: ".
+    """
+
+    worktree: str
+    gitdir: str
+    old: str
+    new: str
+    refs: tuple[Change, ...]
+    message: str = "follow"
+
+    def payload(self) -> dict[str, Json]:
+        """As JSON."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]  # JSON is Any
+
+    @classmethod
+    def of(cls, payload: Mapping[str, Json]) -> Move:
+        """Read back from JSON."""
+        return cls(**{**payload, "refs": tuple(Change(**each) for each in payload["refs"])})
+
+    @property
+    def key(self) -> str:
+        """Tells this move from others."""
+        return hashlib.sha256(json.dumps(self.payload(), sort_keys=True).encode()).hexdigest()
+
+    @property
+    def width(self) -> int:
+        """Bytes of an object's name."""
+        return len(self.old) // 2
+
+    @property
+    def moves(self) -> RefMoves:
+        """What moves besides index and files."""
+        return RefMoves(self.refs, None, self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at a move found."""
+
+    deltas: list[Delta]
+    examined: Examined
+    findings: list[Finding]
+
+
+def look(git: Git, move: Move, index: Index, mtime_ns: int, *, trusted: bool) -> Looked:
+    """Compares the two commits, and the worktree with what must hold.
+
+    Args:
+        index: the worktree's, not a split one.
+        mtime_ns: when that was written.
+
+    Raises:
+        ProcessFailed: git failed, for one since a commit isn't there.
+    """
+    git, gitdir = git.at(Path(move.worktree)), Path(move.gitdir)
+    deltas = differences(git, move.old, move.new)
+    sparse = bool(index.skipped) and fs.signature(gitdir / "info" / "sparse-checkout") is not None
+    examined = examine(git, index, mtime_ns, deltas, sparse=sparse)
+    findings = [*_around(git, move, gitdir, index), *examined.findings()]
+    if not trusted:
+        findings += filters(git, examined.write)
+    return Looked(deltas, examined, findings)
+
+
+def joined(stage: Stage, git: Git, index: Index) -> Index:
+    """The private index, with the entries of its shared part in it where it had one."""
+    if not index.split:
+        return index
+    stage.call(stage.private(git), *PRIVATE, "update-index", "--no-split-index", "--force-write-index")
+    return follow_index.parse(fs.read(stage.index), index.width)
+
+
+def copy_index(stage: Stage, width: int) -> tuple[Index, Signature | None]:
+    """Copies the index for git to work on, and links it, so that it can be put back.
+
+    The copy keeps the time of the original: from it git tells which entries it must not trust.
+    """
+    seen = follow_target.link_index(stage)
+    if seen is None:
+        return follow_index.parse(b"", width), None
+    data = fs.read(stage.meta / "index.old")
+    fs.write_new(stage.index, data, mtime_ns=seen.mtime_ns)
+    return follow_index.parse(data, width), seen
+
+
+def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> Target:
+    """Puts everything new into the stage.
+
+    Raises:
+        WorldMoved: HEAD or the ref is elsewhere.
+        HeldBack: something stands in the way.
+        CannotRun: disk full.
+    """
+    index, seen = copy_index(stage, move.width)
+    index = joined(stage, git, index)
+    looked = look(git, move, index, seen.mtime_ns if seen else 0, trusted=trusted)
+    refuse(looked.findings)
+    examined = looked.examined
+    if looked.deltas:
+        _merge_index(stage, git, move)
+        if not trusted:
+            refuse(filters(stage.private(git), examined.write))
+    else:
+        fs.unlink(stage.index)  # it stays as it is
+    files = stage.files()
+    if examined.write:
+        _check_out(stage, git, files / "new", list(examined.write), trusted)
+    _confirm(stage, files / "new", examined)
+    if looked.deltas:
+        _check_index(stage, index, looked.deltas)
+    before = examined.before
+    entries = [Entry(path, before[path], staged=path) for path in examined.write]
+    entries += [Entry(path, before[path]) for path in examined.remove]
+    entries += [Entry(path, before[path], folder=True) for path in examined.folders]
+    return Target(move.key, files, tuple(entries), move.moves, seen, move.width)
+
+
+def refuse(findings: Sequence[Finding]) -> None:
+    """Raises for the first finding that fails.
+
+    Raises:
+        WorldMoved: it says that HEAD or a ref moved.
+        HeldBack: anything else.
+    """
+    bad = [finding for finding in findings if finding.status == "fail"]
+    if bad:
+        kind = WorldMoved if bad[0].name == "follow.moved" else HeldBack
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise kind(
+            bad[0].message + more,
+            hint=bad[0].hint,
+            findings=[asdict(finding) for finding in bad],
+            **bad[0].data,
+        )
+
+
+def _merge_index(stage: Stage, git: Git, move: Move) -> None:
+    """Brings the private index from the old commit to the new one; what doesn't overlap stays as it is."""
+    private = stage.private(git)
+    merge = (*PRIVATE, "read-tree", "-m", move.old, move.new)
+    try:
+        stage.call(private, *merge)
+    except ProcessFailed:
+        # It may only be that the times of a file changed and its content didn't.
+        try:
+            stage.call(private, *PRIVATE, "update-index", "-q", "--refresh")
+            stage.call(private, *merge)
+        except ProcessFailed as failed:
+            raise HeldBack(failed.message, hint="git status", stderr=failed.stderr) from failed
+
+
+def _check_out(stage: Stage, git: Git, into: Path, paths: Sequence[str], trusted: bool) -> None:
+    """Lets git write the files as it would into the worktree, attributes taken from the new index."""
+    there = git.at(into).using(
+        GIT_DIR=str(stage.gitdir), GIT_WORK_TREE=str(into), GIT_INDEX_FILE=str(stage.index)
+    )
+    listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    try:
+        stage.call(there, *PRIVATE, "checkout-index", "-u", "-z", "--stdin", stdin=listed, trusted=trusted)
+    except ProcessFailed as failed:
+        raise HeldBack(failed.message, hint="run the filter by hand", stderr=failed.stderr) from failed
+
+
+def _confirm(stage: Stage, new: Path, examined: Examined) -> None:
+    """Compares untracked files that seemed the same with what would be written, now that this is known."""
+    for path in examined.confirm:
+        with Tree(stage.worktree) as tree, Tree(new) as staged_tree:
+            here, name = tree.parent(path)
+            there, staged_name = staged_tree.parent(path)
+            one, other = here.look(name), there.look(staged_name)
+            same = one is not None and other is not None and one.st_mode == other.st_mode
+            if not same or b"".join(here.chunks(name)) != b"".join(there.chunks(staged_name)):
+                refuse([problem("follow.untracked", [path])])
+
+
+def _check_index(stage: Stage, before: Index, deltas: Sequence[Delta]) -> None:
+    """Looks that the merged index is what was meant: the new entries there, the old ones gone, all others kept."""
+    after = follow_index.parse(fs.read(stage.index), before.width)
+    expected = set(before.offsets)
+    for delta in deltas:
+        path = os.fsencode(delta.path)
+        item = after.get(path)
+        if (item.mode, item.oid) != (delta.new_mode, delta.new) if item else bool(delta.new):
+            raise HeldBack(
+                f"git merged the index entry of {shown(delta.path)} in another way", hint="git status"
+            )
+        if delta.new:
+            expected.add(path)
+        else:
+            expected.discard(path)
+    if set(after.offsets) != expected or after.unmerged or after.skipped > before.skipped:
+        raise HeldBack("git merged the index in another way than was expected", hint="git status")
+
+
+def filters(git: Git, paths: Mapping[str, int]) -> list[Finding]:
+    """A problem where paths need a filter that is switched off since the repository's own configuration names it."""
+    off = {name for setting in git.settings if (name := _filter_of(setting))}
+    if not off or not paths:
+        return []
+    listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    said = strings(git.out("check-attr", "--cached", "-z", "--stdin", "filter", stdin=listed))
+    need = [path for path, value in zip(said[0::3], said[2::3], strict=True) if value in off]
+    return [problem("follow.filter", need)] if need else []
+
+
+def _filter_of(setting: str) -> str:
+    """The driver that a setting of `git/config.py` switches off."""
+    key = setting.removeprefix("--config-env=").rpartition("=")[0]
+    if not key.startswith("filter."):
+        return ""
+    name, _, what = key.removeprefix("filter.").rpartition(".")
+    return name if what in ("clean", "smudge", "process") else ""
+
+
+def _around(git: Git, move: Move, gitdir: Path, index: Index) -> list[Finding]:
+    """What must hold besides the paths: no operation in progress, HEAD and the ref where they were."""
+    found = []
+    name, _ = worktrees.operation(gitdir)
+    if name:
+        found.append(
+            Finding(
+                "follow.operation", "fail", f"a {name} is in progress in {shown(move.worktree)}", "git status"
+            )
+        )
+    if index.sparse:
+        text = f"{shown(move.worktree)} has a sparse index, which raccord can't move"
+        found.append(Finding("follow.sparse", "fail", text, "git sparse-checkout reapply --no-sparse-index"))
+    head = follow_refs.read_head(git, gitdir)
+    wanted = {change.old if change.ref == "HEAD" else change.ref for change in move.refs}
+    if wanted and head not in wanted:
+        text = f"HEAD of {shown(move.worktree)} is {shown(head)}, not {shown(some(sorted(map(str, wanted))))}"
+        found.append(Finding("follow.moved", "fail", text, "try again"))
+    return found
+
+
+def all_old(move: Move, deltas: Sequence[Delta]) -> bool:
+    """Whether the index still has every path that changes as it was before."""
+    index = follow_index.parse(fs.read_or_none(Path(move.gitdir) / "index") or b"", move.width)
+    for delta in deltas:
+        item = index.get(os.fsencode(delta.path))
+        if ((item.mode, item.oid) if item else (0, "")) != (delta.old_mode, delta.old):
+            return False
+    return True

@@ -1,0 +1,110 @@
+"""`raccord gc`, `eject` and `init`: old backups dropped, every trace removed, a configuration written."""
+
+from __future__ import annotations
+
+import time
+
+from raccord.checks.observe import detect
+from raccord.code.base import choose_remote, find_base
+from raccord.config import FILE, commented
+from raccord.errors import CannotRun, UsageError
+from raccord.git import archive, snapshot
+from raccord.git.refs import read
+from raccord.git.snapshot_model import SnapshotInfo
+from raccord.kernel import fs
+from raccord.kernel.locks import living
+from raccord.model.plan import Finding
+from raccord.model.report import RemovalReport
+from raccord.verbs.room import Room
+
+DAY = 86400.0
+
+
+def gc(room: Room, *, dry_run: bool) -> RemovalReport:
+    """Drops snapshots and runs that are older than configured and beyond the newest of their worktree."""
+    keep = room.config.snapshots
+    oldest = time.time() - keep.keep_days * DAY
+    journal = room.engine().journal
+    waiting = set(journal.unfinished())
+    by_tree: dict[str, list[SnapshotInfo]] = {}
+    for one in sorted(snapshot.listing(room.repo.git), key=lambda one: -one.taken):
+        by_tree.setdefault(one.worktree, []).append(one)
+    old = [one for many in by_tree.values() for one in many[keep.keep_last :] if one.taken < oldest]
+    runs = [run for run in journal.newest(1_000_000)[keep.keep_last :] if run not in waiting]
+    runs = [run for run in runs if journal.load(run).started < oldest]
+    needed = {
+        pin for run in waiting for step in journal.load(run).steps for pin in (step.step.payload.get("id"),)
+    }
+    old = [one for one in old if one.id not in needed]
+    before = snapshot.size(room.repo.git)
+    removed = [f"snapshot {one.id} of {one.worktree}" for one in old] + [f"run {run}" for run in runs]
+    total = sum(map(len, by_tree.values()))
+    kept = total + len(journal.newest(1_000_000)) - len(removed)
+    if dry_run:
+        return RemovalReport("gc", True, tuple(removed), kept)
+    snapshot.drop(room.repo.git, [one.id for one in old])
+    archive.drop(room.repo.git, runs)
+    journal.forget(runs)
+    for run in runs:
+        fs.remove_tree(room.state / "logs" / run)
+    freed = max(0, before - snapshot.size(room.repo.git))
+    note = Finding("gc.git", "note", "git prunes the objects at its next gc", "git gc")
+    return RemovalReport("gc", False, tuple(removed), kept, freed, (note,) if removed else ())
+
+
+def eject(room: Room, *, dry_run: bool) -> RemovalReport:
+    """Removes every trace of raccord from the repository: its refs and its state; the configuration stays.
+
+    Raises:
+        CannotRun: a run is going on.
+    """
+    busy = living(room.reading) if room.reading else []
+    if busy:
+        raise CannotRun(f"run {busy[0][1]} is going on", hint=f"raccord show {busy[0][1]}")
+    journal = room.journal()
+    waiting = journal.unfinished() if journal else []
+    if waiting and not dry_run:
+        raise CannotRun(f"run {waiting[0]} is not finished", hint=f"raccord continue --run {waiting[0]}")
+    refs = sorted(read(room.repo.git, "refs/raccord").by_name)
+    removed = list(refs)
+    if room.state.is_dir():
+        removed.append(str(room.state))
+    notes: tuple[Finding, ...] = ()
+    if room.repo.top is not None and (room.repo.top / FILE).exists():
+        notes = (Finding("eject.config", "note", f"{FILE} stays: it is yours", f"git rm {FILE}"),)
+    if not dry_run:
+        room.close()
+        snapshot.delete(room.repo.git, refs)
+        if room.state.is_dir():
+            fs.remove_tree(room.state)
+    return RemovalReport("eject", dry_run, tuple(removed), 0, None, notes)
+
+
+def init(room: Room, *, write: bool) -> str:
+    """A commented configuration from what is found; written where asked for, never over an existing one.
+
+    Raises:
+        UsageError: there is a configuration already.
+        CannotRun: this is no worktree.
+    """
+    top = room.repo.top
+    if top is None:
+        raise CannotRun("this is no worktree, but a bare repository", hint="git worktree add DIR")
+    refs = read(room.repo.git)
+    remote = choose_remote(room.repo.settings, "")
+    found: dict[str, tuple[object, str]] = {}
+    try:
+        base = find_base(room.repo, refs, remote, "", room.trees)
+        found["sync.base"] = (base.branch, base.name)
+    except UsageError:
+        pass
+    gates = detect(top).gates
+    if gates:
+        found["gates.commands"] = (tuple(gate.argv for gate in gates), gates[0].source)
+    text = commented(found)
+    if write:
+        path = top / FILE
+        if path.exists():
+            raise UsageError(f"{FILE} is there already", hint=f"edit {path}")
+        fs.write_atomic(path, text.encode())
+    return text

@@ -1,0 +1,145 @@
+"""Joins what code and checks decide for one branch into the lane of a sync."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from raccord.checks.observe import detect
+from raccord.checks.plan import GatePlan, plan_gates
+from raccord.code.facts import BranchFacts, Decision, PushIntent
+from raccord.code.fates import Result
+from raccord.code.hooks import after_move, before_move
+from raccord.code.keeping import snapshot_step
+from raccord.code.moves import move_step, rebase_step
+from raccord.code.observe import move_of
+from raccord.code.push import push_step
+from raccord.model.options import SyncOptions
+from raccord.model.plan import Json, Lane, Step
+from raccord.model.text import shown
+
+if TYPE_CHECKING:
+    from raccord.verbs.room import Room
+
+THEN_PUSH = "then: tests and push, decided after the rebase"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A branch's lane in both stages; `push` is None where nothing is pushed."""
+
+    work: Lane
+    push: Lane | None = None
+
+
+def lanes(
+    room: Room,
+    options: SyncOptions,
+    facts: BranchFacts,
+    decision: Decision,
+    result: Result | None,
+    changed: Sequence[str],
+) -> Pair:
+    """The lane that carries out a decision.
+
+    Args:
+        changed: the paths that the move changes.
+    """
+    key, title = (
+        facts.key,
+        f"{shown(facts.name)} ({shown(facts.branch)})" if facts.branch else shown(facts.name),
+    )
+    if decision.held is not None:
+        return Pair(Lane(key, title, held=decision.held, notes=decision.notes))
+    tree = next((t for t in room.trees if str(t.path) == key), None)
+    steps: list[Step] = []
+    if decision.snapshot and tree is not None:
+        steps.append(snapshot_step(tree, "before sync"))
+    if decision.by_hand:
+        steps.append(_rebase(facts, options))
+        return Pair(Lane(key, title, tuple(steps), notes=decision.notes, then=(THEN_PUSH,)))
+    if decision.move_to:
+        steps += _moves(room, facts, result)
+    gates = GatePlan()
+    if (decision.move_to or decision.push) and not options.skip_tests and result is not None:
+        gates = _gates(room, Path(key), result.tree, options.test_commands, changed)
+    if gates.held is not None:
+        return Pair(Lane(key, title, held=gates.held, notes=(*decision.notes, *gates.notes)))
+    needs = (facts.stacked_on,) if facts.stacked_on else ()
+    notes = (*decision.notes, *gates.notes)
+    work = Lane(key, title, (*steps, *gates.steps), needs=needs, notes=notes)
+    if decision.push is None:
+        return Pair(work)
+    return Pair(work, Lane(key, title, (push_step(decision.push, facts.branch),)))
+
+
+def _moves(room: Room, facts: BranchFacts, result: Result | None) -> list[Step]:
+    branch, repo = shown(facts.branch), room.repo
+    rewritten = result.rewritten if result else ()
+    count = f"{len(rewritten)} commits " if len(rewritten) != 1 else "1 commit "
+    what = {
+        "fast-forward": f"fast-forward {branch}",
+        "merged-base": f"merge {shown(facts.onto_name)} into {branch}",
+        "replayed": f"replay {count}of {branch}",
+    }[facts.outcome]
+    title = f"{what} onto {shown(facts.onto_name)}" if facts.outcome == "replayed" else what
+    return [
+        *before_move(repo, facts.key, facts.onto, facts.branch),
+        move_step(move_of(facts, "sync"), facts.branch, title),
+        *after_move(repo, facts.key, facts.tip, facts.new, rewritten),
+    ]
+
+
+def _gates(
+    room: Room, worktree: Path, tree: str, asked: Sequence[Sequence[str]], changed: Sequence[str]
+) -> GatePlan:
+    known = room.config.gates
+    found = detect(worktree, asked or known.commands)
+    return plan_gates(str(worktree), tree, found, known, changed=changed, common=str(room.repo.common))
+
+
+def _rebase(facts: BranchFacts, options: SyncOptions) -> Step:
+    then: dict[str, Json] = {
+        "skip_tests": options.skip_tests,
+        "test_commands": [list(argv) for argv in options.test_commands],
+        "push": bool(facts.remote) and not options.no_push and not facts.gone,
+        "remote": facts.remote,
+        "dest": facts.dest,
+        "lease": facts.upstream,
+    }
+    return rebase_step(facts.key, facts.gitdir, facts.branch, facts.tip, facts.onto, facts.base, then)
+
+
+def after_rebase(room: Room, step: Step, new: str) -> tuple[Step, ...]:
+    """What follows a rebase that a person resolved: the gates on its result, then the push."""
+    then, worktree, branch = step.payload["then"], Path(step.payload["worktree"]), step.payload["branch"]
+    git = room.repo.git
+    steps: tuple[Step, ...] = ()
+    if not then["skip_tests"]:
+        tree = git.line("rev-parse", f"{new}^{{tree}}")
+        changed = git.out("diff", "--name-only", "-z", "--no-ext-diff", str(step.before), new)
+        paths = [part.decode("utf-8", "surrogateescape") for part in changed.split(b"\0") if part]
+        steps = _gates(room, worktree, tree, then["test_commands"], paths).steps
+    lease = then["lease"]
+    if not then["push"] or lease == new:
+        return steps
+    force = bool(lease) and not git.ok("merge-base", "--is-ancestor", lease, new)
+    intent = PushIntent(then["remote"], then["dest"], new, lease, force)
+    return (*steps, push_step(intent, branch, batch=False))
+
+
+def stack_names(facts: Mapping[str, BranchFacts]) -> dict[str, str]:
+    """The stack that each stacked branch belongs to: the key of its lowest branch; others are in none."""
+    roots: dict[str, str] = {}
+    for key, one in facts.items():
+        seen = [key]
+        below = one.stacked_on
+        while below in facts and below not in seen:
+            seen.append(below)
+            below = facts[below].stacked_on
+        if len(seen) > 1:
+            for member in seen:
+                roots[member] = seen[-1]
+    return roots

@@ -1,0 +1,204 @@
+"""An opened workspace: the repository, its configuration, its state and the engine over them."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from raccord.checks.steps import GateRun, GateSetup
+from raccord.code.hooks import HookHandler
+from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
+from raccord.code.moves import MoveHandler, RebaseHandler
+from raccord.code.push import PushHandler
+from raccord.config import Config, load
+from raccord.errors import CannotRun, StoreError, UsageError
+from raccord.git.archive import GitArchive
+from raccord.git.commits import Signature
+from raccord.git.repo import Repository, open_repository
+from raccord.git.worktrees import Worktree, worktrees
+from raccord.kernel import fs
+from raccord.kernel.engine import Engine, Limits
+from raccord.kernel.journal import Journal
+from raccord.kernel.store import Store
+from raccord.model.event import Listener, silent
+from raccord.model.handler import Handler
+from raccord.model.plan import Step
+
+PUSHED = "pushed"
+DATABASE = "state.db"
+
+
+@dataclass
+class Room:
+    """What every verb works with.
+
+    Attributes:
+        repo: the repository as opened from `path`.
+        path: where the person is.
+        listen: told what happens.
+        asked: when the person asked, in seconds since the epoch.
+    """
+
+    repo: Repository
+    path: Path
+    listen: Listener = silent
+    asked: float = field(default_factory=time.time)
+
+    @classmethod
+    def open(cls, path: Path, listen: Listener = silent, asked: float | None = None) -> Room:
+        """Opens the workspace that `path` lies in; nothing is written.
+
+        Raises:
+            NotARepository, GitMissing, GitTooOld, CannotRun: see there.
+        """
+        began = time.time() if asked is None else asked
+        return cls(open_repository(path), path, listen, began)
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration of the worktree that the person is in.
+
+        Raises:
+            ConfigError: it can't be read or is invalid.
+        """
+        return load(self.repo.top or self.repo.common)
+
+    @cached_property
+    def trees(self) -> tuple[Worktree, ...]:
+        """Every worktree."""
+        return worktrees(self.repo)
+
+    @property
+    def here(self) -> Worktree | None:
+        """The worktree that the person is in."""
+        if self.repo.top is None:
+            return None
+        top = os.path.realpath(self.repo.top)
+        return next((tree for tree in self.trees if os.path.realpath(tree.path) == top), None)
+
+    @property
+    def state(self) -> Path:
+        """The directory of raccord's own state."""
+        return self.repo.common / "raccord"
+
+    @cached_property
+    def archive(self) -> GitArchive:
+        """The journal's second copy, under `refs/raccord/runs`."""
+        return GitArchive(self.repo.git, self.repo.common, len(self.repo.zero) // 2)
+
+    @cached_property
+    def store(self) -> Store:
+        """The state database, made where there is none.
+
+        Raises:
+            StoreError, CannotRun: it can't be.
+        """
+        path = self.state / DATABASE
+        known = path.exists()
+        fs.make_dirs(self.state)
+        store = Store(path)
+        if not known:
+            Journal(store, self.archive).rebuild()
+        return store
+
+    @cached_property
+    def reading(self) -> Store | None:
+        """The state database for looking only; None where there is none yet.
+
+        Raises:
+            StoreError: it is there and can't be read.
+        """
+        path = self.state / DATABASE
+        if "store" in self.__dict__:
+            return self.store
+        return Store(path, readonly=True) if path.exists() else None
+
+    def protected(self, branch: str) -> bool:
+        """Whether a branch's history is never rewritten on a remote."""
+        return any(fnmatch.fnmatchcase(branch, pattern) for pattern in self.config.sync.protected)
+
+    def landed(self, remote: str, dest: str) -> str | None:
+        """What raccord last pushed to a ref of a remote."""
+        found: str | None = self.store.cache_get(PUSHED, f"{remote} {dest}")
+        return found
+
+    def journal(self) -> Journal | None:
+        """The journal for looking only; None where nothing was journalled yet."""
+        return Journal(self.reading, self.archive) if self.reading else None
+
+    def journal_or_usage(self) -> Journal:
+        """The journal for looking only.
+
+        Raises:
+            UsageError: nothing was journalled yet.
+        """
+        journal = self.journal()
+        if journal is None:
+            raise UsageError("nothing was journalled here yet", hint="raccord sync")
+        return journal
+
+    def close(self) -> None:
+        """Closes the state database."""
+        for name in ("store", "reading"):
+            store = self.__dict__.pop(name, None)
+            if store is not None:
+                store.close()
+
+    def engine(self, *, jobs: int = 0) -> Engine:
+        """The engine with every step handler that this release knows."""
+        # Bound here, as what follows a rebase joins gates and pushes.
+        from raccord.verbs.lanes import after_rebase
+
+        store = self.store
+        handlers: list[Handler] = [
+            CompareHandler(self.repo),
+            GateRun(store),
+            GateSetup(),
+            HookHandler(self.repo),
+            MoveHandler(self.repo),
+            PushHandler(
+                self.repo,
+                lambda dest: self.protected(dest.removeprefix("refs/heads/")),
+                lambda remote, dest, oid: store.cache_put(PUSHED, f"{remote} {dest}", oid),
+            ),
+            RebaseHandler(self.repo, lambda step, new: after_rebase(self, step, new)),
+            RestoreHandler(self.repo),
+            SnapshotHandler(self.repo),
+        ]
+        limits = Limits(jobs or self.jobs, float(self.config.sync.lock_wait_seconds))
+        return Engine(store, handlers, self.archive, limits=limits, listen=self.listen)
+
+    @property
+    def jobs(self) -> int:
+        """How many worktrees are worked on at once."""
+        return self.config.sync.jobs or os.cpu_count() or 2
+
+    def committer(self) -> Signature:
+        """Who commits, now, as git would say.
+
+        Raises:
+            CannotRun: git knows no identity.
+        """
+        asked = self.repo.git.run("var", "GIT_COMMITTER_IDENT")
+        text = asked.stdout.decode("utf-8", "surrogateescape").strip()
+        if asked.returncode or "> " not in text:
+            raise CannotRun("git does not know who you are", hint="git config user.name, and user.email")
+        who, _, when = text.rpartition("> ")
+        name, _, email = who.partition(" <")
+        seconds, _, zone = when.partition(" ")
+        return Signature(name, email, int(seconds), zone)
+
+    def backup(self, step: Step) -> tuple[Step, ...]:
+        """The step that keeps what another step overwrites in its worktree."""
+        from raccord.code.keeping import snapshot_step
+
+        tree = next((t for t in self.trees if str(t.path) == step.payload.get("worktree")), None)
+        if tree is None:
+            raise StoreError(
+                f"no worktree at {step.payload.get('worktree')} any more", hint="git worktree list"
+            )
+        return (snapshot_step(tree, "before undo"),)

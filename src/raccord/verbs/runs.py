@@ -1,0 +1,90 @@
+"""`undo`, `continue`, `skip`, `abort`, `log` and `show`: what can be done with runs of the past."""
+
+from __future__ import annotations
+
+from raccord.errors import UsageError
+from raccord.kernel.journal import RunRecord
+from raccord.kernel.undo import undo_plan
+from raccord.model.plan import Plan
+from raccord.verbs.room import Room
+
+
+def undo(room: Room, run: str | None, *, dry_run: bool, by: str) -> tuple[Plan, RunRecord | None]:
+    """Takes a run back: the named one, or the newest that changed something.
+
+    Raises:
+        UsageError: there is none, or it is not over.
+    """
+    engine = room.engine()
+    if not dry_run:
+        engine.recover()
+    name = engine.journal.find(run) if run else engine.journal.undoable()
+    if name is None:
+        raise UsageError("there is no run to take back", hint="raccord log")
+
+    def make() -> Plan:
+        return undo_plan(engine.journal.load(name), engine.handlers, room.backup, by)
+
+    seen = engine.mark()
+    plan = make()
+    if dry_run:
+        return plan, None
+    made = [plan]
+
+    def again() -> Plan:
+        made.append(make())
+        return made[-1]
+
+    record = engine.apply(plan, again, seen)
+    return (record.plan if record else made[-1]), record
+
+
+def unfinished(room: Room, run: str | None) -> str:
+    """The run that `continue`, `skip` and `abort` mean.
+
+    Raises:
+        UsageError: none waits, or several do.
+    """
+    journal = room.engine().journal
+    if run:
+        return journal.find(run)
+    waiting = journal.unfinished()
+    if not waiting:
+        raise UsageError("no run waits to be continued", hint="raccord status")
+    if len(waiting) > 1:
+        named = ", ".join(waiting)
+        raise UsageError(f"several runs wait: {named}", hint=f"raccord continue --run {waiting[-1]}")
+    return waiting[0]
+
+
+def lane_key(room: Room, run: str, name: str | None) -> str | None:
+    """The lane that a person meant: its key, or a worktree's or branch's name in its title.
+
+    Raises:
+        UsageError: no unfinished lane, or several.
+    """
+    if name is None:
+        return None
+    record = room.engine().journal.load(run)
+    lanes = [record.lanes[key] for key in record.open_lanes]
+    found = [lane.key for lane in lanes if lane.key == name] or [
+        lane.key
+        for lane in lanes
+        if name in (lane.title, *lane.title.replace("(", "").replace(")", "").split())
+    ]
+    if len(found) != 1:
+        what = "several unfinished lanes" if found else "no unfinished lane"
+        raise UsageError(f"{what} called {name!r} in run {run}", hint=f"raccord show {run}")
+    return found[0]
+
+
+def go_on(room: Room, lane: str | None, run: str | None) -> RunRecord:
+    """Goes on with a stopped or killed run."""
+    name = unfinished(room, run)
+    return room.engine().resume(name, lane_key(room, name, lane))
+
+
+def back_out(room: Room, lane: str | None, run: str | None, state: str) -> RunRecord:
+    """Takes back the unfinished lanes of a run: "skipped" or "aborted"."""
+    name = unfinished(room, run)
+    return room.engine().back_out(name, lane_key(room, name, lane), state)

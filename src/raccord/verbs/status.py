@@ -1,0 +1,136 @@
+"""`raccord status`: every worktree at a glance. Looks only, and works where nothing can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from raccord.code.base import Base, choose_remote, find_base
+from raccord.code.observe import key_of, statuses
+from raccord.errors import RaccordError, UsageError
+from raccord.git.graph import Graph, graph
+from raccord.git.refs import Refs, read
+from raccord.git.snapshot import listing, size
+from raccord.git.status import Status
+from raccord.git.worktrees import Worktree
+from raccord.kernel.journal import Journal
+from raccord.model.plan import Finding
+from raccord.model.report import LastRun, RunSummary, StatusReport, WorktreeReport
+from raccord.verbs.report import lane_state, summary
+from raccord.verbs.room import Room
+
+
+def status(room: Room) -> StatusReport:
+    """Reads the workspace."""
+    notes: list[Finding] = []
+    refs = read(room.repo.git)
+    remote, base = _base(room, refs, notes)
+    trees = room.trees
+    states = statuses(room.repo, trees, room.jobs)
+    history = _graph(room, trees, base)
+    journal = room.journal()
+    last = journal.last_of_lanes() if journal else {}
+    here = room.here
+    reports = [
+        replace(_worktree(tree, states.get(key_of(tree)), base, history), current=tree is here)
+        for tree in trees
+        if not tree.bare
+    ]
+    reports = [replace(one, last_run=_last(last.get(one.path))) for one in reports]
+    newest, stopped = _runs(journal)
+    return StatusReport(
+        top=str(room.repo.top or room.repo.common),
+        worktrees=tuple(reports),
+        last_run=newest,
+        stopped=stopped,
+        disk=size(room.repo.git),
+        snapshots=len(listing(room.repo.git)),
+        notes=tuple(notes),
+        next_command=_next(stopped, reports, bool(remote)),
+    )
+
+
+def _base(room: Room, refs: Refs, notes: list[Finding]) -> tuple[str, Base | None]:
+    """The remote and the base to compare with; what is wrong with them becomes a note."""
+    try:
+        remote = choose_remote(room.repo.settings, room.config.sync.remote)
+        known = room.config.sync.base
+        # Looking asks no remote: an unknown default branch is found by the next sync.
+        head = _symref(refs, f"refs/remotes/{remote}/HEAD") if remote else None
+        asked = known or (head or "").removeprefix(f"refs/remotes/{remote}/")
+        mine = next((tree.branch for tree in room.trees if tree.main and tree.branch), "")
+        for name in (asked, "main", "master", mine):
+            if name and (name in refs.heads or name in refs.remote(remote)):
+                return remote, find_base(room.repo, refs, remote, name, room.trees)
+    except UsageError as error:
+        notes.append(Finding("base.unknown", "unknown", error.message, error.hint))
+    return "", None
+
+
+def _symref(refs: Refs, name: str) -> str | None:
+    found = refs.by_name.get(name)
+    return found.symref if found else None
+
+
+def _last(row: tuple[str, str, str, float] | None) -> LastRun | None:
+    if row is None:
+        return None
+    run, verb, state, at = row
+    return LastRun(run, verb, lane_state(state), at)
+
+
+def _graph(room: Room, trees: Sequence[Worktree], base: Base | None) -> Graph | None:
+    tips = {tree.head for tree in trees if tree.head}
+    return graph(room.repo.git, sorted(tips | {base.oid})) if base and tips else None
+
+
+def _worktree(
+    tree: Worktree, state: Status | RaccordError | None, base: Base | None, history: Graph | None
+) -> WorktreeReport:
+    report = WorktreeReport(
+        path=key_of(tree),
+        name=tree.path.name,
+        branch=tree.branch or "",
+        operation=tree.operation or "",
+        locked=tree.locked is not None,
+        missing=tree.missing,
+        detached=tree.detached,
+        head=tree.head or "",
+    )
+    if isinstance(state, Status):
+        report = replace(
+            report,
+            staged=len(state.staged),
+            unstaged=len(state.unstaged),
+            untracked=len(state.untracked),
+            unmerged=len(state.unmerged),
+        )
+    elif isinstance(state, RaccordError):
+        report = replace(report, note=state.message)
+    if base is None or history is None or not tree.head:
+        return report
+    return replace(
+        report,
+        base=base.name,
+        ahead=history.ahead(base.oid, tree.head),
+        behind=history.behind(base.oid, tree.head),
+    )
+
+
+def _runs(journal: Journal | None) -> tuple[RunSummary | None, tuple[RunSummary, ...]]:
+    if journal is None:
+        return None, ()
+    newest = [summary(journal, run) for run in journal.newest(1)]
+    waiting = tuple(summary(journal, run) for run in journal.unfinished())
+    return (newest[0] if newest else None), tuple(run for run in waiting if run.state != "running")
+
+
+def _next(stopped: Sequence[RunSummary], reports: Sequence[WorktreeReport], remote: bool) -> str:
+    """The one next command."""
+    if stopped:
+        return f"raccord continue --run {stopped[-1].id}"
+    if any(report.missing and not report.locked for report in reports):
+        return "git worktree prune"
+    if any(report.behind or (report.ahead and remote) for report in reports):
+        return "raccord sync --all" if len(reports) > 1 else "raccord sync"
+    return ""

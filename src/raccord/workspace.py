@@ -1,0 +1,111 @@
+"""The library's face: a repository with all its worktrees, and all that the command line can do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from raccord.kernel.journal import RunRecord
+from raccord.model.event import Listener, silent
+from raccord.model.options import SyncOptions
+from raccord.model.plan import Plan
+from raccord.model.report import Answer, RemovalReport, RunReport, RunSummary, SnapshotReport, StatusReport
+from raccord.verbs import care, runs, snapshots, status, sync
+from raccord.verbs.report import plan_report, run_report, summaries
+from raccord.verbs.room import Room
+
+
+class Workspace:
+    """A repository, its worktrees, its configuration and its state."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    @classmethod
+    def open(
+        cls, path: Path | str = ".", *, listen: Listener | None = None, asked: float | None = None
+    ) -> Workspace:
+        """Opens the workspace that a directory lies in; writes nothing.
+
+        Args:
+            listen: told what happens.
+            asked: when the person asked, in seconds since the epoch: a fetch begun since then is not made
+                again. Now, by default.
+
+        Raises:
+            NotARepository, GitMissing, GitTooOld, CannotRun: it can't be opened.
+        """
+        return cls(Room.open(Path(path), listen or silent, asked))
+
+    def status(self) -> StatusReport:
+        """Every worktree at a glance."""
+        return status.status(self._room)
+
+    def sync(self, options: SyncOptions | None = None) -> Answer:
+        """Brings worktrees in step; the plan where `dry_run` is set."""
+        chosen = options or SyncOptions()
+        return _answer(*sync.sync(self._room, chosen), dry_run=chosen.dry_run)
+
+    def undo(self, run: str | None = None, *, dry_run: bool = False, by: str = "") -> Answer:
+        """Takes a run back, whole: the named one or the newest."""
+        return _answer(*runs.undo(self._room, run, dry_run=dry_run, by=by), dry_run=dry_run)
+
+    def continue_(self, lane: str | None = None, run: str | None = None) -> RunReport:
+        """Goes on with a stopped or killed run."""
+        return run_report(runs.go_on(self._room, lane, run))
+
+    def skip(self, lane: str | None = None, run: str | None = None) -> RunReport:
+        """Puts unfinished lanes back and leaves them out."""
+        return run_report(runs.back_out(self._room, lane, run, "skipped"))
+
+    def abort(self, lane: str | None = None, run: str | None = None) -> RunReport:
+        """Takes back what the unfinished lanes of a run did."""
+        return run_report(runs.back_out(self._room, lane, run, "aborted"))
+
+    def snapshot(
+        self,
+        *,
+        all: bool = False,  # noqa: A002 (named like the option)
+        ignored: bool = False,
+        message: str = "",
+        by: str = "",
+    ) -> Answer:
+        """Keeps the whole state of this worktree, or of all."""
+        made = snapshots.snapshot(self._room, all_=all, ignored=ignored, message=message, by=by)
+        return _answer(*made, dry_run=False)
+
+    def snapshots(self) -> tuple[SnapshotReport, ...]:
+        """Every snapshot, newest first."""
+        return snapshots.snapshots(self._room)
+
+    def restore(self, snapshot: str | None = None, *, dry_run: bool = False, by: str = "") -> Answer:
+        """Brings a worktree back to a snapshot, exactly."""
+        return _answer(*snapshots.restore(self._room, snapshot, dry_run=dry_run, by=by), dry_run=dry_run)
+
+    def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
+        """The newest runs."""
+        journal = self._room.journal()
+        return summaries(journal, limit) if journal else ()
+
+    def show(self, run: str) -> RunReport:
+        """One run with all that happened in it."""
+        journal = self._room.journal_or_usage()
+        return run_report(journal.load(journal.find(run)))
+
+    def init(self, *, write: bool = False) -> str:
+        """A commented configuration from what is found."""
+        return care.init(self._room, write=write)
+
+    def gc(self, *, dry_run: bool = False) -> RemovalReport:
+        """Drops backups older than configured."""
+        return care.gc(self._room, dry_run=dry_run)
+
+    def eject(self, *, dry_run: bool = False) -> RemovalReport:
+        """Removes every trace of raccord."""
+        return care.eject(self._room, dry_run=dry_run)
+
+
+def _answer(plan: Plan, record: RunRecord | None, *, dry_run: bool) -> Answer:
+    if dry_run:
+        return plan
+    return run_report(record) if record else plan_report(plan, time.time())

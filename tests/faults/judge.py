@@ -1,0 +1,138 @@
+"""What must hold after a fault.
+
+Whatever went wrong: after one `continue`, one `abort` or the same command again, every worktree as a whole
+is as before or as after the command, the remote has nothing that the workspace lacks, no lock is left, and
+the next command works.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.faults.inject import Ran
+from tests.faults.scenarios import Place, Reference
+from tests.faults.state import World
+
+RECOVERIES = ("continue", "abort", "again")
+# Killed where nothing had been written down yet, there is nothing to continue or abort: a usage error.
+NOTHING_LEFT = "there is no run to take back"  # the undo that was cut off took it back already
+FINE = {"continue": (0, 2, 5), "abort": (0, 2, 5), "again": (0, 5)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a fault did.
+
+    Attributes:
+        losses: promises that were broken; () where all held.
+        litter: temporary files that stayed; ugly, and no loss.
+    """
+
+    losses: tuple[str, ...]
+    litter: tuple[str, ...] = ()
+
+
+def judge(place: Place, known: Reference, ran: Ran | None, recovery: str) -> Verdict:
+    """Recovers after a fault and looks whether everything held.
+
+    Args:
+        ran: how the command ended; None where nobody knows.
+        recovery: one of `RECOVERIES`.
+    """
+    scenario = known.scenario
+    losses: list[str] = []
+    if ran is not None and (ran.exit == 3 or "Traceback" in ran.output):
+        losses.append(f"the command itself ended as a bug: {tail(ran.output)}")
+    argv = scenario.argv if recovery == "again" else (recovery,)
+    code, said = place.raccord(*argv, cwd=scenario.cwd)
+    if code not in FINE[recovery] and not (scenario.name == "undo" and NOTHING_LEFT in said):
+        losses.append(f"{recovery}: exit {code}: {tail(said)}")
+    world = place.look()
+    losses += compare(world, known)
+    losses += settled(place)
+    code, said = place.raccord(*scenario.finish, cwd=scenario.cwd)
+    if code:
+        losses.append(f"{' '.join(scenario.finish)}: exit {code}: {tail(said)}")
+    final = place.look()
+    for name, tree in final.trees.items():
+        if tree != known.final.trees.get(name):
+            losses.append(f"in the end {name} differs: {short(tree.differences(known.final.trees[name]))}")
+    if final.remote != known.final.remote:
+        losses.append(f"in the end the remote differs: {changes(final.remote, known.final.remote)}")
+    locks = tuple(name for name in world.leftovers if name.endswith(".lock"))
+    if locks:
+        losses.append(f"locks left: {', '.join(locks)}")
+    return Verdict(tuple(losses), tuple(name for name in world.leftovers if name not in locks))
+
+
+def compare(world: World, known: Reference) -> list[str]:
+    """Whether each worktree is wholly old or wholly new, and the remote not ahead of the workspace."""
+    found = []
+    if world.trees.keys() != known.old.trees.keys():
+        found.append(f"worktrees: {sorted(world.trees)}")
+    for name, tree in world.trees.items():
+        old, new = known.old.trees[name], known.new.trees[name]
+        if tree not in (old, new):
+            from_old, from_new = tree.differences(old), tree.differences(new)
+            nearer = ("old", from_old) if len(from_old) <= len(from_new) else ("new", from_new)
+            found.append(f"{name} is neither old nor new; against {nearer[0]}: {short(nearer[1])}")
+    for refs, olds, news in (
+        (world.refs, known.old.refs, known.new.refs),
+        (world.remote, known.old.remote, known.new.remote),
+    ):
+        for ref in sorted(refs.keys() | olds.keys() | news.keys()):
+            seen, before, after = refs.get(ref), olds.get(ref), news.get(ref)
+            if seen not in (before, after):
+                found += [f"{ref} is {seen}, neither {before} nor {after}"]
+    for ref, tip in known.new.remote.items():
+        moved = tip != known.old.remote.get(ref)
+        if moved and world.remote.get(ref) == tip and world.refs.get(ref) != known.new.refs.get(ref):
+            found.append(f"{ref} was pushed, and the workspace no longer has it")
+    return found
+
+
+def settled(place: Place) -> list[str]:
+    """Whether the repository is sound and nothing waits for anybody."""
+    found = []
+    fsck = subprocess.run(
+        ["git", "fsck", "--connectivity-only", "--no-dangling", "--no-progress"],
+        cwd=place.top("main"),
+        env=place.env,
+        capture_output=True,
+        check=False,
+    )
+    if fsck.returncode:
+        found.append(f"git fsck: {tail(os.fsdecode(fsck.stderr))}")
+    code, said = place.raccord("status", "--json")
+    if code:
+        found.append(f"status: exit {code}: {tail(said)}")
+    else:
+        waiting = waits(json.loads(said))
+        if waiting:
+            found.append(f"status: something waits: {waiting}")
+    return found
+
+
+def waits(status: dict[str, object]) -> object:
+    """What `status --json` says is stopped."""
+    return status.get("stopped")
+
+
+def changes(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """The entries that differ."""
+    keys = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    return short([f"{key}: {one.get(key)} / {other.get(key)}" for key in keys])
+
+
+def short(lines: Sequence[str]) -> str:
+    """A few of many."""
+    return "; ".join(lines[:4]) + (f"; and {len(lines) - 4} more" if len(lines) > 4 else "")
+
+
+def tail(said: str) -> str:
+    """The end of what a command said, on one line."""
+    return " | ".join(said.strip().splitlines()[-6:])[-600:]

@@ -1,0 +1,114 @@
+"""A kill at every system call of a move that writes: the next call finishes it or takes it back, exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from raccord.git import follow
+from raccord.git.follow import Move
+from raccord.git.run import Git
+from raccord.model.handler import Position
+from tests.faults import inject
+from tests.faults.inject import Fault
+from tests.git import followkit
+from tests.git.followkit import Place
+
+DRIVER = """
+import json, sys
+from pathlib import Path
+from raccord.git import follow
+from raccord.git.follow import Move
+from raccord.git.run import Git
+move = Move.of(json.loads(sys.argv[1]))
+follow.apply(Git(Path(move.worktree)), move, "run", "lane", wait=1.0)
+"""
+
+pytestmark = pytest.mark.skipif(bool(inject.why_not()), reason=inject.why_not() or "-")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory) -> Place:
+    return followkit.place(tmp_path_factory.mktemp("template") / "place")
+
+
+def run(place: Place, fault: Fault) -> inject.Ran:
+    source = Path(follow.__file__).parents[2]
+    env = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    argv = [sys.executable, "-c", DRIVER, json.dumps(place.move.payload())]
+    return inject.run(argv, cwd=place.tree.path, env=env, fault=fault)
+
+
+@pytest.fixture(scope="module")
+def known(template, tmp_path_factory):
+    """The worlds before and after, and how many system calls write on the way."""
+    place = template.copy(tmp_path_factory.mktemp("known") / "place")
+    before = followkit.world(place)
+    ran = run(place, Fault())
+    assert ran.exit == 0, ran.output
+    return before, followkit.world(place), ran
+
+
+def recover(place: Place, known, how: str) -> None:
+    """What an engine does after a kill, and what must hold then."""
+    before, after, _ = known
+    position = follow.probe(place.git, place.move, "run", "lane")
+    assert position in (Position.BEFORE, Position.BETWEEN, Position.AFTER)
+    if how == "apply":
+        if position is not Position.AFTER:
+            moved = follow.apply(place.git, place.move, "run", "lane")
+            assert moved.rescued == ()
+        assert followkit.world(place) == after
+        assert follow.probe(place.git, place.move, "run", "lane") is Position.AFTER
+    else:
+        assert follow.revert(place.git, place.move, "run", "lane") == ()
+        now = follow.probe(place.git, place.move, "run", "lane")
+        assert now in (Position.BEFORE, Position.AFTER)
+        assert followkit.world(place) == (before if now is Position.BEFORE else after)
+
+
+def strike(template: Place, known, root: Path, fault: Fault, how: str) -> None:
+    place = template.copy(root / "place")
+    ran = run(place, fault)
+    assert ran.hit, "it was over before"
+    try:
+        if ran.exit is not None:
+            # The caller lived on: it took everything back, or had done all.
+            position = follow.probe(place.git, place.move, "run", "lane")
+            expected = {Position.BEFORE: known[0], Position.AFTER: known[1]}
+            assert position in expected, f"{position} {ran.output}"
+            assert followkit.world(place) == expected[position]
+        recover(place, known, how)
+    finally:
+        shutil.rmtree(root / "place")
+
+
+def points(known, share: int) -> range:
+    return range(1, len(known[2].calls) + 1, share)
+
+
+def strike_at(template, known, root, do, how, share, offset=0) -> None:
+    for at in range(1 + offset % share, len(known[2].calls) + 1, share):
+        try:
+            strike(template, known, root, Fault(do, at), how)
+        except (AssertionError, Exception) as error:
+            raise AssertionError(f"{do} {how} at {at}: {known[2].calls[at - 1]}") from error
+
+
+@pytest.mark.parametrize("how", ["apply", "revert"])
+@pytest.mark.parametrize("do", ["kill-all", "kill-one"])
+def test_a_sampled_kill_leaves_all_old_or_all_new(template, known, tmp_path, do, how):
+    strike_at(template, known, tmp_path, do, how, 60, offset=len(do + how) * 7)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["apply", "revert"])
+@pytest.mark.parametrize("do", ["kill-all", "kill-one"])
+@pytest.mark.parametrize("part", range(4))
+def test_every_kill_leaves_all_old_or_all_new(template, known, tmp_path, do, how, part):
+    strike_at(template, known, tmp_path, do, how, 4, offset=part)

@@ -1,0 +1,74 @@
+"""Gates within a sync: red puts the branch back, green is pushed and remembered."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.verbs.flock import Flock, contents, names
+
+PYTHON = sys.executable
+PASS = ((PYTHON, "-c", "open('ran.log', 'a').write('x')"),)
+FAIL = ((PYTHON, "-c", "print('two failed'); raise SystemExit(1)"),)
+# Red in one worktree only.
+PICKY = ((PYTHON, "-c", "import os; raise SystemExit(os.path.exists('bad.py'))"),)
+
+
+@pytest.fixture
+def flock(tmp_path: Path) -> Flock:
+    return Flock.make(tmp_path)
+
+
+def test_a_red_gate_puts_its_branch_back_and_pushes_only_the_others(flock: Flock) -> None:
+    bad = flock.tree("bad", {"bad.py": "b\n"})
+    flock.tree("good", {"good.py": "g\n"})
+    flock.advance({"lib.py": "new\n"})
+    before = bad.oid(), contents(bad.path), flock.on_remote("bad")
+    report = flock.sync(skip_tests=False, reason="", test_commands=PICKY)
+    assert report.state == "partial" and names(report)["bad"] == "held"
+    assert (bad.oid(), contents(bad.path), flock.on_remote("bad")) == before
+    assert bad.git("status", "--porcelain") == ""
+    flock.in_step("good")
+
+
+def test_what_a_red_gate_said_is_shown_and_kept(flock: Flock) -> None:
+    flock.tree("a", {"a.py": "a\n"})
+    flock.advance({"lib.py": "new\n"})
+    report = flock.sync("a", skip_tests=False, reason="", test_commands=FAIL)
+    finding = flock.lane(report, "a").finding
+    assert finding is not None and finding.name == "gate.red"
+    logs = list((flock.main.path / ".git" / "raccord" / "logs").rglob("*.log"))
+    assert logs and b"two failed" in logs[0].read_bytes()
+
+
+def test_a_green_tree_is_not_tested_twice(flock: Flock) -> None:
+    tree = flock.tree("a", {"a.py": "a\n"})
+    flock.advance({"lib.py": "new\n"})
+    assert (
+        flock.sync("a", skip_tests=False, reason="no push yet", no_push=True, test_commands=PASS).state
+        == "done"
+    )
+    assert (tree.path / "ran.log").read_text() == "x"
+    assert flock.sync("a", skip_tests=False, reason="", test_commands=PASS).state == "done"
+    assert (tree.path / "ran.log").read_text() == "x"
+    flock.in_step("a")
+
+
+def test_a_gate_without_its_program_holds_back_before_anything_moves(flock: Flock) -> None:
+    tree = flock.tree("a", {"a.py": "a\n"})
+    flock.advance({"lib.py": "new\n"})
+    before = tree.oid()
+    report = flock.sync("a", skip_tests=False, reason="", test_commands=(("no-such-program",),))
+    finding = flock.lane(report, "a").finding
+    assert tree.oid() == before and finding is not None and finding.status == "unknown"
+
+
+def test_the_makefile_says_what_the_gate_is(flock: Flock) -> None:
+    flock.tree("a", {"Makefile": "test:\n\t@echo made > made.log\n"})
+    flock.advance({"lib.py": "new\n"})
+    plan = flock.planned("a", skip_tests=False, reason="")
+    assert any("make test" in step.title for step in plan.steps())
+    assert flock.sync("a", skip_tests=False, reason="").state == "done"
+    assert (flock.trees["a"].path / "made.log").exists()
