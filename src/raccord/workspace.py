@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from raccord.kernel.journal import RunRecord
+from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
 from raccord.model.options import SyncOptions
 from raccord.model.plan import Plan
 from raccord.model.report import Answer, RemovalReport, RunReport, RunSummary, SnapshotReport, StatusReport
-from raccord.verbs import care, runs, snapshots, status, sync
 from raccord.verbs.report import plan_report, run_report, summaries
 from raccord.verbs.room import Room
+
+# Verbs are imported where they are called: looking loads nothing of what changes the world.
 
 
 class Workspace:
@@ -39,27 +40,39 @@ class Workspace:
 
     def status(self) -> StatusReport:
         """Every worktree at a glance."""
+        from raccord.verbs import status
+
         return status.status(self._room)
 
     def sync(self, options: SyncOptions | None = None) -> Answer:
         """Brings worktrees in step; the plan where `dry_run` is set."""
+        from raccord.verbs import sync
+
         chosen = options or SyncOptions()
         return _answer(*sync.sync(self._room, chosen), dry_run=chosen.dry_run)
 
     def undo(self, run: str | None = None, *, dry_run: bool = False, by: str = "") -> Answer:
         """Takes a run back, whole: the named one or the newest."""
+        from raccord.verbs import runs
+
         return _answer(*runs.undo(self._room, run, dry_run=dry_run, by=by), dry_run=dry_run)
 
     def continue_(self, lane: str | None = None, run: str | None = None) -> RunReport:
         """Goes on with a stopped or killed run."""
+        from raccord.verbs import runs
+
         return run_report(runs.go_on(self._room, lane, run))
 
     def skip(self, lane: str | None = None, run: str | None = None) -> RunReport:
         """Puts unfinished lanes back and leaves them out."""
+        from raccord.verbs import runs
+
         return run_report(runs.back_out(self._room, lane, run, "skipped"))
 
     def abort(self, lane: str | None = None, run: str | None = None) -> RunReport:
         """Takes back what the unfinished lanes of a run did."""
+        from raccord.verbs import runs
+
         return run_report(runs.back_out(self._room, lane, run, "aborted"))
 
     def snapshot(
@@ -71,15 +84,21 @@ class Workspace:
         by: str = "",
     ) -> Answer:
         """Keeps the whole state of this worktree, or of all."""
+        from raccord.verbs import snapshots
+
         made = snapshots.snapshot(self._room, all_=all, ignored=ignored, message=message, by=by)
         return _answer(*made, dry_run=False)
 
     def snapshots(self) -> tuple[SnapshotReport, ...]:
         """Every snapshot, newest first."""
+        from raccord.verbs import snapshots
+
         return snapshots.snapshots(self._room)
 
     def restore(self, snapshot: str | None = None, *, dry_run: bool = False, by: str = "") -> Answer:
         """Brings a worktree back to a snapshot, exactly."""
+        from raccord.verbs import snapshots
+
         return _answer(*snapshots.restore(self._room, snapshot, dry_run=dry_run, by=by), dry_run=dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
@@ -94,14 +113,20 @@ class Workspace:
 
     def init(self, *, write: bool = False) -> str:
         """A commented configuration from what is found."""
+        from raccord.verbs import care
+
         return care.init(self._room, write=write)
 
     def gc(self, *, dry_run: bool = False) -> RemovalReport:
         """Drops backups older than configured."""
+        from raccord.verbs import care
+
         return care.gc(self._room, dry_run=dry_run)
 
     def eject(self, *, dry_run: bool = False) -> RemovalReport:
         """Removes every trace of raccord."""
+        from raccord.verbs import care
+
         return care.eject(self._room, dry_run=dry_run)
 
 

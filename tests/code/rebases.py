@@ -72,9 +72,17 @@ def rebased(tree: Repo, onto: str, tip: str, upstream: str = "") -> Rebased:
     Raises:
         Refused: git gives no answer.
     """
+    try:
+        return _rebased(tree, onto, tip, upstream)
+    except Refused:
+        # What the attributes of another case left behind, perhaps: begin with every file anew.
+        tree.git("read-tree", "--empty")
+        tree.git("clean", "-ffdxq")
+        return _rebased(tree, onto, tip, upstream)
+
+
+def _rebased(tree: Repo, onto: str, tip: str, upstream: str) -> Rebased:
     place = gitdir(tree)
-    tree.git("read-tree", "--empty")
-    tree.git("clean", "-ffdxq")
     tree.git("checkout", "--quiet", "--detach", "--force", tip)
     command = ["git", *QUIET, "rebase", "--quiet", "--no-stat", "--onto", onto, upstream or onto, tip]
     done = subprocess.run(command, cwd=tree.path, capture_output=True)
@@ -103,7 +111,10 @@ def merged(tree: Repo, into: str, other: str, base: str = "") -> str:
     tree.git("checkout", "--quiet", "--detach", "--force", into)
     command = ["git", *QUIET, "merge", "--quiet", "--no-ff", "--no-commit", other]
     if base:
-        command = ["git", *QUIET, "merge-recursive", base, "--", into, other]
+        # The branch as one commit, picked: a merge with this base.
+        squashed = tree.git("commit-tree", "-p", base, "-m", "m", f"{into}^{{tree}}")
+        tree.git("checkout", "--quiet", "--detach", "--force", other)
+        command = ["git", *QUIET, "cherry-pick", "--no-commit", squashed]
     done = subprocess.run(command, cwd=tree.path, capture_output=True)
     if done.returncode not in (0, 1):
         (gitdir(tree) / "index.lock").unlink(missing_ok=True)

@@ -223,6 +223,61 @@ def test_a_merge_that_git_can_not_run_is_unknown_alone(repo: Repo):
     assert results["good"].outcome == "replayed"
 
 
+def test_a_damaged_tree_is_unknown_alone(repo: Repo):
+    branch(repo, "damaged", {"d/e": "1"}, {"d/e": "2"})
+    branch(repo, "good", {"new": "1"}, {"d/.gitattributes": "x -text\n"})
+    lanes = [lane(repo, "damaged"), lane(repo, "good")]
+    tree = repo.oid("damaged~1:d")
+    file = repo.path / ".git/objects" / tree[:2] / tree[2:]
+    file.chmod(0o644)
+    file.write_bytes(b"damage")
+    results = replayed(repo, lanes)
+    assert [results[key].outcome for key in ("damaged", "good")] == ["unknown", "replayed"]
+
+
+def test_attributes_that_can_not_be_written_out_spoil_one_branch(repo: Repo):
+    branch(repo, "good", {"new": "1"})
+    # A tree that no checkout takes: it holds a second `.git`.
+    blob = repo.git("hash-object", "-w", "--stdin", input="* -text\n")
+    inner = repo.git("mktree", input=f"100644 blob {blob}\t.gitattributes\n")
+    repo.git("checkout", "--quiet", "-b", "hostile", "start")
+    listed = repo.git("ls-tree", "HEAD") + f"\n040000 tree {inner}\t.GIT\n"
+    first = repo.git("commit-tree", "-p", "start", "-m", "hostile", repo.git("mktree", input=listed))
+    changed = listed.replace(repo.oid("HEAD:g"), blob)
+    repo.git("update-ref", "refs/heads/hostile", repo.git(
+        "commit-tree", "-p", first, "-m", "later", repo.git("mktree", input=changed)))  # fmt: skip
+    repo.git("checkout", "--quiet", "--force", "main")
+    lanes = [lane(repo, "hostile"), lane(repo, "good"), replace(lane(repo, "hostile"), key="again")]
+    results = replayed(repo, lanes)
+    assert [results[each.key].outcome for each in lanes] == ["unknown", "replayed", "unknown"]
+    assert "path" in results["again"].message
+
+
+def test_at_the_edge_of_a_shallow_clone(repo: Repo, tmp_path: Path):
+    repo.commit({"x": "1"})
+    repo.git("branch", "--force", "start")
+    branch(repo, "topic", {"new": "1"})
+    repo.commit({"y": "1"})
+    repo.git(
+        "clone", "--quiet", "--depth=2", "--no-single-branch", f"file://{repo.path}", tmp_path / "shallow"
+    )
+    shallow = Repo(tmp_path / "shallow", repo.clock)
+    wanted = lane_of(shallow, "topic", repo.oid("main"), repo.oid("topic"))
+    assert replayed(shallow, [wanted])["topic"].outcome == "replayed"
+
+
+def test_a_parent_beyond_the_edge_is_unknown_and_never_a_root(repo: Repo, tmp_path: Path):
+    branch(repo, "topic", {"new": "1"})
+    repo.git("branch", "-D", "start")
+    shallow = Repo(tmp_path / "shallow", repo.clock)
+    repo.git("clone", "--quiet", "--depth=1", "--no-single-branch", f"file://{repo.path}", shallow.path)
+    wanted = lane_of(shallow, "topic", repo.oid("main"), repo.oid("topic"))
+    assert (wanted.base, wanted.picks) == ("", (wanted.tip,))
+    based = replace(wanted, base=wanted.tip, key="based")
+    results = replayed(shallow, [wanted, based])
+    assert {result.outcome for result in results.values()} == {"unknown"}
+
+
 def test_a_merged_side_branch_is_flattened(repo: Repo):
     branch(repo, "topic", {"a": "1"})
     branch(repo, "side", {"b": "1"})

@@ -75,7 +75,8 @@ def test_every_branch_after_a_replay(
     ("replayed", "straight", "outcome"),
     [
         # state, tree, empty, merges, changes
-        (("conflict", "", False, False, True), ("unknown", ""), "unknown"),
+        (("conflict", "", False, False, True), ("unknown", ""), "conflict"),
+        (("conflict", "", False, True, True), ("unknown", ""), "unknown"),
         (("conflict", "", False, False, True), ("clean", "onto"), "already-merged"),
         (("conflict", "", False, False, False), ("clean", "onto"), "conflict"),
         (("conflict", "", False, False, True), ("clean", "other"), "conflict"),

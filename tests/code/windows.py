@@ -1,4 +1,4 @@
-"""Branches found in a real history: those that were merged, and stretches of it put onto older or newer commits."""
+"""Branches found in a real history: those that were merged, and stretches of it put elsewhere on it."""
 
 from __future__ import annotations
 

@@ -157,6 +157,17 @@ def cases(
     return found
 
 
+def every(measured: dict[str, tuple[list[str], float]], text: str) -> list[Case]:
+    """A kill at each call whose program and name hold a text, whoever recovers in turn."""
+    recoveries = cycle(RECOVERIES)
+    return [
+        Case(name, Fault("kill-all", at), next(recoveries))
+        for name, (calls, _) in measured.items()
+        for at, call in enumerate(calls, 1)
+        if text in call
+    ]
+
+
 _bench: Bench | None = None
 
 
@@ -227,6 +238,9 @@ def main(words: Sequence[str] | None = None) -> int:
         "--scenario", action="append", choices=sorted(BY_NAME), help="only this one; repeatable"
     )
     parser.add_argument("--case", action="append", help="run just this, as a loss was printed; repeatable")
+    parser.add_argument(
+        "--every", metavar="TEXT", help="kill at every call that holds TEXT ('git push: '), no more"
+    )
     parser.add_argument("--keep", action="store_true", help="leave the workspaces for a look")
     args = parser.parse_args(words)
     reason = inject.why_not()
@@ -246,7 +260,10 @@ def main(words: Sequence[str] | None = None) -> int:
         else:
             names = args.scenario or sorted(BY_NAME)
             measured = dict(zip(names, pool.map(measure, names), strict=True))
-            wanted = cases(measured, args.kills, cuts, random.Random(args.seed), inject.faults_known())
+            if args.every is not None:
+                wanted = every(measured, args.every)
+            else:
+                wanted = cases(measured, args.kills, cuts, random.Random(args.seed), inject.faults_known())
         lost = report(pool.map(work, wanted), len(wanted))
     finally:
         pool.shutdown()

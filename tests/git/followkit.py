@@ -151,6 +151,8 @@ def litter(place: Place) -> list[str]:
     found = []
     for root in (place.main.path / ".git", place.tree.path):
         for path in root.rglob("*"):
+            if path.name == "raccord-stage" and not any(path.iterdir()):
+                continue  # an empty directory of git's harms nobody
             if path.name.endswith((".lock", ".tmp")) or "raccord-" in path.name:
                 found.append(str(path.relative_to(root)))
     return sorted(found)

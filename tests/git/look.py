@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from raccord.errors import RaccordError
-from raccord.git import repo as repo_module
+from raccord.git import listing
 from raccord.git.graph import graph, same_changes
 from raccord.git.hooks import find_hook
 from raccord.git.refs import Change, read, update
@@ -48,7 +48,7 @@ def told(path: str) -> str:
 
 def main() -> None:
     """Reads paths as JSON from the standard input; prints outcomes as JSON."""
-    repo_module.OPENING_S = 1.0
+    listing.OPENING_S = 1.0
     places = json.load(sys.stdin)
     with ThreadPoolExecutor(4) as pool:
         outcomes = dict(zip(places, pool.map(told, places.values()), strict=True))

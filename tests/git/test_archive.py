@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raccord.errors import ProcessFailed, RaccordError, UsageError, WorldMoved
+from raccord.errors import HeldBack, RaccordError, UsageError, WorldMoved
 from raccord.git import archive
 from raccord.git.archive import GitArchive
 from tests.git.snapshotkit import collect, opened
@@ -61,7 +61,7 @@ def test_what_it_pins_survives_gc_until_it_is_dropped(repo):
 
 
 def test_a_pin_that_is_missing_is_an_error_that_leaves_nothing(repo):
-    with pytest.raises(ProcessFailed, match="1" * 40):
+    with pytest.raises(HeldBack, match="1" * 40):
         archive_of(repo).save("r", b"1", ["1" * 40])
     assert archive_of(repo).load_all() == {}
     assert not list((repo.path / ".git").glob("fast_import*"))

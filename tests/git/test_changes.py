@@ -1,10 +1,11 @@
 """The same change is found again under another commit, and two changes are never taken for one."""
 
 import pytest
-from tests.gitkit import Repo, git
 
 from raccord.git.changes import patch_ids, same_changes, touched
 from raccord.git.repo import open_repository
+from tests.git.traps import spawns
+from tests.gitkit import Repo, git
 
 LINES = "".join(f"line {number}\n" for number in range(30))
 
@@ -121,13 +122,10 @@ def test_nothing_to_compare(repo):
 
 
 def test_only_likely_ones_are_computed(repo, monkeypatch):
-    from raccord.git import changes
-
     mine, theirs = both(repo, {"one": "1"}, {"two": "1"})
-    asked = []
-    monkeypatch.setattr(changes, "patch_ids", lambda git, oids: asked.extend(oids) or {})
-    same_changes(here(repo), [mine], [theirs])
-    assert asked == []
+    calls = spawns(monkeypatch)
+    assert same_changes(open_repository(repo.path).git, [mine], [theirs]) == {}
+    assert [argv for argv in calls if "patch-id" in argv] == []
 
 
 def test_a_rebase_of_git_agrees(repo):

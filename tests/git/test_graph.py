@@ -3,15 +3,17 @@
 import itertools
 import os
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.gitkit import Repo, git
 
 from raccord.git.graph import Graph, graph
 from raccord.git.repo import open_repository
 from raccord.git.run import Git
+from tests.git.traps import spawns
+from tests.gitkit import Repo, git
 
 
 def history(repo: Repo, parents: list[tuple[int, ...]], dates: list[int] | None = None) -> list[str]:
@@ -103,10 +105,9 @@ def test_one_tip_none_and_the_same_twice(repo):
 SHAPES = st.integers(0, 2**32).map(random.Random)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(chance=SHAPES, size=st.integers(2, 14))
-def test_any_history(tmp_path_factory, chance, size):
-    repo = Repo.init(tmp_path_factory.mktemp("any"))
+def any_history(folder: Path, chance: random.Random, size: int) -> None:
+    """Compares with git on a made-up history of merges, roots and clocks that go wrong."""
+    repo = Repo.init(folder)
     parents: list[tuple[int, ...]] = []
     for number in range(size):
         count = chance.choice([0, 1, 1, 1, 1, 2, 2, 3]) if number else 0
@@ -116,12 +117,23 @@ def test_any_history(tmp_path_factory, chance, size):
     agrees(repo, graph(opened(repo), chance.sample(oids, min(size, chance.randint(1, 4)))))
 
 
-def test_two_spawns_for_many_branches(repo, monkeypatch):
-    from raccord.kernel import proc
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chance=SHAPES, size=st.integers(2, 14))
+def test_any_history(tmp_path_factory, chance, size):
+    any_history(tmp_path_factory.mktemp("any"), chance, size)
 
+
+@pytest.mark.long
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chance=SHAPES, size=st.integers(2, 30))
+def test_any_longer_history(tmp_path_factory, chance, size):
+    any_history(tmp_path_factory.mktemp("any"), chance, size)
+
+
+def test_two_spawns_for_many_branches(repo, monkeypatch):
     oids = history(repo, [(), *[(number // 2,) for number in range(60)]])
-    git_here, calls, real = opened(repo), [], proc.run
-    monkeypatch.setattr(proc, "run", lambda argv, **more: calls.append(argv) or real(argv, **more))
+    git_here = opened(repo)
+    calls = spawns(monkeypatch)
     found = graph(git_here, oids)
     assert all(found.ahead(oids[0], tip) is not None for tip in oids)
     assert len(calls) == 2

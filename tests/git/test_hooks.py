@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.gitkit import Repo
 
 from raccord.errors import ProcessTimeout
 from raccord.git.hooks import find_hook, run_hook
 from raccord.git.repo import open_repository
+from tests.gitkit import Repo
 
 
 @pytest.fixture

@@ -141,8 +141,9 @@ def test_a_bare_repository(repo: Repo, tmp_path: Path):
     bare = tmp_path / "bare.git"
     with quarantine(Git(bare), bare) as place:
         tip = commit_in(place, repo.oid(), b"new")
-        assert place.at(repo.oid("HEAD^{tree}")).ok("cat-file", "-e", tip)
-    assert not git(bare, "cat-file", "-t", tip, check=False)
+        assert place.attributes.at(repo.oid("HEAD^{tree}")).ok("cat-file", "-e", tip)
+        place.keep([tip], [repo.oid()])
+    assert git(bare, "cat-file", "-t", tip) == "commit"
 
 
 def names(found: Iterable[Path]) -> list[str]:
@@ -155,12 +156,12 @@ def test_attributes_are_checked_out_and_nothing_else(repo: Repo):
     dropped = repo.commit({".gitattributes": None})
     trees = [repo.oid(f"{oid}^{{tree}}") for oid in (plain, topped, dropped)]
     with quarantine(Git(repo.path), repo.path / ".git") as place:
-        assert place.changing_attributes(trees, [plain, topped, dropped]) == {topped, dropped}
-        nested, top, none = (place.at(tree) for tree in trees)
+        assert place.attributes.changing(trees, [plain, topped, dropped]) == {topped, dropped}
+        nested, top, none = (place.attributes.at(tree) for tree in trees)
         assert names(nested.cwd.rglob("*")) == [".gitattributes", "d"]
         assert names(top.cwd.rglob("*")) == [".gitattributes"]
         assert none == place.git
-        assert place.at(trees[0]) is nested
+        assert place.attributes.at(trees[0]) is nested
 
 
 def test_a_tree_with_several_attribute_files_before_one_without(repo: Repo):
@@ -169,9 +170,9 @@ def test_a_tree_with_several_attribute_files_before_one_without(repo: Repo):
     repo.git("rm", "--quiet", "-rf", ".")
     bare = repo.oid(f"{repo.commit({'only': 'x'})}^{{tree}}")
     with quarantine(Git(repo.path), repo.path / ".git") as place:
-        place.changing_attributes([bare, full, bare], [])
-        assert place.at(bare) == place.git
-        assert place.at(full) != place.git
+        place.attributes.changing([bare, full, bare], [])
+        assert place.attributes.at(bare) == place.git
+        assert place.attributes.at(full) != place.git
 
 
 def test_leftovers_of_the_killed_are_swept_after_a_day(repo: Repo, monkeypatch: pytest.MonkeyPatch):

@@ -5,12 +5,12 @@ import threading
 from dataclasses import replace
 
 import pytest
-from tests.git.traps import Trap, hook
-from tests.gitkit import Repo, remote_with_clone
 
 from raccord.errors import ProcessFailed, WorldMoved
 from raccord.git.refs import Change, Refs, read, update
 from raccord.git.repo import open_repository
+from tests.git.traps import Trap, hook
+from tests.gitkit import Repo, remote_with_clone
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.gitkit import Repo, git, remote_with_clone
 
 from raccord.errors import CannotRun, GitMissing, GitTooOld, NotARepository
 from raccord.git.repo import open_repository
+from tests.git.traps import spawns
+from tests.gitkit import Repo, git, remote_with_clone
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_newer_spellings_of_the_version(main, monkeypatch, tmp_path):
     fake = tmp_path / "bin/git"
     fake.parent.mkdir()
     fake.write_text(
-        '#!/bin/sh\ntest "$1" = version && echo "git version 2.51.0.windows.1" && exit\nexec /usr/bin/git "$@"\n'
+        '#!/bin/sh\n[ "$1" = version ] && echo "git version 2.51.0.windows.1" && exit\n/usr/bin/git "$@"\n'
     )
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake.parent}:/usr/bin:/bin")
@@ -211,11 +212,7 @@ def test_a_worktree_setting_that_leads_elsewhere_is_refused(main, tmp_path):
 
 
 def test_opening_costs_few_spawns(main, monkeypatch):
-    from raccord.kernel import proc
-
-    calls = []
-    real = proc.run
-    monkeypatch.setattr(proc, "run", lambda argv, **more: calls.append(argv) or real(argv, **more))
+    calls = spawns(monkeypatch)
     open_repository(main.path / "dir")
     assert len(calls) == 3
 

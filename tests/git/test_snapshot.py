@@ -286,6 +286,16 @@ def test_an_asked_path_is_compared_byte_by_byte_even_where_git_calls_it_unchange
     assert kept(taken, "a") == "ONE" and set(taken.kept) == {"a"}
 
 
+def test_an_index_that_names_a_missing_object_is_held_back(repo):
+    repo.write("a", "staged\n")
+    repo.git("add", "a")
+    oid = repo.oid(":a")
+    (repo.path / f".git/objects/{oid[:2]}/{oid[2:]}").unlink()
+    with pytest.raises(HeldBack, match=f"{oid} is missing"):
+        take(repo)
+    assert not list((repo.path / ".git").glob("fast_import*"))
+
+
 def test_a_split_index_comes_out_whole(repo):
     repo.git("update-index", "--split-index")
     repo.write("a", "staged\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from dataclasses import replace
 
 import pytest
@@ -387,3 +389,83 @@ def test_the_lines_say_what_a_restore_does(repo):
     assert "M a" in said and "D c" in said and "* what is staged" in said
     assert any(line.startswith("* refs/heads/main: ") for line in said)
     assert snapshot.read(opened(repo)[0].git, taken.id).id == taken.id
+
+
+WRITERS = "chmod link mkdir remove rename rmdir symlink truncate utime"
+CALLS = {"open", *(f"os.{name}" for name in WRITERS.split())}
+
+
+def killed_at(number, call):
+    """Calls it in a child that dies, without a trace, at the n-th system call that writes; whether it died."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] != 0
+    left = [number]
+
+    def count(event, args):
+        writes = event != "open" or args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        if event == "subprocess.Popen" or (event in CALLS and writes):
+            left[0] -= 1
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    try:
+        sys.addaudithook(count)
+        call()
+    finally:
+        os._exit(0)
+
+
+def survives(repo, step, gc):
+    """Kills a restore at every `step`-th write; what is left is finished or taken back, in turn."""
+    conflicted(repo)
+    repo.git("merge", "topic", check=False)
+    dirty_with_merge = {"b": "edited\n", "new/x": "new\n", "x.log": "ignored\n"}
+    for name, data in dirty_with_merge.items():
+        repo.write(name, data)
+    (repo.path / "void").mkdir()
+    wanted, taken = fingerprint(repo), take(repo, ignored="all")
+    repo.git("merge", "--abort")
+    repo.git("checkout", "-q", "--detach", "HEAD~1")
+    repo.git("clean", "-qfdx")
+    repo.write("new", "a file\n")
+    repo.write("a", "wrecked\n")
+    repo.git("add", "a")
+    wrecked = fingerprint(repo)
+    found, worktree = opened(repo)
+    at = found.git.at(worktree.path)
+    now = take(repo, ignored="all")
+    plan = snapshot_restore.prepare(found, worktree, taken, now)
+    back = snapshot_restore.prepare(found, worktree, now, taken)
+    number, died = 1, True
+    while died:
+        run = f"run{number}"
+        died = killed_at(number, lambda run=run: snapshot_restore.apply(at, plan, run, "lane"))
+        position = snapshot_restore.probe(at, plan, run, "lane")
+        assert position in (Position.BEFORE, Position.BETWEEN, Position.AFTER)
+        if number % 2 and position is not Position.AFTER:
+            snapshot_restore.revert(found, worktree, plan, run, "lane")
+        else:
+            snapshot_restore.apply(at, plan, run, "lane")
+        position = snapshot_restore.probe(at, plan, run, "lane")
+        assert fingerprint(repo) == (wanted if position is Position.AFTER else wrecked)
+        if position is Position.AFTER:
+            snapshot_restore.apply(at, back, f"{run}-back", "lane")
+            assert fingerprint(repo) == wrecked
+        assert not (repo.path / ".git/index.lock").exists()
+        if gc:
+            collect(repo)
+        number += step
+    assert number > 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork")
+def test_a_kill_leaves_what_is_finished_or_taken_back(repo):
+    survives(repo, 11, gc=True)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(sys.platform != "linux", reason="fork")
+def test_a_kill_at_any_write_leaves_what_is_finished_or_taken_back(repo):
+    survives(repo, 1, gc=False)

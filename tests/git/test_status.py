@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.git.traps import Trap, touch
-from tests.gitkit import Repo, git
 
 from raccord.errors import ProcessFailed
 from raccord.git.repo import open_repository
 from raccord.git.status import Status, hidden, ignored, parse, status
+from tests.git.traps import Trap, touch
+from tests.gitkit import Repo, git
 
 ODD = [
     b"new\nline",
@@ -293,7 +293,7 @@ def test_what_is_no_status_raises(data):
 def test_many_worktrees_at_once_are_quick(tmp_path):
     repo = Repo.init(tmp_path / "main")
     repo.commit({f"d{n % 50}/f{n}": f"{n}\n" for n in range(2000)})
-    tops = [repo.worktree(f"w{n}", f"b{n}").path for n in range(10)]
+    tops = [repo.worktree(f"w{n}", f"b{n}").path for n in range(6)]
     time.sleep(1.1)  # files as old as the index are read again by every status
     for top in tops:
         git(top, "update-index", "-q", "--really-refresh")

@@ -4,10 +4,10 @@ import os
 import shutil
 
 import pytest
-from tests.gitkit import Repo, git
 
 from raccord.git.repo import open_repository
 from raccord.git.worktrees import operation, worktrees
+from tests.gitkit import Repo, git
 
 
 @pytest.fixture

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from raccord.kernel import proc
 from tests.gitkit import Repo
 
 
@@ -72,3 +77,16 @@ def hook(repo: Repo, name: str, trap: Trap) -> None:
     link.parent.mkdir(exist_ok=True)
     link.unlink(missing_ok=True)
     link.symlink_to(trap.program)
+
+
+def spawns(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
+    """The command lines of all programs that are started from now on, as they come."""
+    calls: list[Sequence[str]] = []
+    real = proc.started
+
+    def started(argv: Sequence[str], **more: Any) -> Any:
+        calls.append(argv)
+        return real(argv, **more)
+
+    monkeypatch.setattr(proc, "started", started)
+    return calls

@@ -22,7 +22,9 @@ ROOT = os.name == "posix" and os.geteuid() == 0
 def tiny_disk(path, size="64k"):
     """A file system of its own that is soon full; the test is skipped where none can be mounted."""
     path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:

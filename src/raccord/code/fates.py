@@ -125,7 +125,7 @@ def judge(replayed: Replayed) -> str:
 def judge_merge(replayed: Replayed, straight: Merged) -> str:
     """The outcome of a branch with merges or a conflict, by its straight merge with onto."""
     if straight.state == "unknown":
-        return "unknown"
+        return "unknown" if replayed.merges else "conflict"
     if straight.state == "clean" and straight.tree == replayed.onto_tree and replayed.changes:
         return "already-merged"  # by squash: onto has it all, in commits of another cut
     if not replayed.merges:

@@ -13,6 +13,7 @@ from pathlib import Path
 from raccord.code.base import Base, destination, push_remote
 from raccord.code.facts import BranchFacts
 from raccord.code.fates import Result
+from raccord.code.look import key_of, statuses
 from raccord.code.replay import Lane, replay
 from raccord.code.sources import Source, holds_upstream, source, stacks
 from raccord.errors import RaccordError
@@ -23,7 +24,7 @@ from raccord.git.reflog import reflog
 from raccord.git.refs import Change, Refs
 from raccord.git.repo import Repository
 from raccord.git.run import Git
-from raccord.git.status import Status, status
+from raccord.git.status import Status
 from raccord.git.worktrees import Worktree
 
 
@@ -65,25 +66,6 @@ class Observation:
     results: Mapping[str, Result] = field(default_factory=dict)
 
 
-def key_of(tree: Worktree) -> str:
-    """Names a worktree's lane."""
-    return str(tree.path)
-
-
-def statuses(repo: Repository, trees: Sequence[Worktree], jobs: int) -> dict[str, Status | RaccordError]:
-    """The status of each worktree that is there, or why it can't be read; side by side."""
-
-    def look(tree: Worktree) -> Status | RaccordError:
-        try:
-            return status(repo.git.at(tree.path))
-        except RaccordError as error:
-            return error
-
-    there = [tree for tree in trees if not tree.missing and not tree.bare]
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        return dict(zip(map(key_of, there), pool.map(look, there), strict=True))
-
-
 def observe(
     repo: Repository, refs: Refs, scope: Scope, quarantine: Quarantine, who: commits.Signature
 ) -> Observation:
@@ -101,7 +83,7 @@ def observe(
     sources = {key: _source(repo, scope, one, history) for key, one in able.items()}
     able = {key: replace(one, integrated=sources[key][1]) for key, one in able.items()}
     lanes = _lanes(quarantine, scope, able, {key: pair[0] for key, pair in sources.items()}, history)
-    sign = repo.settings.get("commit.gpgsign") == "true"
+    sign = repo.settings.flag("commit.gpgsign")
     results = replay(quarantine, lanes.values(), committer=who, sign=sign)
     results |= _squashed(quarantine, history, able, lanes, results, who, sign=sign)
     for key, one in able.items():

@@ -122,8 +122,7 @@ def replayed(lane: Lane, onto: Spot | None, known: Known) -> Asking:
     """Replays one lane; yields each merge that it needs."""
     nowhere = Spot("", "", "")
     draft = Draft(lane, onto or nowhere, onto or nowhere)
-    missing = {lane.tip, lane.base, lane.onto, *lane.picks} - known.commits.keys() - {""}
-    if missing:
+    if missing := _missing(lane, known):
         draft.outcome, draft.message = "unknown", f"can't read commit {min(missing)}: missing or damaged"
         return draft
     # A stacked lane may stand on a commit that has no name yet.
@@ -200,6 +199,13 @@ def _straight(draft: Draft, came: fates.Replayed, known: Known) -> Generator[Ask
         draft.message = merged.message
     elif came.merges and merged.state == "conflict":
         draft.conflict = Conflict(lane.tip, merged.paths, merged.kinds, merged.message)
+
+
+def _missing(lane: Lane, known: Known) -> set[str]:
+    """Commits without which nobody knows; a parent that can't be read must not pass for "a root"."""
+    found = [known.commits[oid] for oid in lane.picks if oid in known.commits]
+    parents = {commit.parents[0] for commit in found if len(commit.parents) == 1}
+    return ({lane.tip, lane.base, lane.onto, *lane.picks} | parents) - known.commits.keys() - {""}
 
 
 def _touches(draft: Draft, known: Known) -> bool:

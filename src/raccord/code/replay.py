@@ -83,7 +83,7 @@ def _read(quarantine: Quarantine, lanes: Sequence[Lane]) -> Known:
     found |= commits.read(quarantine.git, sorted(beside - found.keys()))
     trees = {found[lane.onto].tree for lane in lanes if lane.onto in found}
     picks = [oid for lane in lanes for oid in lane.picks if oid in found]
-    return Known(found, quarantine.changing_attributes(trees, picks))
+    return Known(found, quarantine.attributes.changing(trees, picks))
 
 
 def _onto(lane: Lane, drafts: Mapping[str, Draft], known: Known) -> Spot | None:
@@ -114,14 +114,17 @@ def _merged(quarantine: Quarantine, asks: Sequence[Ask]) -> list[Merged]:
     sides = [side for ask in asks for side in (ask.ours, ask.theirs) if isinstance(side, Synthetic)]
     bodies = {side: side.body() for side in sides}
     names = dict(zip(bodies, quarantine.write(list(bodies.values())), strict=True))
-    quarantine.changing_attributes([ask.attributes for ask in asks], [])
+    quarantine.attributes.changing([ask.attributes for ask in asks], [])
+    answers: dict[int, Merged] = {}
     groups: dict[Path, list[int]] = {}
     for at, ask in enumerate(asks):
-        groups.setdefault(quarantine.at(ask.attributes).cwd, []).append(at)
-    answers: dict[int, Merged] = {}
+        try:
+            groups.setdefault(quarantine.attributes.at(ask.attributes).cwd, []).append(at)
+        except ProcessFailed as error:
+            answers[at] = Merged("unknown", message=error.message)
     for group in groups.values():
         pairs = [(_name(asks[at].ours, names), _name(asks[at].theirs, names)) for at in group]
-        git = quarantine.at(asks[group[0]].attributes)
+        git = quarantine.attributes.at(asks[group[0]].attributes)
         answers.update(zip(group, merge(git, pairs), strict=True))
     return [_relabelled(answers[at], _name(ask.ours, names)) for at, ask in enumerate(asks)]
 

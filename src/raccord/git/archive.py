@@ -35,7 +35,9 @@ def save(
 
     Raises:
         WorldMoved: another document was saved meanwhile; nothing was changed.
-        ProcessFailed: git failed: the disk is full, or a pin is no commit that is here.
+        HeldBack: a pin is no commit that is here.
+        CannotRun: the disk is full.
+        ProcessFailed: git failed.
     """
     ref = PREFIX + run
     message = f"raccord run {run}\n".encode("ascii", "backslashreplace")

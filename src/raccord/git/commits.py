@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from raccord.errors import CannotRun
 from raccord.git.run import Git
 
 # A signature is of the old bytes, and a mergetag of the old parents; `git replay` drops them too.
@@ -156,3 +157,19 @@ def _hash(data: bytes) -> Callable[[bytes], hashlib._Hash]:
     if data.index(b"\n") == len("tree ") + 64:
         return hashlib.sha256
     return partial(hashlib.sha1, usedforsecurity=False)
+
+
+def committer(git: Git) -> Signature:
+    """Who commits, now, as git would say.
+
+    Raises:
+        CannotRun: git knows no identity.
+    """
+    asked = git.run("var", "GIT_COMMITTER_IDENT")
+    text = asked.stdout.decode("utf-8", "surrogateescape").strip()
+    if asked.returncode or "> " not in text:
+        raise CannotRun("git does not know who you are", hint="git config user.name, and user.email")
+    who, _, when = text.rpartition("> ")
+    name, _, email = who.partition(" <")
+    seconds, _, zone = when.partition(" ")
+    return Signature(name, email, int(seconds), zone)

@@ -26,7 +26,7 @@ __all__ = ["Move", "Moved", "apply", "check", "probe", "revert"]
 def check(git: Git, move: Move, *, trusted: bool = False) -> Sequence[Finding]:
     """What stands in the way, by looking only: a finding "fail" holds the move back, a "note" is to be told.
 
-    Names: follow.moved, follow.operation, follow.unmerged, follow.sparse, follow.filter, follow.staged,
+    Names: follow.unfinished, follow.moved, follow.operation, follow.unmerged, follow.sparse, follow.filter, follow.staged,
     follow.unstaged, follow.untracked, follow.ignored, follow.parent, follow.symlink, follow.submodule (a note).
     `data["paths"]` lists the paths.
 
@@ -61,17 +61,20 @@ def apply(git: Git, move: Move, run: str, lane: str, *, trusted: bool = False, w
         HeldBack: `check` finds a problem, or another git holds the index; nothing was changed.
         CannotRun: disk full or read-only; nothing was changed.
     """
+    left = fs.signature(follow_stage.place(move.gitdir, run, lane)) is not None
     with follow_stage.opened(move.worktree, move.gitdir, run, lane, wait) as stage:
         earlier = follow_target.resume(stage, git, move.key, wait)
         if isinstance(earlier, Moved):
             return earlier
+        if left and _stands(git, move) is Position.AFTER:
+            return Moved((), earlier)  # killed while it cleaned up
         try:
-            target = staged(stage, git, move, trusted=trusted)
+            target, index = staged(stage, git, move, trusted=trusted)
             swap = follow_target.prepare(stage, target)
         except BaseException:
             stage.empty()
             raise
-        done = follow_target.carry(stage, git, swap, resumed=False, wait=wait)
+        done = follow_target.carry(stage, git, swap, resumed=False, wait=wait, index=index)
         return Moved(done.paths, (*earlier, *done.rescued))
 
 
@@ -82,6 +85,14 @@ def probe(git: Git, move: Move, run: str, lane: str) -> Position:
         if fs.signature(meta) is not None:
             found = fs_swap_log.load(meta)
             return Position.NEITHER if found and found[0].extra["key"] != move.key else Position.BETWEEN
+        return _stands(git, move)
+    except (ProcessFailed, CannotRun):
+        return Position.UNKNOWN
+
+
+def _stands(git: Git, move: Move) -> Position:
+    """Where the move stands, as far as the worktree tells."""
+    try:
         before, after = follow_refs.stand(git, Path(move.gitdir), move.moves)
         if before and not after:
             return Position.BEFORE

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from raccord.errors import UnsafePath
 from raccord.git import status
@@ -151,7 +152,7 @@ class _Look:
         self.index_mtime_ns, self.sparse = index_mtime_ns, sparse
         self.names = sorted(index.offsets)
         self.going: set[str] = set()
-        self.doubtful: list[str] = []
+        self.doubtful: dict[str, str] = {}
 
     def look(self, deltas: Sequence[Delta]) -> None:
         """Sorts all paths into what is to be done and what can't be."""
@@ -233,7 +234,7 @@ class _Look:
             return
         self.found.write[path] = delta.new_mode
         if seen is not None and not seen.is_dir:
-            if self._holds(path, delta.new_mode, delta.new):
+            if same_mode(delta.new_mode, seen.mode) and self._holds(path, seen, delta.new):
                 self.found.confirm.append(path)
             else:
                 self.found.refuse("follow.untracked", path)
@@ -295,35 +296,41 @@ class _Look:
             return True
         if seen.is_dir:
             self.found.refuse("follow.untracked", path)
-            return False
-        if not self._holds(path, item.mode, item.oid):
-            if item.valid:
-                self.found.refuse("follow.unstaged", path)  # git status would not look
-                return False
-            self.doubtful.append(path)
-        return True
+        elif (seen.mode ^ item.mode) & 0o170000 or (self._mode_differs(item, seen) and self._heeds_modes):
+            self.found.refuse("follow.unstaged", path)
+        elif self._holds(path, seen, item.oid):
+            return True
+        elif seen.is_file:
+            self.doubtful[path] = item.oid
+            return True
+        else:
+            self.found.refuse("follow.unstaged", path)
+        return False
 
-    def _holds(self, path: str, mode: int, oid: str) -> bool:
-        """Whether the file's raw bytes and mode are what the index says: true without any filter's word."""
+    @staticmethod
+    def _mode_differs(item: Item, seen: Signature) -> bool:
+        return seen.is_file and not same_mode(item.mode, seen.mode)
+
+    @cached_property
+    def _heeds_modes(self) -> bool:
+        """Whether the execute bit of a file means anything here."""
+        said = self.git.run("config", "--type=bool", "--get", "core.fileMode")
+        return said.stdout.strip() != b"false"
+
+    def _holds(self, path: str, seen: Signature, oid: str) -> bool:
+        """Whether a path has the raw bytes of a blob: true whatever filter there may be."""
         folder, name = self.tree.parent(path)
-        seen = folder.look(name)
-        if seen is None or not same_mode(mode, seen.st_mode):
-            return False
-        return blob_oid(folder.chunks(name), seen.st_size, self.index.width) == oid
+        return blob_oid(folder.chunks(name), seen.size, self.index.width) == oid
 
     def _settle(self) -> None:
-        """Asks git about files whose bytes are not the blob's: a filter or an end of line may make the difference."""
-        said = self.git.out(
-            "status",
-            "--porcelain=v2",
-            "-z",
-            "--untracked-files=no",
-            "--ignore-submodules=all",
-            "--no-renames",
-        )
-        changed = set(status.parse(said).unstaged)
-        for path in self.doubtful:
-            if path in changed:
+        """Asks git about files whose bytes are not the blob's: end of lines or a filter may make the difference.
+
+        Not `git status`: it believes the times, and looks at whole seconds.
+        """
+        listed = b"".join(_quoted(path) + b"\n" for path in self.doubtful)
+        said = self.git.out("hash-object", "--stdin-paths", stdin=listed).decode().split()
+        for (path, oid), now in zip(self.doubtful.items(), said, strict=True):
+            if now != oid:
                 self.found.refuse("follow.unstaged", path)
 
     def _collide(self) -> None:
@@ -346,3 +353,11 @@ class _Look:
             inside = f"{path}/{name}"
             found += self._inside(inside) if is_dir else [inside]
         return found
+
+
+def _quoted(path: str) -> bytes:
+    """A path as git reads it from a list of lines."""
+    raw = os.fsencode(path)
+    if b"\n" not in raw and not raw.startswith(b'"'):
+        return raw
+    return b'"' + b"".join(b"\\%03o" % byte for byte in raw) + b'"'

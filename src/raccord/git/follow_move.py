@@ -18,7 +18,7 @@ from raccord.git import follow_index, follow_refs, follow_target, worktrees
 from raccord.git.follow_check import Delta, Examined, differences, examine, problem, some
 from raccord.git.follow_index import Index
 from raccord.git.follow_refs import RefMoves
-from raccord.git.follow_stage import PRIVATE, Stage
+from raccord.git.follow_stage import PRIVATE, Stage, unfinished
 from raccord.git.follow_target import Target
 from raccord.git.refs import Change
 from raccord.git.run import Git, strings
@@ -121,12 +121,12 @@ def copy_index(stage: Stage, width: int) -> tuple[Index, Signature | None]:
     if seen is None:
         return follow_index.parse(b"", width), None
     data = fs.read(stage.meta / "index.old")
-    fs.write_new(stage.index, data, mtime_ns=seen.mtime_ns)
+    fs.write_new(stage.index, data, durable=False, mtime_ns=seen.mtime_ns)
     return follow_index.parse(data, width), seen
 
 
-def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> Target:
-    """Puts everything new into the stage.
+def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> tuple[Target, Index | None]:
+    """Puts everything new into the stage; also returns the new index, None where it stays as it is.
 
     Raises:
         WorldMoved: HEAD or the ref is elsewhere.
@@ -137,24 +137,24 @@ def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> Target:
     index = joined(stage, git, index)
     looked = look(git, move, index, seen.mtime_ns if seen else 0, trusted=trusted)
     refuse(looked.findings)
-    examined = looked.examined
-    if looked.deltas:
-        _merge_index(stage, git, move)
-        if not trusted:
-            refuse(filters(stage.private(git), examined.write))
-    else:
-        fs.unlink(stage.index)  # it stays as it is
+    examined, before = looked.examined, looked.examined.before
     files = stage.files()
-    if examined.write:
-        _check_out(stage, git, files / "new", list(examined.write), trusted)
-    _confirm(stage, files / "new", examined)
-    if looked.deltas:
-        _check_index(stage, index, looked.deltas)
-    before = examined.before
-    entries = [Entry(path, before[path], staged=path) for path in examined.write]
+    if not looked.deltas:
+        fs.unlink(stage.index)
+        return Target(move.key, files, (), move.moves, seen, move.width), None
+    merged_ns = _merge_index(stage, git, move)
+    if not trusted:
+        refuse(filters(stage.private(git), examined.write))
+    names = {path: str(number) for number, path in enumerate(examined.write)}
+    if names:
+        _check_out(stage, git, files, names, trusted)
+    _confirm(stage, files / "new", examined, names)
+    new = _check_index(stage, index, looked.deltas)
+    entries = [Entry(path, before[path], staged=name) for path, name in names.items()]
     entries += [Entry(path, before[path]) for path in examined.remove]
     entries += [Entry(path, before[path], folder=True) for path in examined.folders]
-    return Target(move.key, files, tuple(entries), move.moves, seen, move.width)
+    target = Target(move.key, files, tuple(entries), move.moves, seen, move.width, index_mtime_ns=merged_ns)
+    return target, new
 
 
 def refuse(findings: Sequence[Finding]) -> None:
@@ -176,8 +176,13 @@ def refuse(findings: Sequence[Finding]) -> None:
         )
 
 
-def _merge_index(stage: Stage, git: Git, move: Move) -> None:
-    """Brings the private index from the old commit to the new one; what doesn't overlap stays as it is."""
+def _merge_index(stage: Stage, git: Git, move: Move) -> int:
+    """Brings the private index from the old commit to the new one; what doesn't overlap stays as it is.
+
+    Returns:
+        When git wrote it, which is when it last looked whether files changed within the granularity of their times.
+        (checkout-index writes it again, but looks at the stage.)
+    """
     private = stage.private(git)
     merge = (*PRIVATE, "read-tree", "-m", move.old, move.new)
     try:
@@ -189,34 +194,40 @@ def _merge_index(stage: Stage, git: Git, move: Move) -> None:
             stage.call(private, *merge)
         except ProcessFailed as failed:
             raise HeldBack(failed.message, hint="git status", stderr=failed.stderr) from failed
+    return os.stat(stage.index).st_mtime_ns
 
 
-def _check_out(stage: Stage, git: Git, into: Path, paths: Sequence[str], trusted: bool) -> None:
+def _check_out(stage: Stage, git: Git, files: Path, names: Mapping[str, str], trusted: bool) -> None:
     """Lets git write the files as it would into the worktree, attributes taken from the new index."""
+    into = files / "out"
+    fs.make_dirs(into, durable=False)
     there = git.at(into).using(
         GIT_DIR=str(stage.gitdir), GIT_WORK_TREE=str(into), GIT_INDEX_FILE=str(stage.index)
     )
-    listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    listed = b"".join(os.fsencode(path) + b"\0" for path in names)
     try:
         stage.call(there, *PRIVATE, "checkout-index", "-u", "-z", "--stdin", stdin=listed, trusted=trusted)
     except ProcessFailed as failed:
         raise HeldBack(failed.message, hint="run the filter by hand", stderr=failed.stderr) from failed
+    # One directory to make durable, instead of one for each of the worktree's.
+    for path, name in names.items():
+        fs.rename(f"{into}/{path}", f"{files}/new/{name}")
 
 
-def _confirm(stage: Stage, new: Path, examined: Examined) -> None:
+def _confirm(stage: Stage, new: Path, examined: Examined, names: Mapping[str, str]) -> None:
     """Compares untracked files that seemed the same with what would be written, now that this is known."""
     for path in examined.confirm:
         with Tree(stage.worktree) as tree, Tree(new) as staged_tree:
             here, name = tree.parent(path)
-            there, staged_name = staged_tree.parent(path)
+            there, staged_name = staged_tree.parent(names[path])
             one, other = here.look(name), there.look(staged_name)
             same = one is not None and other is not None and one.st_mode == other.st_mode
             if not same or b"".join(here.chunks(name)) != b"".join(there.chunks(staged_name)):
                 refuse([problem("follow.untracked", [path])])
 
 
-def _check_index(stage: Stage, before: Index, deltas: Sequence[Delta]) -> None:
-    """Looks that the merged index is what was meant: the new entries there, the old ones gone, all others kept."""
+def _check_index(stage: Stage, before: Index, deltas: Sequence[Delta]) -> Index:
+    """The merged index, which must be what was meant: the new entries there, the old ones gone, all others kept."""
     after = follow_index.parse(fs.read(stage.index), before.width)
     expected = set(before.offsets)
     for delta in deltas:
@@ -232,6 +243,7 @@ def _check_index(stage: Stage, before: Index, deltas: Sequence[Delta]) -> None:
             expected.discard(path)
     if set(after.offsets) != expected or after.unmerged or after.skipped > before.skipped:
         raise HeldBack("git merged the index in another way than was expected", hint="git status")
+    return after
 
 
 def filters(git: Git, paths: Mapping[str, int]) -> list[Finding]:
@@ -257,6 +269,9 @@ def _filter_of(setting: str) -> str:
 def _around(git: Git, move: Move, gitdir: Path, index: Index) -> list[Finding]:
     """What must hold besides the paths: no operation in progress, HEAD and the ref where they were."""
     found = []
+    if others := unfinished(gitdir):
+        text = f"another move of {shown(move.worktree)} is unfinished ({shown(others[0])})"
+        found.append(Finding("follow.unfinished", "fail", text, "raccord continue, or raccord abort"))
     name, _ = worktrees.operation(gitdir)
     if name:
         found.append(

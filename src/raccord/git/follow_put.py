@@ -130,10 +130,13 @@ def apply(
         UnsafePath: a path leads out of the worktree or through a symbolic link.
         CannotRun: disk full or read-only, a blob is missing; nothing was changed.
     """
+    left = fs.signature(follow_stage.place(put.gitdir, run, lane)) is not None
     with follow_stage.opened(put.worktree, put.gitdir, run, lane, wait) as stage:
         earlier = follow_target.resume(stage, git, put.key, wait)
         if isinstance(earlier, Moved):
             return earlier
+        if left and _stands(git, put) is Position.AFTER:
+            return Moved((), earlier)  # killed while it cleaned up
         try:
             swap = follow_target.prepare(stage, _staged(stage, git, put, seen or {}))
         except BaseException:
@@ -150,6 +153,14 @@ def probe(git: Git, put: Put, run: str, lane: str) -> Position:
         if fs.signature(meta) is not None:
             found = fs_swap_log.load(meta)
             return Position.NEITHER if found and found[0].extra["key"] != put.key else Position.BETWEEN
+        return _stands(git, put)
+    except (ProcessFailed, CannotRun):
+        return Position.UNKNOWN
+
+
+def _stands(git: Git, put: Put) -> Position:
+    """Where it stands, as far as the worktree tells."""
+    try:
         after = follow_refs.stand(git, Path(put.gitdir), put.moves)[1] and _index_is(git, put)
         with Tree(put.worktree) as tree:
             done = after and all(_is(tree, change) for change in put.changes)

@@ -155,9 +155,9 @@ def _move(stage: Stage, git: Git, moves: RefMoves) -> None:
             stage.call(
                 git, *_QUIET, "update-ref", "-m", about, "--stdin", "-z", stdin=_transaction(moves.refs)
             )
-        except ProcessFailed:
+        except ProcessFailed as failed:
             now = read_refs(git, [change.ref for change in moves.refs])
-            if any(now[change.ref] != change.new for change in moves.refs):
+            if failed.returncode < 0 or any(now[change.ref] != change.new for change in moves.refs):
                 raise
     if moves.head and read_head(git, stage.gitdir) == moves.head.old != moves.head.new:
         if moves.head.new.startswith("refs/"):
@@ -219,8 +219,14 @@ def _clear(locks: Sequence[Path], moves: RefMoves, since_ns: int) -> None:
         ours |= {f"{name}\n".encode(), f"ref: {name}\n".encode("utf-8", "surrogateescape")}
     left = []
     for path in locks:
-        seen = fs.signature(path)
-        if seen is not None and seen.ctime_ns >= since_ns and fs.read_or_none(path) in ours:
+        seen, held = fs.signature(path), fs.read_or_none(path)
+        # Git writes a ref's id and its newline one after the other: a kill may fall between the two.
+        if (
+            seen
+            and held is not None
+            and seen.ctime_ns >= since_ns
+            and any(each.startswith(held) for each in ours)
+        ):
             left.append((path, seen))
     if left:
         time.sleep(SETTLED_S)

@@ -19,7 +19,7 @@ from typing import IO
 
 from raccord.errors import CannotRun, HeldBack, ProcessFailed
 from raccord.git.run import Git
-from raccord.kernel import fs, proc
+from raccord.kernel import fs, fs_swap_log, proc
 from raccord.kernel.fs_alive import alive
 from raccord.kernel.fs_rename import same_mount
 from raccord.model.text import shown
@@ -38,7 +38,11 @@ PRIVATE = (
     "-c",
     "core.hooksPath=/dev/null",
 )
-_DISK = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error")
+# Git writes into our own stage: what fails there is the disk's fault. checkout-index doesn't say why.
+_DISK = re.compile(
+    r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error"
+    r"|unable to (write|create) (file|new index file)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class Stage:
         files = self.meta
         if not same_mount(str(self.worktree), str(self.meta)):
             files = fs.self_ignoring(self.beside)
-        fs.make_dirs(files / "new")
+        fs.make_dirs(files / "new", durable=False)
         return files
 
     def call(self, git: Git, *args: str, stdin: bytes = b"", trusted: bool = False) -> bytes:
@@ -89,7 +93,7 @@ class Stage:
             ProcessFailed: it failed.
             CannotRun: it failed since the disk is full or read-only.
         """
-        begin = self.alive.seek(0, os.SEEK_END)
+        self.alive.seek(0)
         done = proc.run(
             git.argv(*args, trusted=trusted),
             cwd=git.cwd,
@@ -98,10 +102,14 @@ class Stage:
             errors=self.alive,
         )
         if done.returncode:
-            self.alive.seek(begin)
-            said = self.alive.read().decode("utf-8", "replace")
+            end = self.alive.tell()
+            self.alive.seek(0)
+            said = self.alive.read(end).decode("utf-8", "replace")
             if found := _DISK.search(said):
-                raise CannotRun(f"{shown(str(self.worktree))}: {found[0].lower()}")
+                left = fs.free(self.meta) // 1024
+                raise CannotRun(
+                    f"{shown(str(self.worktree))}: {found[0].lower()}; {left} kB are free", hint="df"
+                )
             raise ProcessFailed(_short(args), done.returncode, said)
         return done.stdout
 
@@ -115,6 +123,13 @@ class Stage:
         lock = fs.signature(self.gitdir / "index.lock")
         return mine is not None and lock is not None and mine.ino == lock.ino
 
+    def make_lock(self) -> None:
+        """Makes the file that `index.lock` will be a link to. Its name must be durable before that: then there is
+        no power cut after which the lock can't be told to be ours.
+        """
+        said = f"raccord moves this worktree ({self.meta.name}); if it was killed: raccord continue\n"
+        fs.write_new(self.meta / "lock", said.encode(), durable=False)
+
     def lock(self, wait: float) -> None:
         """Takes `index.lock`, or finds that it is ours already.
 
@@ -125,9 +140,6 @@ class Stage:
             HeldBack: another git command holds it.
         """
         path = self.gitdir / "index.lock"
-        if fs.signature(self.meta / "lock") is None:
-            said = f"raccord moves this worktree ({self.meta.name}); if it was killed: raccord continue\n"
-            fs.write_atomic(self.meta / "lock", said.encode())
         until = time.monotonic() + wait
         while not self.locked():
             try:
@@ -157,6 +169,16 @@ class Stage:
             fs.remove_tree(self.meta / name)
 
 
+def unfinished(gitdir: str | Path, but: Path | None = None) -> list[str]:
+    """The names of moves of other runs that were begun here and neither finished nor taken back."""
+    stages = Path(gitdir) / STAGES
+    return sorted(
+        name
+        for name in fs.names(stages)
+        if stages / name != but and fs_swap_log.load(stages / name) is not None
+    )
+
+
 def place(gitdir: str | Path, run: str, lane: str) -> Path:
     """The stage of a run's lane in a worktree, which may not be there."""
     name = re.sub(r"[^A-Za-z0-9._-]", "_", run)[:60].lstrip(".") or "run"
@@ -176,7 +198,7 @@ def opened(worktree: str, gitdir: str, run: str, lane: str, wait: float) -> Iter
         if seen is None or not seen.is_dir:
             raise CannotRun(f"{shown(path)} is not there", hint="git worktree prune", path=path)
     meta = place(gitdir, run, lane)
-    fs.make_dirs(meta)
+    fs.make_dirs(meta, durable=False)
     with alive(meta / "alive", wait) as file:
         try:
             yield Stage(Path(worktree), Path(gitdir), meta, file)

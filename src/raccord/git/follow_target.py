@@ -14,8 +14,9 @@ from pathlib import Path
 
 from raccord.errors import HeldBack, ProcessFailed, RaccordError, WorldMoved
 from raccord.git import follow_index, follow_refs
+from raccord.git.follow_index import Index
 from raccord.git.follow_refs import RefMoves
-from raccord.git.follow_stage import PRIVATE, Stage
+from raccord.git.follow_stage import PRIVATE, Stage, unfinished
 from raccord.git.run import Git
 from raccord.kernel import fs, fs_swap, fs_swap_log
 from raccord.kernel.fs import Signature
@@ -50,6 +51,7 @@ class Target:
         width: bytes of an object's name.
         refresh: whether git shall compare the new index with the files; else only the staged files get their stat
             data. The new index is the stage's private one; without one the index is left alone.
+        index_mtime_ns: the modification time that the new index gets, 0 for the private one's.
     """
 
     key: str
@@ -59,6 +61,7 @@ class Target:
     index: Signature | None
     width: int
     refresh: bool = False
+    index_mtime_ns: int = 0
 
 
 def link_index(stage: Stage) -> Signature | None:
@@ -85,14 +88,19 @@ def prepare(stage: Stage, target: Target) -> Swap:
         "new_index": fs.signature(stage.index) is not None,
         "width": target.width,
         "refresh": target.refresh,
+        "index_mtime_ns": target.index_mtime_ns,
     }
+    stage.make_lock()
     return fs_swap_log.prepare(stage.meta, stage.worktree, target.files, target.entries, extra)
 
 
-def carry(stage: Stage, git: Git, swap: Swap, *, resumed: bool, wait: float) -> Moved:
+def carry(
+    stage: Stage, git: Git, swap: Swap, *, resumed: bool, wait: float, index: Index | None = None
+) -> Moved:
     """Carries a prepared move to its end, or takes it back where it can't be.
 
     Args:
+        index: the private index, where it is parsed already.
         resumed: whether an earlier attempt may have done a part of it.
         wait: seconds to wait for other git commands.
 
@@ -114,7 +122,7 @@ def carry(stage: Stage, git: Git, swap: Swap, *, resumed: bool, wait: float) -> 
         fs_swap.forward(swap)
         since = os.stat(stage.meta / Phase.FORWARD.value).st_mtime_ns
         follow_refs.move(stage, git, moves, since_ns=since, resumed=resumed, wait=wait)
-        _install(stage, git, swap)
+        _install(stage, git, swap, index)
         fs_swap_log.turn(stage.meta, Phase.FORWARD, Phase.DONE)
     except BaseException as error:
         rescued = take_back(stage, git, swap, Phase.FORWARD, resumed=resumed, wait=wait)
@@ -132,6 +140,7 @@ def resume(stage: Stage, git: Git, key: str, wait: float) -> Moved | tuple[str, 
 
     Raises:
         WorldMoved: it is another move, unfinished.
+        HeldBack: one of another run is.
     """
     found = _found(stage, key)
     if found is None:
@@ -150,6 +159,7 @@ def revert(stage: Stage, git: Git, key: str, wait: float) -> tuple[str, ...]:
 
     Raises:
         WorldMoved: it is another move, unfinished.
+        HeldBack: one of another run is.
     """
     found = _found(stage, key)
     if found is None:
@@ -161,6 +171,12 @@ def revert(stage: Stage, git: Git, key: str, wait: float) -> tuple[str, ...]:
 
 
 def _found(stage: Stage, key: str) -> tuple[Swap, Phase] | None:
+    if others := unfinished(stage.gitdir, stage.meta):
+        raise HeldBack(
+            f"another move of {shown(str(stage.worktree))} is unfinished ({shown(others[0])})",
+            hint="raccord continue, or raccord abort",
+            path=str(stage.worktree),
+        )
     found = fs_swap_log.load(stage.meta)
     if found is None:
         stage.empty()
@@ -219,7 +235,7 @@ def _verify(stage: Stage, git: Git, swap: Swap, moves: RefMoves) -> None:
     fs_swap.verify(swap)
 
 
-def _install(stage: Stage, git: Git, swap: Swap) -> None:
+def _install(stage: Stage, git: Git, swap: Swap, new: Index | None) -> None:
     """Puts the new index in place: `index.mine` stays as the proof that this was done."""
     if not swap.extra["new_index"]:
         return
@@ -238,14 +254,16 @@ def _install(stage: Stage, git: Git, swap: Swap) -> None:
             stage.call(stage.private(git), *PRIVATE, "update-index", "-q", "--unmerged", "--refresh")
     written = fs.signature(stage.index)
     assert written is not None
-    data = fs.read(stage.index)
-    if not swap.extra["refresh"]:
-        parsed = follow_index.parse(data, swap.extra["width"])
+    if swap.extra["refresh"]:
+        data = fs.read(stage.index)
+    else:
+        new = new or follow_index.parse(fs.read(stage.index), swap.extra["width"])
         files = ((os.fsencode(entry.path), found) for entry, found in fs_swap.placed(swap))
-        data = follow_index.restat(parsed, files)
+        data = follow_index.restat(new, files)
     # The time of git's own writing: a younger one would let a file that changed meanwhile pass for clean.
+    mtime_ns = swap.extra["index_mtime_ns"] or written.mtime_ns
     mode = before.mode & 0o777 if before else 0o666
-    fs.write_new(mine, data, mode=mode, exact=before is not None, mtime_ns=written.mtime_ns)
+    fs.write_new(mine, data, mode=mode, exact=before is not None, mtime_ns=mtime_ns)
     fs.link(mine, final)
     fs.replace(final, index)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from raccord.git.changes import patch_ids, same_changes
-from raccord.git.repo import common_of, gitdir_at
+from raccord.git.gitdir import common_of, content, gitdir_at
 from raccord.git.run import Git
 
 __all__ = ["Graph", "graph", "patch_ids", "same_changes"]
@@ -178,8 +178,5 @@ def _missing(git: Git, oids: Sequence[str]) -> frozenset[str]:
 
 def _cut(git: Git) -> frozenset[str]:
     gitdir = gitdir_at(str(git.cwd)) or str(git.cwd)
-    try:
-        with open(os.path.join(common_of(gitdir), "shallow"), encoding="ascii") as file:
-            return frozenset(file.read().split())
-    except FileNotFoundError:
-        return frozenset()
+    said = content(os.path.join(common_of(gitdir), "shallow"))
+    return frozenset(said.decode("ascii", "replace").split()) if said else frozenset()

@@ -9,7 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from raccord.git.repo import Repository, gitdir_at
+from raccord.git.gitdir import gitdir_at
+from raccord.git.repo import Repository
 from raccord.git.run import ENVIRONMENT
 from raccord.kernel import proc
 

@@ -14,6 +14,8 @@ from raccord.git.run import Git
 
 COMMAND = ("merge-tree", "--write-tree", "--stdin", "-z", "--name-only", "--allow-unrelated-histories")
 
+# A thousand merges take 0.1 s; one that hangs is waited for again in each half that holds it.
+LONGEST_S = 120.0
 # Printed in the place of the empty field that ends a record, even with -z.
 ADVICE = b"Recursive merging with submodules"
 
@@ -55,7 +57,7 @@ def merge(git: Git, pairs: Sequence[tuple[str, str]]) -> list[Merged]:
     stdin = "".join(f"{ours} {theirs}\n" for ours, theirs in pairs).encode()
     why = ""
     try:
-        result = git.run(*COMMAND, stdin=stdin).check()
+        result = git.run(*COMMAND, stdin=stdin, timeout=LONGEST_S).check()
         answers = list(parsed(result.stdout))
         if len(answers) == len(pairs):
             return answers

@@ -10,17 +10,16 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raccord.git import commits
+from raccord.git.attributes import Attributes, private
 from raccord.git.run import Git
 from raccord.kernel import fs
-from raccord.kernel.fs_tree import Tree
 
-# The objects of a quarantine die with it: only the pack that leaves it has to be durable. The method "batch"
-# writes each object out even so (1.4 ms each in `unpack-objects`).
-FLEETING = ("-c", "core.fsync=none", "-c", "core.fsyncMethod=fsync")
+# The objects of a quarantine die with it: only the pack that leaves it has to be durable.
+FLEETING = ("-c", "core.fsync=none")
 # `objects` does not include a pack's .idx, without which the pack is not read.
 DURABLE = ("-c", "core.fsync=objects,pack-metadata")
 # Files are made 25 times as fast there as on ext4, and a wave makes hundreds: 0.13 s instead of 0.52 s for 50
@@ -28,11 +27,7 @@ DURABLE = ("-c", "core.fsync=objects,pack-metadata")
 MEMORY = Path("/dev/shm")  # noqa: S108 (the directory made in it is new, private and has a random name)
 ROOM = 256 * 1024 * 1024
 PREFIX = "raccord-replay-"
-PRIVATE = 0o700
 STALE_S = 24 * 3600.0
-ATTRIBUTES = ":(glob)**/.gitattributes"
-EMPTY_TREE = {40: "4b825dc642cb6eb9a060e54bf8d69288fbee4904"}
-EMPTY_TREE[64] = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +39,14 @@ class Quarantine:
         real: the repository itself.
         common: its common git directory.
         scratch: the quarantine's own directory.
+        attributes: where to merge, so that the right `.gitattributes` hold.
     """
 
     git: Git
     real: Git
     common: Path
     scratch: Path
-    _attributed: dict[str, bool] = field(default_factory=dict)
-    _places: dict[str, Git] = field(default_factory=dict)
+    attributes: Attributes
 
     def write(self, bodies: Sequence[bytes]) -> list[str]:
         """Writes commits, each given as the bytes of its object, and returns their names.
@@ -114,54 +109,11 @@ class Quarantine:
         )  # fmt: skip
         if packed[8:12] == b"\0\0\0\0":
             return ""
-        real = replace(self.real, settings=(*self.real.settings, *DURABLE))
+        real = replace(self.real, settings=(*self.real.settings, *DURABLE)).using(GIT_DIR=str(self.common))
         name = real.line("index-pack", "--stdin", stdin=packed).split()[-1]
         # git syncs the files and not the names that it then gave them.
         fs.sync_dir(self.common / "objects" / "pack")
         return name
-
-    def changing_attributes(self, trees: Iterable[str], picks: Iterable[str]) -> set[str]:
-        """The commits among `picks` that change a `.gitattributes` file; looks into `trees` too, for `at`.
-
-        Raises:
-            ProcessFailed: git failed.
-        """
-        new = [tree for tree in dict.fromkeys(trees) if tree and tree not in self._attributed]
-        commits = list(dict.fromkeys(picks))
-        if not new and not commits:
-            return set()
-        empty = EMPTY_TREE[len((new or commits)[0])]
-        pairs = {f"{empty} {tree}\n": tree for tree in new}
-        # -m: a merge is compared with each of its parents.
-        listed = self.git.out(
-            "diff-tree", "--stdin", "-r", "-m", "--root", "-z", "--name-only", "--no-renames",
-            "--no-ext-diff", "--", ATTRIBUTES,
-            stdin="".join([*pairs, *(f"{oid}\n" for oid in commits)]).encode(),
-        )  # fmt: skip
-        found = set(_headed(listed, set(commits), pairs))
-        self._attributed.update({tree: tree in found for tree in new})
-        return found.intersection(commits)
-
-    def at(self, tree: str) -> Git:
-        """Git in a work tree of its own that holds the `.gitattributes` files of `tree` and nothing else.
-
-        merge-tree takes attributes (`merge=union`, `-text`) from the work tree that it runs in, whatever it
-        merges: a nested one counts only there. `--attr-source` is too young (2.41).
-
-        Raises:
-            ProcessFailed: git failed.
-        """
-        self.changing_attributes([tree], [])
-        if not self._attributed.get(tree):
-            return self.git
-        if tree not in self._places:
-            where = self.scratch / tree
-            with Tree(self.scratch) as scratch:
-                scratch.make(tree, PRIVATE)
-            here = self.git.at(where).using(GIT_WORK_TREE=str(where), GIT_INDEX_FILE=f"{where}.index")
-            here.out("checkout", "-q", tree, "--", ATTRIBUTES)
-            self._places[tree] = here
-        return self._places[tree]
 
 
 @contextlib.contextmanager
@@ -181,10 +133,9 @@ def quarantine(git: Git, common: Path, scratch: Path | None = None) -> Iterator[
         fs.make_dirs(scratch)
     # A link's target, since git compares the work tree with the directory that it runs in.
     place = Path(os.path.realpath(scratch)) / (PREFIX + secrets.token_hex(8))
-    with Tree(place.parent) as tree:
-        tree.make(place.name, PRIVATE)
-        tree.make(f"{place.name}/objects", PRIVATE)
     try:
+        private(place)
+        private(place / "objects")
         _sweep(place)
         # Later settings win; the private object directory has the repository's as its alternate, and with
         # it the repository's own alternates.
@@ -195,7 +146,7 @@ def quarantine(git: Git, common: Path, scratch: Path | None = None) -> Iterator[
             GIT_OBJECT_DIRECTORY=str(place / "objects"),
             GIT_ALTERNATE_OBJECT_DIRECTORIES=listed(common.absolute() / "objects"),
         )
-        yield Quarantine(inside, git, common, place)
+        yield Quarantine(inside, git, common.absolute(), place, Attributes(inside, place))
     finally:
         fs.remove_tree(place)
 
@@ -229,20 +180,3 @@ def listed(path: Path) -> str:
     if ":" not in text and not text.startswith('"'):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-
-
-def _headed(output: bytes, commits: set[str], pairs: dict[str, str]) -> Iterator[str]:
-    """The commits and trees of `diff-tree --stdin -z` that list a path.
-
-    A commit's heading ends with NUL like a path, and is left out where nothing is listed; a pair's ends with
-    a newline even with -z, and is always there.
-    """
-    current = ""
-    for part in output.decode("utf-8", "surrogateescape").split("\0"):
-        rest = part
-        while (end := rest.find("\n") + 1) and rest[:end] in pairs:
-            current, rest = pairs[rest[:end]], rest[end:]
-        if rest in commits:
-            current = rest
-        elif rest:
-            yield current

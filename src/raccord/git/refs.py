@@ -148,8 +148,7 @@ def update(git: Git, changes: Sequence[Change], message: str, *, trusted: bool =
         if change.new is None and change.old is not None:
             script.append(f"delete {change.ref}\0{change.old}\0")
         elif change.new is None:
-            zero = "0" * _width(changes)
-            script.append(f"verify {change.ref}\0{zero}\0")
+            script.append(f"verify {change.ref}\0\0")
         elif change.old is None:
             script.append(f"create {change.ref}\0{change.new}\0")
         else:
@@ -161,7 +160,3 @@ def update(git: Git, changes: Sequence[Change], message: str, *, trusted: bool =
         last = shown(result.stderr.strip().rpartition("\n")[2].removeprefix("fatal: "))
         raise WorldMoved(f"a ref moved meanwhile: {last}", refs=[change.ref for change in changes])
     result.check()
-
-
-def _width(changes: Sequence[Change]) -> int:
-    return max((len(each) for change in changes for each in (change.new, change.old) if each), default=40)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from raccord.errors import HeldBack, ProcessTimeout
-from raccord.git import connect
+from raccord.git import connect, leftover
 from raccord.git.connect import Denied, Gone, Offline
 from raccord.git.hooks import find_hook
 from raccord.git.refs import HEADS, REMOTES, read
@@ -115,7 +115,7 @@ def fetch(repo: Repository, remote: str, *, timeout: float | None = 600.0) -> Fe
     while True:
         tries += 1
         try:
-            result = git.run(*FETCH, *_refspecs(repo, remote), trusted=True, timeout=timeout)
+            result = leftover.run(repo, git, *FETCH, *_refspecs(repo, remote), timeout=timeout)
         except ProcessTimeout:
             raise connect.silent(remote, timeout) from None
         if not result.returncode or tries == TRIES or not _RACE.search(result.stderr):
@@ -197,7 +197,7 @@ def push(
         specs.append(f"{each.new or ''}:{each.ref}")
     git = repo.git.using(**connect.environment(repo))
     try:
-        result = git.run("push", *options, "--", remote, *specs, trusted=True, timeout=timeout)
+        result = leftover.run(repo, git, "push", *options, "--", remote, *specs, timeout=timeout)
     except ProcessTimeout as error:
         said = f"no answer within {timeout:g} s"
         result = Result(error.argv, error.returncode, b"", said)

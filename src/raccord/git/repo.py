@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.errors import CannotRun, GitMissing, GitTooOld, NotARepository, ProcessTimeout, ProgramMissing
-from raccord.git import config
+from raccord.git import config, listing
 from raccord.git.config import Settings
+from raccord.git.gitdir import common_of, gitdir_at, text
 from raccord.git.run import ENVIRONMENT, Git
 from raccord.kernel import proc
 from raccord.model.text import shown
 
 OLDEST = (2, 39, 0)
-OPENING_S = 30.0  # a configuration that includes a pipe makes git wait for ever
-INCLUDES_DEEP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +60,10 @@ def git_version() -> tuple[int, int, int]:
         GitTooOld: it is older than raccord supports.
     """
     try:
-        said = proc.run(["git", "version"], env=ENVIRONMENT, timeout=OPENING_S).check().stdout.decode()
+        result = proc.run(["git", "version"], env=ENVIRONMENT, timeout=listing.OPENING_S).check()
     except ProgramMissing:
         raise GitMissing("there is no git on the PATH", hint="install git 2.39 or newer") from None
+    said = result.stdout.decode("utf-8", "replace")
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
     if not found:
         raise GitMissing(f"the git on the PATH is none: it says {shown(said.strip())}")
@@ -94,7 +94,7 @@ def open_repository(path: Path) -> Repository:
     bare, object_format, gitdir = os.fsdecode(asked).removesuffix("\n").split("\n", 2)
     gitdir = os.path.realpath(gitdir)
     common = common_of(gitdir)
-    settings = _settings(here, common)
+    settings = listing.read_settings(here, common)
     if bare == "true":
         _refuse_planted(gitdir)
         top, place = None, gitdir
@@ -116,43 +116,12 @@ def open_repository(path: Path) -> Repository:
     )
 
 
-def gitdir_at(top: str) -> str | None:
-    """The real path of the git directory that `<top>/.git` is or leads to; None where it leads nowhere."""
-    link = os.path.join(top, ".git")
-    try:
-        with open(link, "rb") as file:
-            said = file.read(1 << 16)
-    except IsADirectoryError:
-        return os.path.realpath(link)
-    except OSError:
-        return None
-    if not said.startswith(b"gitdir: "):
-        return None
-    target = os.path.realpath(os.path.join(top, os.fsdecode(said[8:].rstrip(b"\r\n"))))
-    return target if os.path.isdir(target) else None
-
-
-def common_of(gitdir: str) -> str:
-    """The git directory that all worktrees share, of one worktree's."""
-    said = first_line(os.path.join(gitdir, "commondir"))
-    return os.path.realpath(os.path.join(gitdir, said)) if said else gitdir
-
-
-def first_line(path: str) -> str | None:
-    """A small file's content without its line end, None where it can't be read."""
-    try:
-        with open(path, "rb") as file:
-            return os.fsdecode(file.read(1 << 16)).rstrip("\r\n")
-    except OSError:
-        return None
-
-
 def _ask(here: str, *args: str) -> bytes:
     """Runs git in a directory that nobody has looked at yet, and says what is wrong with it."""
     try:
-        result = Git(Path(here)).run(*args, trusted=True, timeout=OPENING_S)
+        result = Git(Path(here)).run(*args, trusted=True, timeout=listing.OPENING_S)
     except ProcessTimeout:
-        raise _stuck(here) from None
+        raise listing.stuck(here) from None
     if not result.returncode:
         return result.stdout
     where, said = shown(here), result.stderr
@@ -184,7 +153,7 @@ def _top(here: str, gitdir: str, common: str, settings: Settings) -> str:
     elif above is not None:
         return above
     elif linked:
-        back = first_line(os.path.join(gitdir, "gitdir")) or ""
+        back = text(os.path.join(gitdir, "gitdir")) or ""
         top = os.path.dirname(os.path.join(gitdir, back))
     else:
         top = os.path.dirname(gitdir)
@@ -210,69 +179,3 @@ def _refuse_planted(gitdir: str) -> None:
                 " with a clone, so raccord doesn't use it",
                 hint="run raccord in one of its worktrees, or move it",
             )
-
-
-def _settings(here: str, common: str) -> Settings:
-    """The configuration as read at `here`, and what only other worktrees would read of it."""
-    entries = config.parse(_listed(here, *config.LISTING))
-    own = [entry for entry in entries if entry.own]
-    more: set[str] = set()
-    if any(entry.key == "extensions.worktreeconfig" for entry in own):
-        more.update(_worktree_files(common))
-    elsewhere: tuple[config.Entry, ...] = ()
-    # A condition may hold in another worktree: what it includes counts, and what that includes.
-    for _ in range(INCLUDES_DEEP):
-        for entry in (*own, *elsewhere):
-            if entry.kind == ("includeif", "path"):
-                base = os.path.dirname(os.path.join(here, entry.origin.removeprefix("file:")))
-                home = entry.value.startswith("~")
-                more.add(entry.value if home else os.path.join(base, entry.value))
-        found = _included(here, more) if more else ()
-        if found == elsewhere:
-            break
-        elsewhere = found
-    return Settings(entries, elsewhere)
-
-
-def _worktree_files(common: str) -> list[str]:
-    files = [os.path.join(common, "config.worktree")]
-    try:
-        with os.scandir(os.path.join(common, "worktrees")) as found:
-            files += [os.path.join(each.path, "config.worktree") for each in found]
-    except OSError:
-        pass
-    return [file for file in files if os.path.exists(file)]
-
-
-def _included(here: str, files: set[str]) -> tuple[config.Entry, ...]:
-    """What `files` say, read in one spawn; those that git can't parse stop git itself wherever they count."""
-    listing = ("config", "--list", "-z", "--show-scope", "--show-origin", "--includes", "--file", "-")
-    try:
-        said = _listed(here, *listing, stdin=b"".join(map(_include, sorted(files))))
-    except CannotRun:
-        said = b"".join(_listed(here, *listing, stdin=_include(file), ok=True) for file in sorted(files))
-    # `--file` hides the scope; these are all the repository's own.
-    return tuple(replace(entry, scope="local") for entry in config.parse(said))
-
-
-def _include(file: str) -> bytes:
-    quoted = os.fsencode(file).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
-    return b'[include]\npath = "' + quoted + b'"\n'
-
-
-def _listed(here: str, *args: str, stdin: bytes = b"", ok: bool = False) -> bytes:
-    """Lists configuration without the settings that raccord's calls carry."""
-    try:
-        result = proc.run(["git", *args], cwd=Path(here), stdin=stdin, env=ENVIRONMENT, timeout=OPENING_S)
-    except ProcessTimeout:
-        raise _stuck(here) from None
-    if result.returncode and not ok:
-        last = shown(result.stderr.strip().rpartition("\n")[2].removeprefix("fatal: "))
-        raise CannotRun(
-            f"git can't read its configuration at {shown(here)}: {last}", hint="git config --list"
-        )
-    return result.stdout if not result.returncode else b""
-
-
-def _stuck(here: str) -> CannotRun:
-    return CannotRun(f"git gave no answer within {OPENING_S:g} s at {shown(here)}", hint="git config --list")

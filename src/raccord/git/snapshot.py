@@ -236,7 +236,7 @@ def _written(
         permissions=draft.permissions,
         kept=kept,
         absent=tuple(sorted(draft.absent)),
-        directories=draft.directories,
+        directories=dict(sorted(draft.directories.items())),
         opaque=tuple(sorted(draft.opaque)),
         skipped=tuple(sorted({*draft.skipped, *reader.skipped})),
         asked=draft.asked,

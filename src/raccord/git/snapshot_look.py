@@ -58,6 +58,7 @@ class Draft:
     Attributes:
         reads: path to why it has to be kept.
         staged: blobs that the index names and HEAD may not.
+        unmerged: paths in conflict.
         intents: whether a file is only meant to be added (`git add -N`).
         clean: asked paths to the blob of the index: kept only where their bytes are not that blob's.
         state: state files of the operation in progress, relative to the git directory.
@@ -73,6 +74,7 @@ class Draft:
     reads: dict[str, str] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
     staged: set[str] = field(default_factory=set)
+    unmerged: list[str] = field(default_factory=list)
     intents: bool = False
     modes: tuple[int, int] = (0o100644, 0o100755)
     permissions: dict[str, int] = field(default_factory=dict)
@@ -229,6 +231,7 @@ def _sort(draft: Draft, records: Sequence[str]) -> list[str]:
             stages = zip(modes, (one, two, three), strict=True)
             draft.staged.update(oid for mode, oid in stages if mode not in ("000000", "160000"))
             draft.reads[path] = "changed"
+            draft.unmerged.append(path)
         elif kind == "?" and rest.endswith("/"):
             draft.opaque.append(rest.rstrip("/"))
         elif kind == "?":
@@ -340,9 +343,7 @@ def _add(draft: Draft, tree: Tree, path: str, why: str, blobs: Mapping[str, str]
                 draft.clean[name] = blobs[name]
             draft.reads.setdefault(name, why)
         elif kind == "empty":
-            seen = tree.signature(name)
-            if seen is not None:
-                draft.directories[name] = seen.mode
+            _note(draft, tree, name)
         else:
             {"opaque": draft.opaque, "special": draft.skipped}[kind].append(name)
 
@@ -350,14 +351,38 @@ def _add(draft: Draft, tree: Tree, path: str, why: str, blobs: Mapping[str, str]
 def _empty(draft: Draft, tree: Tree, untracked: Iterable[str], ignored: Iterable[str]) -> None:
     """Finds the directories without any file, which `git status` doesn't show."""
     left_out = {path.rstrip("/") for path in (*ignored, *draft.opaque)}
-    for top in untracked:
-        if not top.endswith("/") or top.rstrip("/") in left_out:
-            continue
-        for name, kind in walk(tree, top.rstrip("/"), left_out):
+    tops = {path.rstrip("/") for path in untracked if path.endswith("/")}
+    # Where a tracked file is gone, git takes its directory, and one in its place, for tracked.
+    for path in (*draft.absent, *(entry.path for entry in draft.index.hidden), *draft.unmerged):
+        seen = _there(tree, path)
+        if seen is None:
+            tops.add(_emptied(tree, path))
+        elif seen.is_dir:
+            tops.add(path)
+    for top in tops - left_out - {""}:
+        for name, kind in walk(tree, top, left_out):
             if kind == "empty":
-                seen = tree.signature(name)
-                if seen is not None:
-                    draft.directories[name] = seen.mode
+                _note(draft, tree, name)
+
+
+def _note(draft: Draft, tree: Tree, directory: str) -> None:
+    seen = tree.signature(directory)
+    if seen is not None:
+        draft.directories[directory] = seen.mode
+
+
+def _emptied(tree: Tree, path: str) -> str:
+    """The nearest directory above a tracked file that is gone, where nothing is left in it; else ""."""
+    while path := path.rpartition("/")[0]:
+        try:
+            return "" if tree.folder(path).names() else path
+        except FileNotFoundError:
+            continue
+        except (NotADirectoryError, UnsafePath):
+            break
+        except PermissionError as error:
+            raise unreadable(path) from error
+    return ""
 
 
 def _there(tree: Tree, path: str) -> fs.Signature | None:

@@ -174,12 +174,14 @@ def revert(repo: Repository, worktree: Worktree, restore: Restore, run: str, lan
     rescued: list[str] = []
     for put, name in reversed(restore.lanes(lane)):
         rescued += follow_put.revert(git, put, run, name)
-    if restore.put and restore.state and follow_put.probe(git, restore.put, run, lane) is Position.AFTER:
-        # The files were finished when the operation's state was not: the backup is their way back.
-        both = snapshot.read_many(git, [restore.target, restore.now])
-        back = prepare(repo, worktree, both[restore.now], both[restore.target])
-        if back.put:
-            rescued += follow_put.apply(git, back.put, run, f"{lane}\0back").rescued
+    if restore.put and restore.state:
+        ends = [follow_put.probe(git, put, run, name) for put, name in restore.lanes(lane)]
+        if ends[0] is Position.AFTER and ends[1] is not Position.AFTER:
+            # The files were finished when the operation's state was not: the backup is their way back.
+            both = snapshot.read_many(git, [restore.target, restore.now])
+            back = prepare(repo, worktree, both[restore.now], both[restore.target])
+            if back.put:
+                rescued += follow_put.apply(git, back.put, run, f"{lane}\0back").rescued
     return tuple(rescued)
 
 

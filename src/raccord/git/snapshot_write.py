@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from raccord.errors import HeldBack, ProcessFailed
+from raccord.errors import CannotRun, HeldBack, ProcessFailed, RaccordError
 from raccord.git.run import Git
 from raccord.git.snapshot_model import LINK, Kept
 from raccord.git.snapshot_walk import unreadable
@@ -39,6 +39,8 @@ SETTINGS = (
     "-c", "core.fsyncMethod=fsync",
 )  # fmt: skip
 COMMAND = ("git", "fast-import")
+DISK = re.compile(r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error")
+MISSING = re.compile(r"(?:not found: M [0-9]+ |Not a valid commit: )([0-9a-f]{40,})")
 WHO = "raccord <raccord@localhost>"
 WHOLE = 4 << 20  # bytes; a bigger file is never held in memory
 PIECE = 1 << 20
@@ -136,7 +138,7 @@ class Import:
             self._to.flush()
             out, err = self._child.communicate()
         if self._child.returncode:
-            raise ProcessFailed(COMMAND, self._child.returncode, _said(err))
+            raise _failure(self._child.returncode, err)
         return out.decode("ascii").split()
 
     def _next(self) -> str:
@@ -161,8 +163,8 @@ class Import:
             with contextlib.suppress(OSError):
                 self._to.close()
             assert self._child.stderr is not None
-            said = _said(self._child.stderr.read())
-            raise ProcessFailed(COMMAND, self._child.wait(), said) from None
+            said = self._child.stderr.read()
+            raise _failure(self._child.wait(), said) from None
 
 
 @contextlib.contextmanager
@@ -332,7 +334,14 @@ def _all(handle: int) -> bytes:
     return b"".join(pieces)
 
 
-def _said(err: bytes) -> str:
+def _failure(status: int, err: bytes) -> RaccordError:
     """What git complains of, without the name of its crash report, which we remove."""
     lines = err.decode("utf-8", "replace").splitlines()
-    return "\n".join(line for line in lines if not line.startswith("fast-import: dumping crash report"))
+    said = "\n".join(line for line in lines if not line.startswith("fast-import: dumping crash report"))
+    if found := DISK.search(said):
+        return CannotRun(f"git can't keep a snapshot: {found[0].lower()}", hint="make room, then try again")
+    if found := MISSING.search(said):
+        # `M` with an object that the index names, or a parent that HEAD or an operation does.
+        problem = f"object {found[1]} is missing from the repository"
+        return HeldBack(problem, hint="git fsck", oid=found[1])
+    return ProcessFailed(COMMAND, status, said)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.errors import CannotRun, ProcessFailed
-from raccord.git.repo import gitdir_at, open_repository
+from raccord.git.gitdir import content, gitdir_at
+from raccord.git.repo import open_repository
 from raccord.git.run import Git, strings
 
 COMMAND = (
@@ -158,14 +159,7 @@ def _has_gitlinks(git: Git) -> bool:
     with contextlib.suppress(OSError):
         # A split index keeps the entries that didn't change in a file of its own.
         files += [each.path for each in os.scandir(gitdir) if each.name.startswith("sharedindex.")]
-    for file in files:
-        try:
-            with open(os.path.join(git.cwd, file), "rb") as index:
-                if GITLINK_MODE in index.read():
-                    return True
-        except OSError:
-            continue
-    return False
+    return any(GITLINK_MODE in (content(os.path.join(git.cwd, file)) or b"") for file in files)
 
 
 def _dirty(git: Git, path: str, depth: int) -> bool:

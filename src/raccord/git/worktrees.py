@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from raccord.git.repo import Repository, common_of, first_line, gitdir_at
+from raccord.git.gitdir import common_of, gitdir_at, text
+from raccord.git.repo import Repository
 from raccord.git.run import strings
 
 HEADS = "refs/heads/"
@@ -78,11 +79,11 @@ def operation(gitdir: Path) -> tuple[str | None, str | None]:
         return "cherry-pick", None
     if "REVERT_HEAD" in there:
         return "revert", None
-    if "sequencer" in there and (todo := first_line(str(gitdir / "sequencer" / "todo"))):
+    if "sequencer" in there and (todo := text(str(gitdir / "sequencer" / "todo"))):
         # Between two commits of several only the list of those to come tells.
         return ("revert" if todo.startswith("revert") else "cherry-pick"), None
     if "BISECT_LOG" in there:
-        start = first_line(str(gitdir / "BISECT_START")) or ""
+        start = text(str(gitdir / "BISECT_START")) or ""
         bare_oid = len(start) in (40, 64) and not start.strip("0123456789abcdef")
         return "bisect", None if bare_oid else start.removeprefix(HEADS) or None
     return None, None
@@ -143,7 +144,7 @@ def _linked_gitdirs(common: Path) -> dict[str, str]:
     root = os.path.join(common, "worktrees")
     for name in _names(Path(root)):
         gitdir = os.path.join(root, name)
-        link = first_line(os.path.join(gitdir, "gitdir"))
+        link = text(os.path.join(gitdir, "gitdir"))
         if link:
             # Written relative to `gitdir` under worktree.useRelativePaths.
             top = os.path.dirname(os.path.normpath(os.path.join(gitdir, link)))
@@ -161,5 +162,5 @@ def _names(directory: Path) -> list[str]:
 
 
 def _head_name(state: Path) -> str | None:
-    name = first_line(str(state / "head-name")) or ""
+    name = text(str(state / "head-name")) or ""
     return name.removeprefix(HEADS) if name.startswith(HEADS) else None

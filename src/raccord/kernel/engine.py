@@ -1,6 +1,6 @@
 """The engine: the only one who applies. Locks, checks, writes the intent, then takes each step.
 
-A lane that fails is put back alone; a kill at any point is finished by `resume` or taken back by `abort`.
+A lane that fails is put back alone; a kill at any point is finished by `resume` or taken back by `back_out`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,30 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
 
-from raccord.errors import CannotRun, RaccordError, RunIsOver, UsageError
-from raccord.kernel.batch import run_batches
-from raccord.kernel.journal import Archive, Journal, RunRecord, new_id
-from raccord.kernel.lanes import LaneRunner, resources, shared
-from raccord.kernel.locks import Locks, tokens
+from raccord.errors import LockTimeout, RaccordError, RunIsOver
+from raccord.kernel.guards import (
+    hold_marked,
+    refuse_unbacked,
+    refuse_without_ground,
+    resources,
+    shared,
+    unfinished,
+)
+from raccord.kernel.journal import Archive, Journal, new_id
+from raccord.kernel.lanes import LaneRunner
+from raccord.kernel.locks import POLL_SECONDS, Locks, tokens
+from raccord.kernel.record import Retreat, RunRecord, run_state
+from raccord.kernel.retreat import retreat
+from raccord.kernel.stages import run_stage
 from raccord.kernel.store import Store
 from raccord.model.event import Event, Listener, silent
 from raccord.model.handler import Handler
-from raccord.model.plan import Finding, Lane, Plan, Stage
+from raccord.model.plan import Plan
+
+# How often a killed run is finished unasked: one that ends every process that touches it waits for a person.
+RECOVERIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,94 +76,74 @@ class Engine:
         self._limits = limits
         self._listen = listen
         self._clock = clock
-        self._cancel = threading.Event()
 
-    def mark(self) -> Mapping[str, int]:
-        """A mark to take before observing: `apply` then knows whether another run came in between."""
-        return tokens(self.store)
-
-    def apply(
-        self,
-        plan: Plan,
-        replan: Callable[[], Plan] | None = None,
-        seen: Mapping[str, int] | None = None,
-    ) -> RunRecord | None:
-        """Applies a plan.
+    def apply(self, make: Callable[[], Plan]) -> tuple[Plan, RunRecord | None]:
+        """Makes a plan and applies it.
 
         Args:
-            plan: what to do.
-            replan: makes the plan anew under the locks, when another run held them since `seen`.
-            seen: the mark taken before the observation that the plan was made from.
+            make: observes and plans; called again under the locks, when another run held them since.
 
         Returns:
-            The run as journalled, or None when there was nothing to do.
+            The plan as it was applied, in which lanes that an unfinished run still needs are held; and the
+            run as journalled, or None when there was nothing to do.
 
         Raises:
+            CannotRun: it would overwrite something without a backup; nothing was changed.
             LockTimeout: a live run kept a resource for too long; nothing was changed.
-            StoreError: the journal can't be written; nothing was changed.
+            StoreError: the journal can't be written.
+            Exception: a bug in a handler or a listener, once the run was closed.
         """
-        if plan.empty:
-            return None
         run = new_id(self._clock())
         locks = Locks(self.store, run)
         try:
-            plan = self._locked(plan, replan, locks, seen)
-            plan = self._without_marked(plan)
-            _refuse_unbacked(plan)
+            plan = hold_marked(self._locked(make, locks), self.journal)
+            refuse_unbacked(plan)
             if plan.empty:
-                return None
+                return plan, None
             record = self.journal.create(run, plan, self._clock())
-            return self._drive(record, locks)
+            runner = self._runner(record, locks)
+            for lane in record.lanes.values():
+                if lane.finding is not None:
+                    runner.tell(lane.key, "held", lane.finding.message)
+            return record.plan, self._drive(runner)
         finally:
             locks.release()
 
-    def _locked(
-        self,
-        plan: Plan,
-        replan: Callable[[], Plan] | None,
-        locks: Locks,
-        seen: Mapping[str, int] | None,
-    ) -> Plan:
+    def _locked(self, make: Callable[[], Plan], locks: Locks) -> Plan:
         while True:
-            wanted = resources(list(plan.steps()))
-            moved = locks.take(wanted, wait=self._limits.lock_wait, waiting=self._waiting, seen=seen)
-            if not moved or replan is None:
-                return plan
-            seen = self.mark()
-            plan = replan()
-            if plan.empty:
+            seen = tokens(self.store)
+            plan = make()
+            if plan.empty or not self._take(locks, resources(plan.steps()), seen):
                 return plan
 
-    def _waiting(self, resource: str, holder: str) -> None:
-        self._listen(Event("", "", "waiting", f"waiting for run {holder} ({resource})"))
-
-    def _without_marked(self, plan: Plan) -> Plan:
-        """Holds back the lanes whose resources a stopped run still needs."""
-        marked: dict[str, str] = {}
-        for run in self.journal.unfinished():
-            record = self.journal.load(run)
-            for key in record.open_lanes:
-                for name in resources([s.step for s in record.of(key)]):
-                    marked[name] = run
-        if not marked:
-            return plan
-        blocked = {
-            lane.key: marked[name]
-            for stage in plan.stages
-            for lane in stage.lanes
-            for name in sorted(resources(lane.steps))
-            if name in marked
-        }
-        return replace(plan, stages=tuple(_hold_stage(stage, blocked) for stage in plan.stages))
+    def _take(self, locks: Locks, wanted: Iterable[str], seen: Mapping[str, int] | None = None) -> bool:
+        return locks.take(
+            wanted,
+            wait=self._limits.lock_wait,
+            seen=seen,
+            waiting=lambda name, run: self._listen(Event("", "", "waiting", _waiting(name, run))),
+        )
 
     def resume(self, run: str, only: str | None = None) -> RunRecord:
-        """Goes on with a stopped or killed run, or with one lane of it."""
-        record, locks = self._reopen(run, only)
+        """Goes on with a stopped or killed run, or with one lane of it; a lane on its way back goes on back.
+
+        Raises:
+            RunIsOver: nothing of it is left to do.
+            UsageError: it has no such unfinished lane, or the lane stands on another unfinished one.
+            LockTimeout, StoreError, Exception: as for `apply`.
+        """
+        if only is not None:
+            refuse_without_ground(unfinished(self.journal.load(run), only), only)
+        return self._resume(run, only, recovering=False)
+
+    def _resume(self, run: str, only: str | None, *, recovering: bool) -> RunRecord:
+        locks = Locks(self.store, run)
         try:
+            record = self._reopen(run, only, locks, recovering=recovering)
             for lane in record.lanes.values():
-                if lane.state == "stopped" and only in (None, lane.key):
-                    self.journal.lane(record.id, lane, "pending")
-            return self._drive(record, locks, only)
+                if lane.state == "stopped" and only in (None, lane.key) and not recovering:
+                    self.journal.lane(run, lane, "pending", lane.finding, lane.retreat)
+            return self._drive(self._runner(record, locks), only)
         finally:
             locks.release()
 
@@ -161,59 +152,61 @@ class Engine:
 
         Args:
             state: what the lanes become: "skipped" or "aborted".
+
+        Raises:
+            RunIsOver, UsageError, LockTimeout, StoreError, Exception: as for `resume`.
         """
-        record, locks = self._reopen(run, only)
+        locks = Locks(self.store, run)
         try:
-            runner = self._runner(record, locks)
-            for key in record.open_lanes:
-                if only not in (None, key):
-                    continue
-                lane = record.lanes[key]
-                try:
-                    runner.put_back(key, 0)
-                except RaccordError as error:
-                    runner.stop(lane, error)
-                else:
-                    self.journal.lane(record.id, lane, state)
-                    runner.tell(key, "held", state)
-            return self._close(record)
+            record = self._reopen(run, only, locks)
+            # All at once: cut off from here on, it is the way back that is finished.
+            with self.store.transaction():
+                for key in [key for key in record.open_lanes if only in (None, key)]:
+                    self.journal.lane(run, record.lanes[key], "running", None, Retreat(0, state))
+            return self._drive(self._runner(record, locks), only, forward=False)
         finally:
             locks.release()
 
     def recover(self) -> list[RunRecord]:
-        """Finishes the runs whose process was killed; stopped and interrupted ones wait for a person."""
+        """Finishes the runs whose process was killed; stopped and interrupted ones wait for a person.
+
+        Raises:
+            LockTimeout, StoreError, Exception: as for `apply`.
+        """
         finished = []
         for run in self.journal.unfinished():
             record = self.journal.load(run)
-            if record.state == "running" and not record.owner.alive():
-                with contextlib.suppress(RunIsOver):
-                    finished.append(self.resume(run))
+            if record.state != "running" or record.owner.alive():
+                continue
+            if record.recoveries >= RECOVERIES:
+                self.journal.run(record, "interrupted", None)
+                continue
+            with contextlib.suppress(RunIsOver):  # another process was faster
+                finished.append(self._resume(run, None, recovering=True))
         return finished
 
-    def _reopen(self, run: str, only: str | None) -> tuple[RunRecord, Locks]:
-        record = self.journal.load(run)
-        if not record.open_lanes:
-            if record.state in ("running", "interrupted"):
-                return record, Locks(self.store, run)
-            raise RunIsOver(f"run {run} is over ({record.state}); nothing waits", hint="raccord log")
-        if only is not None and only not in record.open_lanes:
-            raise UsageError(
-                f"no unfinished lane {only!r} in run {run}",
-                hint=f"raccord show {run}",
-                lanes=record.open_lanes,
-            )
-        locks = Locks(self.store, run)
-        wanted = resources([s.step for key in record.open_lanes for s in record.of(key)])
-        locks.take(wanted, wait=self._limits.lock_wait, waiting=self._waiting)
-        fresh = self.journal.load(run)  # another process may have finished it while we waited
-        if not fresh.open_lanes and fresh.state not in ("running", "interrupted"):
+    def _reopen(self, run: str, only: str | None, locks: Locks, *, recovering: bool = False) -> RunRecord:
+        """Locks what a run still needs, and makes this process the one that goes on with it."""
+        until = time.monotonic() + self._limits.lock_wait
+        while True:
+            record = unfinished(self.journal.load(run), only)
+            keys = [key for key in record.open_lanes if only in (None, key)]
+            self._take(locks, resources(s.step for key in keys for s in record.of(key)))
+            with self.store.transaction():
+                # Another process may have gone on with it meanwhile.
+                record = unfinished(self.journal.load(run), only)
+                if recovering and record.state != "running":
+                    raise RunIsOver(f"run {run} waits for a person", hint=f"raccord show {run}")
+                if record.state != "running" or not record.owner.alive():
+                    self.journal.adopt(record, recovering=recovering)
+                    return record
             locks.release()
-            raise RunIsOver(f"run {run} was finished by another process", hint=f"raccord show {run}")
-        self.journal.adopt(fresh)
-        return fresh, locks
+            if time.monotonic() >= until:
+                at = f"process {record.owner.pid}"
+                raise LockTimeout(f"run {run} is going on in {at}", hint=f"raccord show {run}", run=run)
+            time.sleep(POLL_SECONDS)
 
     def _runner(self, record: RunRecord, locks: Locks) -> LaneRunner:
-        self._cancel.clear()
         return LaneRunner(
             self.store,
             self.journal,
@@ -221,116 +214,54 @@ class Engine:
             record,
             self.handlers,
             self._listen,
-            self._cancel.is_set,
+            threading.Event(),
             self._limits.lock_wait,
         )
 
-    def _drive(self, record: RunRecord, locks: Locks, only: str | None = None) -> RunRecord:
-        runner = self._runner(record, locks)
+    def _drive(self, runner: LaneRunner, only: str | None = None, *, forward: bool = True) -> RunRecord:
+        record = runner.record
         try:
-            for number in range(len(record.plan.stages)):
-                steps = [s for s in record.steps if s.stage == number and s.state in ("pending", "running")]
-                ready = [lane for lane in record.lanes.values() if lane.state in ("pending", "running")]
-                keys = [k for k in (lane.key for lane in ready) if only in (None, k)]
-                keys = [key for key in keys if any(s.lane == key for s in steps)]
-                locks.take(
-                    resources([s.step for s in steps if s.lane in keys])
-                    | shared([s.step for s in steps if s.lane in keys]),
+            for lane in reversed(record.lanes.values()):
+                going = lane.state in ("pending", "running") and only in (None, lane.key)
+                if lane.retreat is not None and going:
+                    retreat(runner, lane)
+            for stage in range(len(record.plan.stages)) if forward else ():
+                keys = [key for key in _at_work(record, stage) if only in (None, key)]
+                runner.locks.take(
+                    shared(s.step for key in keys for s in record.of(key, stage)),
                     wait=self._limits.lock_wait,
-                    waiting=self._waiting,
+                    waiting=lambda name, holder: runner.tell("", "waiting", _waiting(name, holder)),
                 )
-                self._stage(runner, number, keys)
-        except BaseException:
-            self._cancel.set()
-            self._close(record, interrupted=True)
-            raise
-        return self._close(record)
-
-    def _stage(self, runner: LaneRunner, number: int, keys: list[str]) -> None:
-        if any(s.step.batch for s in runner.record.steps if s.stage == number):
-            run_batches(runner, number, keys)
-            return
-        needs = {lane.key: lane.needs for lane in runner.record.plan.stages[number].lanes}
-        waiting = list(keys)
-        running: dict[Future[None], str] = {}
-        with ThreadPoolExecutor(self._limits.jobs, thread_name_prefix="lane") as pool:
+                run_stage(runner, stage, keys, self._limits.jobs)
+        except BaseException as error:
             try:
-                while waiting or running:
-                    for key in list(waiting):
-                        verdict = self._may_start(runner.record, needs.get(key, ()), keys, waiting, running)
-                        if verdict is None:
-                            continue
-                        waiting.remove(key)
-                        if isinstance(verdict, RaccordError):
-                            runner.hold(runner.record.lanes[key], number, verdict)
-                        else:
-                            running[pool.submit(runner.run, key, number)] = key
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        del running[future]
-                        future.result()
-            except BaseException:
-                self._cancel.set()
-                raise
-
-    def _may_start(
-        self,
-        record: RunRecord,
-        needs: tuple[str, ...],
-        keys: list[str],
-        waiting: list[str],
-        running: dict[Future[None], str],
-    ) -> RaccordError | Literal[False] | None:
-        """None: not yet; False: go; an error: a lane that it needs did not get through."""
-        for need in needs:
-            if need in waiting or need in running.values():
-                return None
-            other = record.lanes.get(need)
-            if other is not None and other.state not in ("pending", "done", "nothing"):
-                return _held_by(other.title, other.state)
-        return False
-
-    def _close(self, record: RunRecord, *, interrupted: bool = False) -> RunRecord:
-        state = "interrupted" if interrupted else run_state([lane.state for lane in record.lanes.values()])
-        self.journal.run(record, state, None if state in ("stopped", "interrupted") else self._clock())
-        self.journal.archive(record)
-        self._listen(Event(record.id, "", "ended", state))
+                self._close(runner, "interrupted")
+            except RaccordError as trouble:
+                error.add_note(f"and the run could not be closed: {trouble}")
+            raise
+        self._close(runner, run_state(lane.state for lane in record.lanes.values()))
+        if runner.bugs:
+            for other in runner.bugs[1:]:
+                runner.bugs[0].add_note(f"and: {other!r}")
+            raise runner.bugs[0]
         return record
 
-
-def run_state(lanes: list[str]) -> str:
-    """What the lanes' states make of the run."""
-    if "stopped" in lanes or "pending" in lanes or "running" in lanes:
-        return "stopped"
-    if "failed" in lanes:
-        return "failed"
-    good = [state for state in lanes if state in ("done", "nothing")]
-    if len(good) == len(lanes):
-        return "done"
-    if "held" in lanes:
-        return "partial"
-    return "aborted" if not good or "aborted" in lanes else "partial"
+    def _close(self, runner: LaneRunner, state: str) -> None:
+        record = runner.record
+        self.journal.run(record, state, None if state in ("stopped", "interrupted") else self._clock())
+        self.journal.archive(record)
+        runner.tell("", "ended", state)
 
 
-def _held_by(title: str, state: str) -> RaccordError:
-    return RaccordError(f"it stands on {title}, which is {state}", hint="raccord sync --all")
+def _waiting(resource: str, run: str) -> str:
+    return f"waiting for run {run} ({resource})"
 
 
-def _hold_stage(stage: Stage, blocked: dict[str, str]) -> Stage:
-    return Stage(stage.name, tuple(_hold_lane(lane, blocked.get(lane.key)) for lane in stage.lanes))
-
-
-def _hold_lane(lane: Lane, run: str | None) -> Lane:
-    if run is None:
-        return lane
-    said = f"run {run} is not finished here"
-    return replace(lane, steps=(), held=Finding("unfinished", "fail", said, f"raccord continue --run {run}"))
-
-
-def _refuse_unbacked(plan: Plan) -> None:
-    for lanes in plan.lanes().values():
-        backed = False
-        for step in (step for lane in lanes for step in lane.steps):
-            backed = backed or step.backs_up
-            if step.destroys and not backed:
-                raise CannotRun(f"refused: {step.title} overwrites something without a backup before it")
+def _at_work(record: RunRecord, stage: int) -> list[str]:
+    """The lanes that have something left to do in a stage."""
+    return [
+        lane.key
+        for lane in record.lanes.values()
+        if lane.state in ("pending", "running")
+        and any(not s.back and s.state in ("pending", "running") for s in record.of(lane.key, stage))
+    ]

@@ -1,7 +1,8 @@
 """The only writer of files: atomic, durable, contained; symbolic links are never followed on purpose.
 
-`fs_rename.py` holds the renames that never overwrite, `fs_tree.py` walks below a root, `fs_swap.py` the redo/undo
-log of many swaps. Nothing here deletes what raccord didn't make: that goes to a trash directory.
+`fs_look.py` looks, `fs_rename.py` holds the renames that never overwrite, `fs_tree.py` walks below a root,
+`fs_swap.py` is the redo and undo log of many swaps. Nothing here deletes what raccord didn't make: that goes to
+a trash directory.
 """
 
 from __future__ import annotations
@@ -11,145 +12,24 @@ import errno
 import itertools
 import os
 import secrets
-import stat
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from raccord.errors import CannotRun, UnsafePath
+from raccord.errors import UnsafePath
+from raccord.kernel.fs_look import BINARY as BINARY
+from raccord.kernel.fs_look import CLOEXEC as CLOEXEC
+from raccord.kernel.fs_look import DIRECTORY as DIRECTORY
+from raccord.kernel.fs_look import NOFOLLOW as NOFOLLOW
+from raccord.kernel.fs_look import Signature as Signature
+from raccord.kernel.fs_look import contained as contained
+from raccord.kernel.fs_look import foreseen as foreseen
+from raccord.kernel.fs_look import signature as signature
+from raccord.kernel.fs_look import signed as signed
+from raccord.kernel.fs_look import split as split
 from raccord.kernel.fs_rename import place, same_mount
 from raccord.model.text import shown
-
-# What a person can do something about; anything else is a bug and stays an OSError.
-_FORESEEN = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the file system is read-only",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "not permitted",
-    errno.EIO: "input/output error",
-    errno.EMFILE: "too many open files",
-    errno.ENFILE: "too many open files",
-    errno.ENAMETOOLONG: "the name is too long",
-    errno.EMLINK: "too many links",
-    errno.EXDEV: "on another file system",
-}
-NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
-DIRECTORY = getattr(os, "O_DIRECTORY", 0)
-CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-BINARY = getattr(os, "O_BINARY", 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What `lstat` says of a file, a link or a directory; differs when someone wrote to it.
-
-    Attributes:
-        ino: the inode.
-        size: bytes.
-        mtime_ns, ctime_ns: nanoseconds since the epoch.
-        mode: type and permissions, as in `st_mode`.
-    """
-
-    ino: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    mode: int
-
-    @property
-    def is_dir(self) -> bool:
-        """Whether it is a directory (and no link to one)."""
-        return stat.S_ISDIR(self.mode)
-
-    @property
-    def is_link(self) -> bool:
-        """Whether it is a symbolic link."""
-        return stat.S_ISLNK(self.mode)
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a regular file."""
-        return stat.S_ISREG(self.mode)
-
-    def same(self, other: Signature | None, *, moved: bool = False) -> bool:
-        """Whether `other` is the same, unwritten thing.
-
-        Args:
-            moved: it was renamed or linked in between, which changes the ctime.
-        """
-        return (
-            other is not None
-            and (self.ino, self.size, self.mtime_ns, self.mode)
-            == (other.ino, other.size, other.mtime_ns, other.mode)
-            and (moved or self.ctime_ns == other.ctime_ns)
-        )
-
-
-def signed(status: os.stat_result) -> Signature:
-    """The signature in the result of an `lstat`."""
-    return Signature(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_mode)
-
-
-def signature(path: str | Path) -> Signature | None:
-    """The signature of what is at a path (links not followed), None where nothing is."""
-    try:
-        return signed(os.lstat(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-
-
-@contextlib.contextmanager
-def foreseen(doing: str) -> Iterator[None]:
-    """Turns a full or read-only disk, a missing permission and their like into `CannotRun`.
-
-    Args:
-        doing: what is being done, for the message: "can't write /x/y".
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FORESEEN:
-            raise
-        raise CannotRun(f"{doing}: {_FORESEEN[error.errno]}", errno=error.errno) from error
-
-
-def contained(root: str | Path, relative: str) -> Path:
-    """The path `relative` below `root`, for the moment safe to use.
-
-    Raises:
-        UnsafePath: it is empty, absolute, has a `..` or NUL, or a parent of it is a symbolic link.
-    """
-    parts = split(relative)
-    path = Path(root)
-    for part in parts[:-1]:
-        path = path / part
-        seen = signature(path)
-        if seen is None:
-            break
-        if seen.is_link:
-            raise UnsafePath(
-                f"{shown(relative)} leads through the symbolic link {shown(str(path))}", path=relative
-            )
-    return Path(root).joinpath(*parts)
-
-
-def split(relative: str) -> tuple[str, ...]:
-    """The components of a relative path.
-
-    Raises:
-        UnsafePath: it is empty, absolute, or has an empty, `.` or `..` component or a NUL.
-    """
-    parts = tuple(relative.split("/"))
-    bad = {"", ".", ".."}
-    if os.sep == "\\":
-        bad_inside = any("\\" in part or ":" in part for part in parts)
-    else:
-        bad_inside = False
-    if "\0" in relative or bad_inside or not bad.isdisjoint(parts):
-        raise UnsafePath(f"{shown(relative)!r} leads out of its directory", path=relative)
-    return parts
 
 
 def read(path: str | Path) -> bytes:
@@ -187,6 +67,11 @@ def names(path: str | Path) -> set[str]:
         return set()
 
 
+def free(path: str | Path) -> int:
+    """The bytes that are free on the file system of a path."""
+    return shutil.disk_usage(path).free
+
+
 def sync_dir(path: str | Path) -> None:
     """Makes the names in a directory durable."""
     if not DIRECTORY:
@@ -209,32 +94,40 @@ def sync_file(path: str | Path) -> None:
             os.close(handle)
 
 
-def make_dirs(path: str | Path) -> None:
-    """Makes a directory and its missing parents, durably.
+def make_dirs(path: str | Path, *, durable: bool = True) -> None:
+    """Makes a directory and its missing parents.
+
+    Args:
+        durable: whether they are to outlive a power cut that comes next.
 
     Raises:
         NotADirectoryError: a file is in the way.
     """
-    path = Path(path)
-    if path.is_dir():
+    path = str(path)
+    if os.path.isdir(path):
         return
-    if path.parent != path:
-        make_dirs(path.parent)
-    with foreseen(f"can't make {shown(str(path))}"):
+    parent = os.path.dirname(path)
+    if parent and parent != path:
+        make_dirs(parent, durable=durable)
+    with foreseen(f"can't make {shown(path)}"):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
-        if not path.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", str(path))
-    sync_dir(path.parent)
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, "a file is in the way", path)
+    if durable:
+        sync_dir(parent or ".")
 
 
 @contextlib.contextmanager
-def opened_new(path: str | Path, *, mode: int = 0o666, exact: bool = True) -> Iterator[IO[bytes]]:
-    """A file that isn't there yet, open for writing; durable when the block ends (its directory is left to the caller).
+def opened_new(
+    path: str | Path, *, mode: int = 0o666, exact: bool = True, durable: bool = True
+) -> Iterator[IO[bytes]]:
+    """A file that isn't there yet, open for writing.
 
     Args:
         mode: permissions.
         exact: whether they are exact; else the umask takes from them.
+        durable: whether its bytes outlive a power cut after the block (its name is left to the caller).
 
     Raises:
         FileExistsError: something is there.
@@ -247,7 +140,8 @@ def opened_new(path: str | Path, *, mode: int = 0o666, exact: bool = True) -> It
                 if exact and hasattr(os, "fchmod"):
                     os.fchmod(handle, mode)
                 yield file
-                os.fsync(handle)
+                if durable:
+                    os.fsync(handle)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -260,16 +154,15 @@ def write_new(
     *,
     mode: int = 0o666,
     exact: bool = False,
+    durable: bool = True,
     mtime_ns: int | None = None,
 ) -> None:
-    """Writes a file that isn't there yet, durably (its directory is left to the caller); raises as `opened_new`.
+    """Writes a file that isn't there yet; see `opened_new`.
 
     Args:
-        mode: permissions.
-        exact: whether they are exact; else the umask takes from them.
         mtime_ns: the modification time to give it.
     """
-    with opened_new(path, mode=mode, exact=exact) as file:
+    with opened_new(path, mode=mode, exact=exact, durable=durable) as file:
         view = memoryview(data)
         while view:
             view = view[file.write(view) :]
@@ -327,6 +220,12 @@ def replace(source: str | Path, target: str | Path) -> None:
     sync_dir(Path(target).parent)
 
 
+def rename(source: str | Path, target: str | Path) -> None:
+    """Renames within a stage of raccord's own; not durable, replaces what is at `target`."""
+    with foreseen(f"can't write {shown(str(target))}"):
+        os.replace(source, target)
+
+
 def unlink(path: str | Path) -> bool:
     """Removes a file of raccord's own; False where it isn't there."""
     with foreseen(f"can't remove {shown(str(path))}"):
@@ -339,23 +238,29 @@ def unlink(path: str | Path) -> bool:
 
 def remove_tree(path: str | Path) -> None:
     """Removes a temporary tree of raccord's own; links in it are removed, not followed."""
-    seen = signature(path)
-    if seen is None:
-        return
     with foreseen(f"can't remove {shown(str(path))}"):
-        if not seen.is_dir:
+        try:
             os.unlink(path)
+        except FileNotFoundError:
             return
-        if seen.mode & 0o700 != 0o700:
-            os.chmod(path, 0o700)
-        with os.scandir(path) as entries:
-            names = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for name, is_dir in names:
-            if is_dir:
-                remove_tree(name)
-            else:
-                os.unlink(name)
-        os.rmdir(path)
+        except OSError as error:
+            # A directory: Linux says EISDIR, others EPERM.
+            if error.errno not in (errno.EISDIR, errno.EPERM, errno.EACCES) or not os.path.isdir(path):
+                raise
+            _remove_dir(str(path))
+
+
+def _remove_dir(path: str) -> None:
+    if os.lstat(path).st_mode & 0o700 != 0o700:
+        os.chmod(path, 0o700)
+    with os.scandir(path) as entries:
+        found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_dir in found:
+        if is_dir:
+            _remove_dir(name)
+        else:
+            os.unlink(name)
+    os.rmdir(path)
 
 
 def trash(root: str | Path, relative: str, into: str | Path) -> Path:

@@ -18,6 +18,8 @@ from raccord.errors import LockTimeout
 from raccord.kernel.fs import CLOEXEC, NOFOLLOW, foreseen
 from raccord.model.text import shown
 
+ROOM = 4096  # bytes that children can write even on a full disk, where they have the most to say
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -30,6 +32,8 @@ else:
 def alive(path: Path, wait: float) -> Iterator[IO[bytes]]:
     """The file at `path`, made if missing, locked; to be handed to children as their standard error.
 
+    It has room for `ROOM` bytes of what they say; its position is shared with them.
+
     Args:
         wait: seconds to wait for the processes of an earlier attempt.
 
@@ -39,8 +43,8 @@ def alive(path: Path, wait: float) -> Iterator[IO[bytes]]:
     until = time.monotonic() + wait
     while True:
         with foreseen(f"can't open {shown(str(path))}"):
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | NOFOLLOW | CLOEXEC, 0o600)
-        with open(handle, "ab+") as file:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | NOFOLLOW | CLOEXEC, 0o600)
+        with open(handle, "rb+", buffering=0) as file:
             if not _lock(handle):
                 if time.monotonic() > until:
                     raise LockTimeout(f"an earlier attempt is still at work ({shown(str(path.parent))})")
@@ -48,6 +52,8 @@ def alive(path: Path, wait: float) -> Iterator[IO[bytes]]:
                 continue
             with contextlib.suppress(FileNotFoundError):
                 if os.stat(path).st_ino == os.fstat(handle).st_ino:
+                    with foreseen(f"can't write {shown(str(path))}"):
+                        file.write(b" " * ROOM)
                     yield file
                     return
 

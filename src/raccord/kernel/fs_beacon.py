@@ -24,8 +24,8 @@ else:
     _fcntl = fcntl
 
 # Never closed: closing any descriptor of a file drops every lock that the process has on it (fcntl(2)).
-_open: dict[str, int] = {}
-_lit: dict[tuple[str, int], int] = {}
+_open: dict[tuple[str, int], int] = {}
+_lit: dict[tuple[int, int], int] = {}
 _mutex = threading.Lock()
 
 
@@ -41,14 +41,14 @@ def light(path: Path) -> int:
     if _fcntl is None:
         return 0
     with _mutex:
-        handle = _handle(path, os.O_RDWR | os.O_CREAT)
-        # A forked child has its parent's descriptors but none of its locks.
-        key = (f"{path}:{os.fstat(handle).st_ino}", os.getpid())
-        if key not in _lit:
-            number = 1 + secrets.randbits(60)
-            with foreseen(f"can't lock {shown(str(path))}"):
+        with foreseen(f"can't lock {shown(str(path))}"):
+            handle = _handle(path, os.O_RDWR | os.O_CREAT)
+            # A forked child has its parent's descriptors but none of its locks.
+            key = (handle, os.getpid())
+            if key not in _lit:
+                number = 1 + secrets.randbits(60)
                 _fcntl.lockf(handle, _fcntl.LOCK_EX | _fcntl.LOCK_NB, 1, number)
-            _lit[key] = number
+                _lit[key] = number
         return _lit[key]
 
 
@@ -69,18 +69,14 @@ def lit(path: Path, number: int) -> bool | None:
 
 
 def _handle(path: Path, flags: int) -> int:
-    handle = _open.get(str(path))
-    # The folder may have been removed and made anew since.
-    if handle is not None and flags == os.O_RDONLY and _same(path, handle):
-        return handle
-    if handle is not None and _same(path, handle) and _writable(handle):
-        return handle
-    handle = os.open(path, flags | NOFOLLOW | CLOEXEC, 0o600)
-    _open[str(path)] = handle
+    handle = _open.get((str(path), flags))
+    if handle is None or not _same(path, handle):
+        _open[str(path), flags] = handle = os.open(path, flags | NOFOLLOW | CLOEXEC, 0o600)
     return handle
 
 
 def _same(path: Path, handle: int) -> bool:
+    # The folder may have been removed and made anew.
     try:
         return os.path.samestat(os.stat(path), os.fstat(handle))
     except FileNotFoundError:

@@ -66,7 +66,7 @@ def backward(swap: Swap) -> None:
     Raises:
         CannotRun: disk full, permission denied; call it again.
     """
-    in_the_way = (FileNotFoundError, NotADirectoryError, FileExistsError)
+    in_the_way = (FileNotFoundError, NotADirectoryError, FileExistsError, UnsafePath)
     with _opened(swap, "can't take back") as (tree, new, old):
         for number, entry in reversed(list(enumerate(swap.entries))):
             if entry.staged:
@@ -98,11 +98,10 @@ def rescue(swap: Swap, into: Path, *, done: bool) -> tuple[str, ...]:
         Where the copies are.
     """
     saved: list[str] = []
-    stage = Path(swap.files)
     for number, entry in enumerate(swap.entries):
-        left = [(stage / "old" / str(number), entry.before if done else None)] if entry.before else []
+        left = [(f"{swap.files}/old/{number}", entry.before if done else None)] if entry.before else []
         if entry.staged:
-            left.append((stage / "new" / entry.staged, entry.before if done else entry.after))
+            left.append((f"{swap.files}/new/{entry.staged}", entry.before if done else entry.after))
         for path, expected in left:
             found = fs.signature(path)
             if found is None or found.same(expected, moved=True):
@@ -117,7 +116,7 @@ def placed(swap: Swap) -> Iterator[tuple[Entry, os.stat_result]]:
         for entry in swap.entries:
             if not entry.staged:
                 continue
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError, UnsafePath):
                 folder, name = tree.parent(entry.path)
                 found = folder.look(name)
                 if found is not None and fs.signed(found).same(entry.after, moved=True):

@@ -9,7 +9,7 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -92,17 +92,29 @@ def prepare(meta: Path, root: Path, files: Path, entries: Sequence[Entry], extra
         CannotRun: a parent is on another file system or may not be written, or the disk is full.
     """
     with fs.foreseen(f"can't prepare {shown(str(root))}"):
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(files / "old")
+        for name in ("new", "old"):
+            fs.make_dirs(files / name, durable=False)
         with Tree(files / "new") as staged:
             done = [_staged(staged, entry) for entry in sorted(entries, key=lambda entry: entry.path)]
             sync_dirs(staged, {up(entry.staged) for entry in done if entry.staged})
-        fs.sync_dir(files)
+        if files != meta:
+            fs.sync_dir(files)
+            fs.sync_dir(files.parent)
         with Tree(root) as tree:
             made = _missing(tree, files, done)
             emptied = _emptied(tree, done)
     swap = Swap(str(root), str(files), tuple(done), tuple(made), tuple(emptied), dict(extra))
-    text = json.dumps({"version": VERSION, **asdict(swap)})
+    text = json.dumps(
+        {
+            "version": VERSION,
+            "root": swap.root,
+            "files": swap.files,
+            "entries": [_row(entry) for entry in swap.entries],
+            "made": swap.made,
+            "emptied": swap.emptied,
+            "extra": swap.extra,
+        }
+    )
     fs.write_atomic(meta / Phase.FORWARD.value, text.encode())
     fs.sync_dir(meta.parent)
     return swap
@@ -151,22 +163,31 @@ def above(path: str) -> Iterator[str]:
 
 
 def sync_dirs(tree: Tree, paths: set[str]) -> None:
-    """Makes the names in directories durable, in those that (still) exist."""
+    """Makes the names in directories durable, in those that (still) are there."""
     for path in sorted(paths):
         # A directory that a link took the place of is gone, too.
         with contextlib.suppress(FileNotFoundError, NotADirectoryError, UnsafePath):
             tree.folder(path).sync()
 
 
-def _entry(data: Mapping[str, Json]) -> Entry:
-    before, after = data["before"], data["after"]
+def _row(entry: Entry) -> list[Json]:
+    before, after = _numbers(entry.before), _numbers(entry.after)
+    return [entry.path, before, entry.staged, after, entry.folder, entry.mode]
+
+
+def _numbers(seen: Signature | None) -> list[int] | None:
+    return [seen.ino, seen.size, seen.mtime_ns, seen.ctime_ns, seen.mode] if seen else None
+
+
+def _entry(row: Sequence[Json]) -> Entry:
+    path, before, staged, after, folder, mode = row
     return Entry(
-        data["path"],
-        Signature(**before) if before else None,
-        data["staged"],
-        Signature(**after) if after else None,
-        data["folder"],
-        data["mode"],
+        path,
+        Signature(*before) if before else None,
+        staged,
+        Signature(*after) if after else None,
+        folder,
+        mode,
     )
 
 

@@ -17,7 +17,7 @@ from types import TracebackType
 
 from raccord.errors import UnsafePath
 from raccord.kernel import fs_rename
-from raccord.kernel.fs import BINARY, CLOEXEC, DIRECTORY, NOFOLLOW, Signature, signed, split
+from raccord.kernel.fs_look import BINARY, CLOEXEC, DIRECTORY, NOFOLLOW, Signature, signed, split
 from raccord.model.text import shown
 
 _BY_FD = os.open in os.supports_dir_fd and bool(DIRECTORY)
@@ -193,11 +193,11 @@ class Tree:
         return folder.mkdir(name, mode)
 
     def remove(self, relative: str) -> bool:
-        """Removes an empty directory; False where it isn't one, isn't there or isn't empty."""
+        """Removes an empty directory; False where it isn't one, isn't there, isn't empty, or is behind a link."""
         self.forget()
         try:
             folder, name = self.parent(relative)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, UnsafePath):
             return False
         return folder.rmdir(name)
 

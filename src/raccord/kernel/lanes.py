@@ -1,16 +1,30 @@
-"""Drives one lane of a run: each step asked, journalled, applied; a failed one put back.
+"""Drives one lane of a run: each step asked, journalled, applied; a failed lane is put back.
 
 A step that began before a kill is asked of the world first: done, to do, half done, moved, or unknown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from raccord.errors import HeldBack, RaccordError, Stop, Unanswered, UnknownStep, WorldMoved
-from raccord.kernel.journal import Journal, LaneRecord, RunRecord, StepRecord
+from raccord import __version__
+from raccord.errors import (
+    CannotRun,
+    HeldBack,
+    RaccordError,
+    Stop,
+    StoreError,
+    Unanswered,
+    UnknownStep,
+    WorldMoved,
+)
+from raccord.kernel.guards import unbacked
+from raccord.kernel.journal import Journal
 from raccord.kernel.locks import Locks
+from raccord.kernel.record import LaneRecord, Retreat, RunRecord, StepRecord
+from raccord.kernel.retreat import retreat
 from raccord.kernel.store import Store
 from raccord.model.event import Event, Listener, What
 from raccord.model.handler import Context, Handler, Outcome, Position
@@ -23,7 +37,13 @@ class Cancelled(Exception):
 
 @dataclass(slots=True)
 class LaneRunner:
-    """Runs the lanes of one run; shared by the threads that do."""
+    """Runs the lanes of one run; shared by the threads that do.
+
+    Attributes:
+        cancel: set when the lanes at work are to end before their next step.
+        begun: the steps that began here, and not before a kill.
+        bugs: what nobody foresaw. It stops its lane, and is raised once the others have ended.
+    """
 
     store: Store
     journal: Journal
@@ -31,16 +51,21 @@ class LaneRunner:
     record: RunRecord
     handlers: Mapping[str, Handler]
     listen: Listener
-    cancelled: Callable[[], bool]
+    cancel: threading.Event
     lock_wait: float
+    begun: set[int] = field(default_factory=set)
+    bugs: list[Exception] = field(default_factory=list)
 
     def tell(self, lane: str, what: What, text: str) -> None:
-        """Tells whoever listens."""
-        self.listen(Event(self.record.id, lane, what, text))
+        """Tells whoever listens; one that fails changes nothing in the run."""
+        try:
+            self.listen(Event(self.record.id, lane, what, text))
+        except Exception as error:  # noqa: BLE001 - raised at the end of the run
+            self.bugs.append(error)
 
     def context(self, lane: str) -> Context:
         """What a handler may know while it works for this lane."""
-        return Context(self.record.id, lane, lambda text: self.tell(lane, "said", text), self.cancelled)
+        return Context(self.record.id, lane, lambda text: self.tell(lane, "said", text), self.cancel.is_set)
 
     def handler(self, step: Step) -> Handler:
         """The one that knows this step.
@@ -50,33 +75,32 @@ class LaneRunner:
         """
         handler = self.handlers.get(step.kind)
         if handler is None or handler.version != step.version:
+            wrote = self.record.release
+            what = f"{step.kind} version {step.version}"
             raise UnknownStep(
-                f"this release does not know the step {step.kind} version {step.version}",
-                hint="install the raccord release that began the run, then: raccord continue",
+                f"raccord {wrote} wrote the step {what}, which {__version__} does not know",
+                hint=f"install raccord {wrote}, then: raccord continue --run {self.record.id}",
             )
         return handler
 
     def run(self, key: str, stage: int) -> None:
-        """Runs a lane's steps of one stage to their end, and records how it ended."""
-        lane = self.record.lanes[key]
-        self.journal.lane(self.record.id, lane, "running")
-        self.tell(key, "started", lane.title)
+        """Runs a lane's steps of one stage to their end, and records how it ended.
+
+        Raises:
+            StoreError: the journal can't be written; it stands as after a kill.
+        """
+        self.tell(key, "started", self.record.lanes[key].title)
         try:
             while (step := self.next_step(key, stage)) is not None:
-                if self.cancelled():
+                if self.cancel.is_set():
                     raise Cancelled
                 self.do(step)
-        except (RaccordError, KeyboardInterrupt, Cancelled) as error:
+        except KeyboardInterrupt:  # a process of the step was ended, as the run is
+            self.failed(key, stage, Cancelled())
+        except Exception as error:  # noqa: BLE001 - what nobody foresaw is kept, and raised at the end
             self.failed(key, stage, error)
         else:
             self.passed(key, stage)
-
-    def passed(self, key: str, stage: int) -> None:
-        """Records that the lane got through a stage."""
-        later = any(s.stage > stage and s.state == "pending" for s in self.record.of(key))
-        self.journal.lane(self.record.id, self.record.lanes[key], "pending" if later else "done")
-        if not later:
-            self.tell(key, "done", self.record.lanes[key].title)
 
     def next_step(self, key: str, stage: int) -> StepRecord | None:
         """The lane's first step of this stage that is not over."""
@@ -87,11 +111,12 @@ class LaneRunner:
         """Does one step, or finds that it was done before a kill."""
         handler = self.handler(record.step)
         context = self.context(record.lane)
-        if record.state == "running" and self.settled(handler, record, context):
-            return
         self.own(record.step)
+        if record.state == "running":
+            settle(record.step, handler.probe(record.step, context))
+        else:
+            self.begin(record)
         self.tell(record.lane, "step", record.step.title)
-        self.journal.step(self.record.id, record, "running")
         self.finish(record, handler.apply(record.step, context))
 
     def own(self, step: Step) -> None:
@@ -100,101 +125,105 @@ class LaneRunner:
         self.locks.take(names, wait=self.lock_wait)
         self.locks.check(names)
 
-    def settled(self, handler: Handler, record: StepRecord, context: Context) -> bool:
-        """Asks the world about a step that had begun; whether it is done.
-
-        Raises:
-            WorldMoved: neither before nor after: somebody else changed it.
-            Unanswered: the world did not say.
-        """
-        position = handler.probe(record.step, context)
-        if position is Position.AFTER:
-            # `apply` finds that it is done, and says what an undo needs.
-            self.finish(record, handler.apply(record.step, context))
-            return True
-        if position is Position.NEITHER:
-            raise WorldMoved(f"{record.step.title}: the world is neither as before nor as after")
-        if position is Position.UNKNOWN:
-            raise Unanswered(f"{record.step.title}: nobody can tell whether it took place")
-        return False
+    def begin(self, record: StepRecord) -> None:
+        """Writes down that a step begins, before it does."""
+        lane = self.record.lanes[record.lane]
+        self.begun.add(record.seq)
+        with self.store.transaction():
+            if lane.state != "running":
+                self.journal.lane(self.record.id, lane, "running", lane.finding, lane.retreat)
+            self.journal.step(self.record.id, record, "running")
 
     def finish(self, record: StepRecord, outcome: Outcome) -> None:
-        """Records a step as done, together with the steps that it made known."""
+        """Records a step as done, together with the steps that it made known, or with the lane's end.
+
+        Raises:
+            CannotRun: it made a step known that would overwrite something without a backup.
+        """
+        lane = self.record.lanes[record.lane]
+        bad = unbacked([*(s.step for s in self.record.of(record.lane)), *outcome.more])
+        if bad is not None and bad in outcome.more and not record.back:
+            raise CannotRun(f"refused: {bad.title} overwrites something without a backup before it")
         with self.store.transaction():
             self.journal.step(self.record.id, record, "done", outcome)
             if outcome.more:
-                self.journal.add(self.record, record, record.lane, record.stage, outcome.more, record.back)
+                self.journal.add_after(self.record, record, outcome.more)
+            if lane.retreat is None and self.next_step(record.lane, record.stage) is None:
+                self.journal.lane(self.record.id, lane, self._state_after(lane.key, record.stage))
 
-    def failed(self, key: str, stage: int, error: BaseException) -> None:
-        """Decides what a failure means for the lane: stopped as it is, or put back and held."""
+    def passed(self, key: str, stage: int) -> None:
+        """Records that the lane got through a stage."""
         lane = self.record.lanes[key]
-        if isinstance(error, (KeyboardInterrupt, Cancelled)):
-            self.journal.lane(self.record.id, lane, "pending")
+        after = self._state_after(key, stage)
+        if lane.state != after:
+            self.journal.lane(self.record.id, lane, after)
+        if after == "done":
+            self.tell(key, "done", lane.title)
+
+    def _state_after(self, key: str, stage: int) -> str:
+        later = any(s.stage > stage and s.state in ("pending", "running") for s in self.record.of(key))
+        return "pending" if later else "done"
+
+    def failed(self, key: str, stage: int, error: Exception) -> None:
+        """Decides what a failure means for the lane.
+
+        Raises:
+            StoreError: nothing can be written down, so nothing more is done.
+        """
+        lane = self.record.lanes[key]
+        if isinstance(error, StoreError):
+            raise error
+        if isinstance(error, Cancelled):
+            self.journal.lane(self.record.id, lane, "pending", lane.finding, lane.retreat)
             self.tell(key, "stopped", "interrupted")
         elif isinstance(error, (Stop, Unanswered, UnknownStep)):
             self.stop(lane, error)
         elif isinstance(error, RaccordError):
             self.hold(lane, stage, error)
+        else:
+            self.bug(lane, error)
 
     def stop(self, lane: LaneRecord, error: RaccordError) -> None:
         """Leaves the lane as it is until a person says how to go on."""
         name = "unknown" if isinstance(error, Unanswered) else "stopped"
-        finding = Finding(name, "unknown", error.message, error.hint or "raccord continue", dict(error.data))
-        self.journal.lane(self.record.id, lane, "stopped", finding)
-        self.tell(lane.key, "stopped", error.message)
+        hint = error.hint or f"raccord continue --run {self.record.id}"
+        self._stopped(lane, Finding(name, "unknown", error.message, hint, dict(error.data)))
+
+    def bug(self, lane: LaneRecord, error: Exception) -> None:
+        """Leaves the lane as it is: a bug says nothing about the world."""
+        self.bugs.append(error)
+        said = f"not foreseen: {type(error).__name__}: {error}"
+        self._stopped(lane, Finding("bug", "unknown", said, f"raccord abort --run {self.record.id}"))
+
+    def _stopped(self, lane: LaneRecord, finding: Finding) -> None:
+        self.journal.lane(self.record.id, lane, "stopped", finding, lane.retreat)
+        self.tell(lane.key, "stopped", finding.message)
 
     def hold(self, lane: LaneRecord, stage: int, error: RaccordError) -> None:
-        """Puts back what the lane did in this stage, and holds it back."""
-        finding = finding_of(error)
-        try:
-            self.put_back(lane.key, stage)
-        except (RaccordError, KeyboardInterrupt) as trouble:
-            said = str(trouble) or "interrupted"
-            self.stop(lane, Stop(f"{error.message}; putting it back stopped: {said}", hint="raccord abort"))
-            return
-        self.journal.lane(self.record.id, lane, "held", finding)
-        self.tell(lane.key, "held", error.message)
+        """Puts back what the lane did from a stage on, and holds it back."""
+        with self.store.transaction():
+            if isinstance(error, (HeldBack, WorldMoved)):
+                # By contract nothing of the step is left: its world, perhaps out of reach, need not be asked.
+                # One that a kill had cut off may still be half done.
+                step = self.next_step(lane.key, stage)
+                if step is not None and step.seq in self.begun:
+                    self.journal.step(self.record.id, step, "failed")
+            goal = Retreat(stage, "held", finding_of(error))
+            self.journal.lane(self.record.id, lane, "running", None, goal)
+        retreat(self, lane)
 
-    def put_back(self, key: str, first_stage: int) -> None:
-        """Takes back what the lane did from a stage on, newest first; can be called again after a kill.
 
-        Raises:
-            RaccordError: a step could not be taken back; the rest stays as it is.
-        """
-        for record in reversed(self.record.of(key)):
-            if record.back or record.stage < first_stage:
-                continue
-            if record.state == "running":
-                self._settle_for_return(record)
-            if record.state == "done":
-                self._return(record)
-            elif record.state == "pending":
-                self.journal.step(self.record.id, record, "skipped")
+def settle(step: Step, position: Position) -> None:
+    """Decides about a step that had begun: `apply` may be called, which finishes it or finds it done.
 
-    def _settle_for_return(self, record: StepRecord) -> None:
-        handler = self.handler(record.step)
-        context = self.context(record.lane)
-        position = handler.probe(record.step, context)
-        if position is Position.UNKNOWN:
-            raise Unanswered(f"{record.step.title}: nobody can tell whether it took place")
-        if position is Position.AFTER:
-            self.finish(record, handler.apply(record.step, context))
-            return
-        if position is Position.BETWEEN:
-            handler.revert(record.step, context)
-        self.journal.step(self.record.id, record, "failed")
-
-    def _return(self, record: StepRecord) -> None:
-        inverse = self.handler(record.step).inverse(record.step, record.outcome or Outcome())
-        if isinstance(inverse, str):
-            raise Stop(f"{record.step.title}: {inverse}")
-        known = [s for s in self.record.of(record.lane) if s.back == record.seq]
-        for step in known or self.journal.add(
-            self.record, None, record.lane, record.stage, inverse, back=record.seq
-        ):
-            if step.state != "done":
-                self.do(step)
-        self.journal.step(self.record.id, record, "undone")
+    Raises:
+        WorldMoved: neither before nor after: somebody else changed it.
+        Unanswered: the world did not say.
+    """
+    if position is Position.NEITHER:
+        raise WorldMoved(f"{step.title}: the world is neither as before nor as after")
+    if position is Position.UNKNOWN:
+        raise Unanswered(f"{step.title}: nobody can tell whether it took place")
 
 
 def finding_of(error: RaccordError) -> Finding:
@@ -203,13 +232,3 @@ def finding_of(error: RaccordError) -> Finding:
     named = error.data.get("finding")
     data = {key: value for key, value in error.data.items() if key != "finding"}
     return Finding(str(named or name), "fail", error.message, error.hint or "raccord sync", data)
-
-
-def resources(steps: Sequence[Step]) -> set[str]:
-    """What the lanes of these steps alone change."""
-    return {name for step in steps for name in step.resources}
-
-
-def shared(steps: Sequence[Step]) -> set[str]:
-    """What other lanes change too."""
-    return {name for step in steps for name in step.shared}

@@ -5,6 +5,7 @@ Starts nothing and ends nothing: `kernel/proc.py` does.
 
 from __future__ import annotations
 
+import io
 import os
 import queue
 import selectors
@@ -73,8 +74,8 @@ def _by_selector(feed: IO[bytes] | None, stdin: bytes, readers: Sequence[IO[byte
         while waiting.get_map():
             events: Events = []
             for key, _ in waiting.select(POLL_S):
-                if key.data is None:
-                    rest = _fed(key.fd, rest)
+                if key.data is None and feed is not None:
+                    rest = _fed(feed, rest)
                     done = not rest
                 else:
                     data = os.read(key.fd, CHUNK)
@@ -88,12 +89,12 @@ def _by_selector(feed: IO[bytes] | None, stdin: bytes, readers: Sequence[IO[byte
             yield events
 
 
-def _fed(fd: int, rest: memoryview) -> memoryview:
+def _fed(feed: IO[bytes], rest: memoryview) -> memoryview:
     """What is left after writing as much as the pipe takes."""
+    assert isinstance(feed, io.BufferedWriter)
     try:
-        return rest[os.write(fd, rest[:CHUNK]) :]
-    except BlockingIOError:
-        return rest
+        # The raw side: nothing is kept back, and a full pipe answers None.
+        return rest[feed.raw.write(rest[:CHUNK]) or 0 :]
     except BrokenPipeError:
         return rest[:0]  # it didn't want all of it; how it ends tells whether that is well
 

@@ -1,72 +1,47 @@
 """The state database: one SQLite file, always local, write-ahead logged and flushed at every commit.
 
 Everything durable that raccord knows goes through here. Times are Unix seconds (float, UTC). A schema
-made by a newer raccord is only read.
+made by a newer raccord is only read. Text that may hold undecodable bytes is kept as JSON (`dumps`):
+SQLite takes no surrogates.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import shlex
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from raccord.errors import StoreError
+from raccord.kernel import schema
 from raccord.model.plan import Json
+from raccord.model.text import shown
 
-SCHEMA = 1
+Connection = sqlite3.Connection
+
 BUSY_SECONDS = 30.0
 
-TABLES = """
-create table if not exists runs (
-  id text primary key,
-  verb text not null,
-  state text not null,
-  plan text not null,
-  owner text not null,
-  undo_of text not null default '',
-  started real not null,
-  ended real
-) strict;
-create table if not exists lanes (
-  run text not null references runs on delete cascade,
-  key text not null,
-  title text not null,
-  state text not null,
-  finding text not null default 'null',
-  primary key (run, key)
-) strict;
-create table if not exists steps (
-  run text not null references runs on delete cascade,
-  seq integer not null,
-  stage integer not null,
-  lane text not null,
-  back integer not null default 0,
-  step text not null,
-  state text not null,
-  outcome text not null default 'null',
-  primary key (run, seq)
-) strict;
-create index if not exists steps_lane on steps (run, lane, seq);
-create table if not exists locks (
-  resource text primary key,
-  run text not null,
-  owner text not null,
-  token integer not null,
-  since real not null
-) strict;
-create table if not exists tokens (resource text primary key, token integer not null) strict;
-create table if not exists cache (
-  space text not null,
-  key text not null,
-  value text not null,
-  at real not null,
-  primary key (space, key)
-) strict;
-"""
+# What a person can look at, by the beginning of SQLite's name for the error.
+HINTS = (
+    ("SQLITE_BUSY", "raccord status"),
+    ("SQLITE_CANTOPEN", "ls -ld {folder} {file}"),
+    ("SQLITE_CORRUPT", "mkdir {folder}/broken && mv {file}* {folder}/broken"),
+    ("SQLITE_FULL", "df -h {folder}"),
+    ("SQLITE_IOERR", "df -h {folder}"),
+    ("SQLITE_NOTADB", "mkdir {folder}/broken && mv {file}* {folder}/broken"),
+    ("SQLITE_PERM", "ls -ld {folder} {file}"),
+    ("SQLITE_READONLY", "ls -ld {folder} {file}"),
+)
+BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
+
+# Connections of a parent process, kept unused: to close one would drop the parent's locks.
+_inherited: list[sqlite3.Connection] = []
 
 
 def dumps(value: Json) -> str:
@@ -75,103 +50,164 @@ def dumps(value: Json) -> str:
 
 
 class Store:
-    """The open state database. Safe to share between threads.
+    """The open state database. Safe to share between threads; a forked child opens it anew by itself.
 
     Args:
         path: the database file; its directory exists.
         readonly: open for looking only; nothing is created.
+        first: fills a database that did not exist, before anybody else sees it.
+
+    Attributes:
+        folder: the directory that it is in.
+        newer: whether a newer raccord made it; it is then only read.
 
     Raises:
         StoreError: it can't be opened, or is no state database.
     """
 
-    def __init__(self, path: Path, *, readonly: bool = False) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, *, readonly: bool = False, first: Callable[[Store], object] = lambda store: None
+    ) -> None:
+        self.path, self.folder = path, path.parent
+        self._readonly, self._first = readonly, first
+        self._open()
+
+    def _open(self) -> None:
+        self._pid = os.getpid()
         self._mutex = threading.RLock()
-        self._depth = 0
+        self._inside = False
+        self.newer = False
+        with self._errors():
+            if self._readonly:
+                self._db = self._looking()
+            else:
+                self._db = self._connect("mode=rwc")
+                try:
+                    self._prepare()
+                except BaseException:
+                    self._db.close()
+                    raise
+            self.newer = self._version(self._db) > len(schema.MIGRATIONS)
+
+    def _connect(self, how: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?{how}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    def _prepare(self) -> None:
+        # A concurrent first opener may hold the lock that the switch to WAL needs; sqlite does not wait
+        # for that one by itself.
+        until = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("pragma journal_mode = wal")
+                break
+            except sqlite3.OperationalError as error:
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+        self._db.execute("pragma synchronous = full")
+        self._db.execute("pragma foreign_keys = on")
+        if self._version(self._db) < len(schema.MIGRATIONS):
+            with self.transaction() as db:
+                found = self._version(db)
+                _migrate(db, found)
+                if found == 0:
+                    self._first(self)
+
+    def _looking(self) -> sqlite3.Connection:
+        db = self._connect("mode=ro")
         try:
-            self._db = self._connect(path, readonly)
-            found = self._version()
-            self.newer = found > SCHEMA
-            if not readonly and found < SCHEMA:
-                self._create()
+            return db if self._version(db) >= len(schema.MIGRATIONS) else self._copied(db)
+        except sqlite3.OperationalError as error:
+            db.close()
+            # Where nothing can be written, the log's index can't be made. Without a log it is not needed:
+            # the database alone is whole.
+            if not error.sqlite_errorname.startswith(UNWRITABLE) or self._logged():
+                raise
+            return self._copied(self._connect("mode=ro&immutable=1"))
+        except sqlite3.Error:
+            db.close()
+            raise
+
+    def _logged(self) -> bool:
+        try:
+            return os.stat(f"{self.path}-wal").st_size > 0
+        except FileNotFoundError:
+            return False
+
+    @classmethod
+    def _copied(cls, db: sqlite3.Connection) -> sqlite3.Connection:
+        """A copy in memory, of this release's schema."""
+        copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        with contextlib.closing(db):
+            db.backup(copy)
+        _migrate(copy, cls._version(copy))
+        copy.execute("pragma query_only = on")
+        return copy
+
+    @staticmethod
+    def _version(db: sqlite3.Connection) -> int:
+        return int(db.execute("pragma user_version").fetchone()[0])
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise self._error(error) from error
 
-    @staticmethod
-    def _connect(path: Path, readonly: bool) -> sqlite3.Connection:
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
-        db = sqlite3.connect(
-            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        if not readonly:
-            # A concurrent first opener may hold the lock that the switch to WAL needs; sqlite does
-            # not wait for that one by itself.
-            until = time.monotonic() + BUSY_SECONDS
-            while True:
-                try:
-                    db.execute("pragma journal_mode = wal")
-                    break
-                except sqlite3.OperationalError as error:
-                    if "locked" not in str(error) or time.monotonic() > until:
-                        raise
-                    time.sleep(0.02)
-            db.execute("pragma synchronous = full")
-            db.execute("pragma foreign_keys = on")
-        return db
-
-    def _version(self) -> int:
-        return int(self._db.execute("pragma user_version").fetchone()[0])
-
-    def _create(self) -> None:
-        with self.transaction():
-            if self._version() < SCHEMA:
-                for statement in TABLES.split(";\n"):
-                    if statement.strip():
-                        self._db.execute(statement)
-                self._db.execute(f"pragma user_version = {SCHEMA}")
-
     def _error(self, error: sqlite3.Error) -> StoreError:
+        name = getattr(error, "sqlite_errorname", "")
+        hint = next((hint for start, hint in HINTS if name.startswith(start)), "")
+        where = {"folder": shlex.quote(str(self.folder)), "file": shlex.quote(str(self.path))}
+        then = "; moved away, its runs are rebuilt from refs/raccord" if name.startswith(BROKEN) else ""
         return StoreError(
-            f"the state database {self.path} can't be used: {error}",
-            hint=f"move {self.path} away; its runs are rebuilt from refs/raccord",
+            f"the state database {shown(str(self.path))} can't be used: {error}{then}",
+            hint=shown(hint.format(**where)),
+            sqlite=name,
         )
+
+    def _mine(self) -> None:
+        """Opens the database anew in a forked child: SQLite forbids to carry a connection across."""
+        if os.getpid() != self._pid:
+            _inherited.append(self._db)
+            self._open()
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[Connection]:
         """A write transaction; nested ones join the outer one.
 
         Raises:
             StoreError: the database can't be written, or was made by a newer raccord.
         """
+        self._mine()
         with self._mutex:
-            if self._depth:
+            if self._inside:
                 yield self._db
                 return
-            if self.newer_schema():
+            if self.newer:
                 raise StoreError(
-                    f"{self.path} was written by a newer raccord; this one only reads it",
-                    hint="upgrade raccord",
+                    f"{shown(str(self.path))} was written by a newer raccord; this one only reads it",
+                    hint="install the newest raccord",
                 )
-            try:
-                self._db.execute("begin immediate")
-                self._depth = 1
+            with self._errors():
                 try:
+                    self._db.execute("begin immediate")
+                    self._inside = True
                     yield self._db
+                    self._db.execute("commit")
                 except BaseException:
-                    self._db.execute("rollback")
+                    # A full disk makes SQLite roll back by itself.
+                    if self._db.in_transaction:
+                        self._db.execute("rollback")
                     raise
-                self._db.execute("commit")
-            except sqlite3.Error as error:
-                with contextlib.suppress(sqlite3.Error):
-                    self._db.execute("rollback")
-                raise self._error(error) from error
-            finally:
-                self._depth = 0
-
-    def newer_schema(self) -> bool:
-        """Whether a newer raccord made this database."""
-        return getattr(self, "newer", False)
+                finally:
+                    self._inside = False
 
     def rows(self, sql: str, values: Sequence[Json] = ()) -> list[tuple[Json, ...]]:
         """The rows that a query gives.
@@ -179,15 +215,13 @@ class Store:
         Raises:
             StoreError: the database can't be read.
         """
-        with self._mutex:
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise self._error(error) from error
+        self._mine()
+        with self._mutex, self._errors():
+            return self._db.execute(sql, values).fetchall()
 
     def cache_get(self, space: str, key: str) -> Json:
         """The cached value, or None."""
-        found = self.rows("select value from cache where space = ? and key = ?", (space, key))
+        found = self.rows("select value from cache where space = ? and key = ?", (space, dumps(key)))
         return json.loads(found[0][0]) if found else None
 
     def cache_put(self, space: str, key: str, value: Json, at: float | None = None) -> None:
@@ -195,10 +229,19 @@ class Store:
         with self.transaction() as db:
             db.execute(
                 "insert or replace into cache values (?, ?, ?, ?)",
-                (space, key, dumps(value), time.time() if at is None else at),
+                (space, dumps(key), dumps(value), time.time() if at is None else at),
             )
 
     def close(self) -> None:
         """Closes the database; the write-ahead log is folded in when nobody else has it open."""
-        with self._mutex:
-            self._db.close()
+        if os.getpid() == self._pid:
+            with self._mutex:
+                self._db.close()
+
+
+def _migrate(db: sqlite3.Connection, found: int) -> None:
+    for script in schema.MIGRATIONS[found:]:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                db.execute(statement)
+    db.execute(f"pragma user_version = {max(found, len(schema.MIGRATIONS))}")

@@ -3,19 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
-from raccord.errors import UnknownStep, UsageError
-from raccord.kernel.journal import RunRecord, StepRecord
+from raccord import __version__
+from raccord.errors import RaccordError, UnknownStep, UsageError
+from raccord.kernel.batch import positions
+from raccord.kernel.journal import Journal
+from raccord.kernel.record import RunRecord, StepRecord
 from raccord.model.handler import Context, Handler, Outcome, Position
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 
+Handlers = Mapping[str, Handler]
+Backup = Callable[[Step], tuple[Step, ...]]
 
-def undo_plan(
-    record: RunRecord,
-    handlers: Mapping[str, Handler],
-    backup: Callable[[Step], tuple[Step, ...]],
-    by: str,
-) -> Plan:
+MOVED = {
+    Position.AFTER: "already so",
+    Position.BETWEEN: "it is half done",
+    Position.NEITHER: "it was changed since",
+    Position.UNKNOWN: "nobody can tell how it stands now",
+}
+
+
+@dataclass(slots=True)
+class _Back:
+    """The way back of one lane, stage by stage."""
+
+    steps: dict[int, list[Step]] = field(default_factory=dict)
+    notes: list[Finding] = field(default_factory=list)
+    held: Finding | None = None
+
+    @property
+    def all(self) -> list[Step]:
+        return [step for steps in self.steps.values() for step in steps]
+
+
+def undoable(journal: Journal, handlers: Handlers) -> str | None:
+    """The newest run that is over, changed something, is no undo, and was not taken back."""
+    for run in journal.newest(1_000_000):
+        record = journal.load(run)
+        over = record.verb != "undo" and not record.open_lanes and not journal.undone_by(run)
+        if over and any(_changed(step, handlers) for step in record.steps):
+            return run
+    return None
+
+
+def _changed(done: StepRecord, handlers: Handlers) -> bool:
+    if done.state != "done" or done.back:
+        return False
+    try:
+        return _inverse(done, handlers, "") != ()
+    except UnknownStep:
+        return True
+
+
+def undo_plan(record: RunRecord, handlers: Handlers, backup: Backup, by: str) -> Plan:
     """The plan that takes a run back, scoped to what the run touched.
 
     Args:
@@ -29,54 +70,53 @@ def undo_plan(
     """
     if record.open_lanes:
         raise UsageError(f"run {record.id} is not over", hint=f"raccord abort --run {record.id}")
-    stages: list[Stage] = []
-    held: dict[str, Finding] = {}
-    for number in reversed(range(len(record.plan.stages))):
-        lanes = [
-            _lane(record, key, number, handlers, backup, held)
-            for key in reversed(record.lanes)
-            if _done(record, key, number)
-        ]
-        stages.append(Stage(f"undo {record.plan.stages[number].name}", tuple(lanes)))
-    stages = [_hold(stage, held) for stage in stages if stage.lanes]
+    lanes = {key: _Back() for key in reversed(record.lanes)}
+    asked: list[tuple[str, Step]] = []
+    for key, back in lanes.items():
+        try:
+            asked += [(key, step) for step in _way_back(record, key, back, handlers, backup)]
+        except RaccordError as error:
+            hint = error.hint or f"raccord show {record.id}"
+            back.held = Finding("undo.impossible", "unknown", error.message, hint)
+    for key, moved in _moved(record.id, asked, handlers).items():
+        lanes[key].held = lanes[key].held or moved
+    stages = [
+        Stage(f"undo {record.plan.stages[number].name}", tuple(_lanes(record, number, lanes)))
+        for number in reversed(range(len(record.plan.stages)))
+    ]
+    stages = [stage for stage in stages if stage.lanes]
     notes = () if stages else (Finding("undo.nothing", "note", f"run {record.id} changed nothing"),)
     return Plan("undo", tuple(stages), notes=notes, undo_of=record.id, by=by)
 
 
-def _done(record: RunRecord, key: str, stage: int) -> list[StepRecord]:
-    return [s for s in record.of(key, stage) if s.state == "done" and not s.back]
-
-
-def _lane(
-    record: RunRecord,
-    key: str,
-    stage: int,
-    handlers: Mapping[str, Handler],
-    backup: Callable[[Step], tuple[Step, ...]],
-    held: dict[str, Finding],
-) -> Lane:
-    steps: list[Step] = []
-    notes: list[Finding] = []
-    for done in reversed(_done(record, key, stage)):
-        handler = handlers.get(done.step.kind)
-        if handler is None or handler.version != done.step.version:
-            raise UnknownStep(
-                f"this release can't take back {done.step.kind} version {done.step.version}",
-                hint="install the raccord release that wrote the run",
-            )
-        inverse = handler.inverse(done.step, done.outcome or Outcome())
+def _way_back(record: RunRecord, key: str, back: _Back, handlers: Handlers, backup: Backup) -> list[Step]:
+    """Fills in a lane's way back; returns the steps of it that the world of today must allow."""
+    asked: list[Step] = []
+    done = [s for s in record.of(key) if s.state == "done" and not s.back]
+    for one in sorted(done, key=lambda s: (s.stage, s.seq), reverse=True):
+        steps = back.steps.setdefault(one.stage, [])
+        inverse = _inverse(one, handlers, record.release)
         if isinstance(inverse, str):
-            notes.append(Finding("undo.impossible", "note", f"{done.step.title}: {inverse}"))
+            back.notes.append(Finding("undo.impossible", "note", f"{one.step.title}: {inverse}"))
             continue
         for step in inverse:
-            if not any(_share(step, earlier) for earlier in steps):
-                moved = _moved(step, handlers, record.id, key)
-                if moved is not None:
-                    held.setdefault(key, moved)
-            if step.destroys and not any(s.backs_up for s in steps):
+            if not any(_share(step, earlier) for earlier in back.all):
+                asked.append(step)
+            if step.destroys and not any(s.backs_up for s in back.all):
                 steps.extend(backup(step))
             steps.append(step)
-    return Lane(key, record.lanes[key].title, tuple(steps), notes=tuple(notes))
+    return asked
+
+
+def _inverse(done: StepRecord, handlers: Handlers, release: str) -> tuple[Step, ...] | str:
+    handler = handlers.get(done.step.kind)
+    if handler is None or handler.version != done.step.version:
+        raise UnknownStep(
+            f"raccord {release} wrote {done.step.kind} version {done.step.version};"
+            f" {__version__} can't take it back",
+            hint=f"install raccord {release}",
+        )
+    return handler.inverse(done.step, done.outcome or Outcome())
 
 
 def _share(step: Step, earlier: Step) -> bool:
@@ -84,23 +124,35 @@ def _share(step: Step, earlier: Step) -> bool:
     return not set(step.resources).isdisjoint(earlier.resources)
 
 
-def _moved(step: Step, handlers: Mapping[str, Handler], run: str, lane: str) -> Finding | None:
-    context = Context(run, lane, lambda text: None, lambda: False)
-    position = handlers[step.kind].probe(step, context)
-    if position is Position.BEFORE:
-        return None
-    if position is Position.AFTER:
-        said = f"{step.title}: already so"
-    elif position is Position.UNKNOWN:
-        said = f"{step.title}: nobody can tell how it stands now"
-    else:
-        said = f"{step.title}: it was changed since"
-    return Finding("undo.moved", "fail", said, f"raccord show {run}")
+def _moved(run: str, asked: list[tuple[str, Step]], handlers: Handlers) -> dict[str, Finding]:
+    """Asks the world about steps, those of a batch in one question; returns why lanes can't go back."""
+    groups: dict[tuple[str, str], list[tuple[str, Step]]] = {}
+    for at, (key, step) in enumerate(asked):
+        groups.setdefault((step.kind, step.batch or f"\0{at}"), []).append((key, step))
+    held: dict[str, Finding] = {}
+    for (kind, _), group in groups.items():
+        contexts = [Context(run, key, lambda text: None, lambda: False) for key, _ in group]
+        try:
+            found = [
+                MOVED.get(one, "") for one in positions(handlers[kind], [step for _, step in group], contexts)
+            ]
+        except RaccordError as error:
+            found = [error.message] * len(group)
+        for (key, step), moved in zip(group, found, strict=True):
+            if moved:
+                said = f"{step.title}: {moved}"
+                held.setdefault(key, Finding("undo.moved", "fail", said, f"raccord show {run}"))
+    return held
 
 
-def _hold(stage: Stage, held: Mapping[str, Finding]) -> Stage:
-    lanes = tuple(
-        Lane(lane.key, lane.title, held=held[lane.key], notes=lane.notes) if lane.key in held else lane
-        for lane in stage.lanes
-    )
-    return Stage(stage.name, lanes)
+def _lanes(record: RunRecord, stage: int, lanes: Mapping[str, _Back]) -> list[Lane]:
+    made = []
+    for key, back in lanes.items():
+        last = max(back.steps, default=0)
+        notes = tuple(back.notes) if stage == last else ()
+        lane = Lane(key, record.lanes[key].title, tuple(back.steps.get(stage, ())), notes=notes)
+        if back.held is not None:
+            lane = replace(lane, steps=(), held=back.held)
+        if stage in back.steps and (lane.steps or lane.held or lane.notes):
+            made.append(lane)
+    return made

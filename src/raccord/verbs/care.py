@@ -75,6 +75,9 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
     if not dry_run:
         room.close()
         snapshot.delete(room.repo.git, refs)
+        for left in (room.repo.common / "refs" / "raccord", room.repo.common / "logs" / "refs" / "raccord"):
+            if left.is_dir():  # git keeps the folders of refs that are gone
+                fs.remove_tree(left)
         if room.state.is_dir():
             fs.remove_tree(room.state)
     return RemovalReport("eject", dry_run, tuple(removed), 0, None, notes)

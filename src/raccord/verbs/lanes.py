@@ -63,7 +63,9 @@ def lanes(
     if decision.move_to:
         steps += _moves(room, facts, result)
     gates = GatePlan()
-    if (decision.move_to or decision.push) and not options.skip_tests and result is not None:
+    # What only follows a remote was tested by whoever pushed it.
+    own = decision.push is not None or (decision.move_to and facts.outcome != "fast-forward")
+    if own and not options.skip_tests and result is not None:
         gates = _gates(room, Path(key), result.tree, options.test_commands, changed)
     if gates.held is not None:
         return Pair(Lane(key, title, held=gates.held, notes=(*decision.notes, *gates.notes)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from raccord.kernel.journal import Journal, RunRecord, StepRecord
+from raccord.kernel.journal import Journal
+from raccord.kernel.record import RunRecord, StepRecord
 from raccord.model.plan import Finding, Plan
 from raccord.model.report import LaneReport, LaneState, RunReport, RunState, RunSummary, StepReport
 

@@ -8,27 +8,23 @@ import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from raccord.checks.steps import GateRun, GateSetup
-from raccord.code.hooks import HookHandler
-from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
-from raccord.code.moves import MoveHandler, RebaseHandler
-from raccord.code.push import PushHandler
 from raccord.config import Config, load
 from raccord.errors import CannotRun, StoreError, UsageError
+from raccord.git import leftover
 from raccord.git.archive import GitArchive
-from raccord.git.commits import Signature
 from raccord.git.repo import Repository, open_repository
 from raccord.git.worktrees import Worktree, worktrees
 from raccord.kernel import fs
-from raccord.kernel.engine import Engine, Limits
 from raccord.kernel.journal import Journal
 from raccord.kernel.store import Store
 from raccord.model.event import Listener, silent
-from raccord.model.handler import Handler
-from raccord.model.plan import Step
 
-PUSHED = "pushed"
+if TYPE_CHECKING:
+    from raccord.kernel.engine import Engine
+
+PUSHED = "pushed"  # the cache of what raccord last pushed
 DATABASE = "state.db"
 
 
@@ -47,6 +43,7 @@ class Room:
     path: Path
     listen: Listener = silent
     asked: float = field(default_factory=time.time)
+    _note: Path | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def open(cls, path: Path, listen: Listener = silent, asked: float | None = None) -> Room:
@@ -97,13 +94,9 @@ class Room:
         Raises:
             StoreError, CannotRun: it can't be.
         """
-        path = self.state / DATABASE
-        known = path.exists()
         fs.make_dirs(self.state)
-        store = Store(path)
-        if not known:
-            Journal(store, self.archive).rebuild()
-        return store
+        self._note = leftover.begin(self.repo)
+        return Store(self.state / DATABASE, first=lambda store: Journal(store, self.archive).rebuild())
 
     @cached_property
     def reading(self) -> Store | None:
@@ -147,58 +140,20 @@ class Room:
             store = self.__dict__.pop(name, None)
             if store is not None:
                 store.close()
+        if self._note is not None:
+            leftover.end(self.repo, self._note)
+            self._note = None
 
     def engine(self, *, jobs: int = 0) -> Engine:
         """The engine with every step handler that this release knows."""
-        # Bound here, as what follows a rebase joins gates and pushes.
-        from raccord.verbs.lanes import after_rebase
+        # Loaded here: looking needs none of it.
+        from raccord.kernel.engine import Engine, Limits
+        from raccord.verbs.handlers import handlers
 
-        store = self.store
-        handlers: list[Handler] = [
-            CompareHandler(self.repo),
-            GateRun(store),
-            GateSetup(),
-            HookHandler(self.repo),
-            MoveHandler(self.repo),
-            PushHandler(
-                self.repo,
-                lambda dest: self.protected(dest.removeprefix("refs/heads/")),
-                lambda remote, dest, oid: store.cache_put(PUSHED, f"{remote} {dest}", oid),
-            ),
-            RebaseHandler(self.repo, lambda step, new: after_rebase(self, step, new)),
-            RestoreHandler(self.repo),
-            SnapshotHandler(self.repo),
-        ]
         limits = Limits(jobs or self.jobs, float(self.config.sync.lock_wait_seconds))
-        return Engine(store, handlers, self.archive, limits=limits, listen=self.listen)
+        return Engine(self.store, handlers(self), self.archive, limits=limits, listen=self.listen)
 
     @property
     def jobs(self) -> int:
         """How many worktrees are worked on at once."""
         return self.config.sync.jobs or os.cpu_count() or 2
-
-    def committer(self) -> Signature:
-        """Who commits, now, as git would say.
-
-        Raises:
-            CannotRun: git knows no identity.
-        """
-        asked = self.repo.git.run("var", "GIT_COMMITTER_IDENT")
-        text = asked.stdout.decode("utf-8", "surrogateescape").strip()
-        if asked.returncode or "> " not in text:
-            raise CannotRun("git does not know who you are", hint="git config user.name, and user.email")
-        who, _, when = text.rpartition("> ")
-        name, _, email = who.partition(" <")
-        seconds, _, zone = when.partition(" ")
-        return Signature(name, email, int(seconds), zone)
-
-    def backup(self, step: Step) -> tuple[Step, ...]:
-        """The step that keeps what another step overwrites in its worktree."""
-        from raccord.code.keeping import snapshot_step
-
-        tree = next((t for t in self.trees if str(t.path) == step.payload.get("worktree")), None)
-        if tree is None:
-            raise StoreError(
-                f"no worktree at {step.payload.get('worktree')} any more", hint="git worktree list"
-            )
-        return (snapshot_step(tree, "before undo"),)

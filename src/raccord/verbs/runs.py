@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from raccord.code.keeping import snapshot_step
 from raccord.errors import UsageError
-from raccord.kernel.journal import RunRecord
-from raccord.kernel.undo import undo_plan
-from raccord.model.plan import Plan
+from raccord.kernel.record import RunRecord
+from raccord.kernel.undo import undo_plan, undoable
+from raccord.model.plan import Plan, Step
 from raccord.verbs.room import Room
 
 
@@ -18,25 +19,23 @@ def undo(room: Room, run: str | None, *, dry_run: bool, by: str) -> tuple[Plan, 
     engine = room.engine()
     if not dry_run:
         engine.recover()
-    name = engine.journal.find(run) if run else engine.journal.undoable()
+    name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers)
     if name is None:
         raise UsageError("there is no run to take back", hint="raccord log")
 
     def make() -> Plan:
-        return undo_plan(engine.journal.load(name), engine.handlers, room.backup, by)
+        room.__dict__.pop("trees", None)
+        return undo_plan(engine.journal.load(name), engine.handlers, lambda step: _backup(room, step), by)
 
-    seen = engine.mark()
-    plan = make()
-    if dry_run:
-        return plan, None
-    made = [plan]
+    return (make(), None) if dry_run else engine.apply(make)
 
-    def again() -> Plan:
-        made.append(make())
-        return made[-1]
 
-    record = engine.apply(plan, again, seen)
-    return (record.plan if record else made[-1]), record
+def _backup(room: Room, step: Step) -> tuple[Step, ...]:
+    """The step that keeps what another step overwrites in its worktree."""
+    tree = next((t for t in room.trees if str(t.path) == step.payload.get("worktree")), None)
+    if tree is None:
+        raise UsageError(f"no worktree at {step.payload.get('worktree')} any more", hint="git worktree list")
+    return (snapshot_step(tree, "before undo"),)
 
 
 def unfinished(room: Room, run: str | None) -> str:

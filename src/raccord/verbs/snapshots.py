@@ -7,7 +7,7 @@ from raccord.errors import CannotRun, UsageError
 from raccord.git import snapshot as kept
 from raccord.git import snapshot_restore
 from raccord.git.worktrees import Worktree
-from raccord.kernel.journal import RunRecord
+from raccord.kernel.record import RunRecord
 from raccord.model.plan import Finding, Lane, Plan, Stage
 from raccord.model.report import SnapshotReport
 from raccord.model.text import shown
@@ -30,7 +30,7 @@ def snapshot(
     plan = Plan("snapshot", (Stage("snapshot", lanes),), by=by)
     engine = room.engine()
     engine.recover()
-    return plan, engine.apply(plan)
+    return engine.apply(lambda: plan)
 
 
 def _lane(tree: Worktree, ignored: bool, message: str) -> Lane:
@@ -99,8 +99,4 @@ def restore(room: Room, name: str | None, *, dry_run: bool, by: str) -> tuple[Pl
         title = f"{shown(tree.path.name)} ({shown(tree.branch)})" if tree.branch else shown(tree.path.name)
         return Plan("restore", (Stage("restore", (Lane(str(tree.path), title, (backup, step)),)),), by=by)
 
-    plan = make()
-    if dry_run:
-        return plan, None
-    record = engine.apply(plan)
-    return plan, record
+    return (make(), None) if dry_run else engine.apply(make)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from raccord.code.base import Base, choose_remote, find_base
-from raccord.code.observe import key_of, statuses
+from raccord.code.look import key_of, statuses
 from raccord.errors import RaccordError, UsageError
 from raccord.git.graph import Graph, graph
 from raccord.git.refs import Refs, read

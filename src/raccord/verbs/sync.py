@@ -11,11 +11,12 @@ from raccord.code.facts import BranchFacts
 from raccord.code.fetch import fetch_once
 from raccord.code.plan import decide
 from raccord.errors import CannotRun, NoCommits, UsageError
+from raccord.git.commits import committer
 from raccord.git.quarantine import Quarantine, quarantine
 from raccord.git.refs import read
 from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
-from raccord.kernel.journal import RunRecord
+from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options import SyncOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver
@@ -46,15 +47,7 @@ def sync(room: Room, options: SyncOptions) -> tuple[Plan, RunRecord | None]:
         room.__dict__.pop("trees", None)
         return plan(room, options, _chosen(room, options), waivers)
 
-    seen = engine.mark()
-    made = [make()]
-
-    def again() -> Plan:
-        made.append(make())
-        return made[-1]
-
-    record = engine.apply(made[0], again, seen)
-    return (record.plan if record else made[-1]), record
+    return engine.apply(make)
 
 
 def _waivers(options: SyncOptions) -> tuple[Waiver, ...]:
@@ -110,10 +103,11 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         jobs=options.jobs or room.jobs,
     )
     with quarantine(repo.git, repo.common) as place:
-        seen = looking.observe(repo, refs, scope, place, room.committer())
+        seen = looking.observe(repo, refs, scope, place, committer(repo.git))
         facts = _checked(room, options, seen, place) if options.dry_run or options.allow_dirty else seen.facts
         decisions = {one.key: decide(one, options) for one in facts}
-        changed = _changed(place, facts)
+        # Only tests ask which lock files changed.
+        changed = {} if options.skip_tests else _changed(place, facts)
         if not options.dry_run:
             moving = [one for one in facts if decisions[one.key].move_to]
             place.keep([one.new for one in moving], [oid for one in moving for oid in (one.tip, one.onto)])

@@ -1,0 +1,57 @@
+"""The tables of the state database, as the scripts that make them. Some text is JSON: see `store.dumps`."""
+
+from __future__ import annotations
+
+# The script at index N brings a database of schema N to schema N + 1.
+MIGRATIONS = (
+    """
+create table runs (
+  seq integer primary key,
+  id text not null unique,
+  verb text not null,
+  state text not null,
+  plan text not null,
+  owner text not null,
+  release text not null,
+  undo_of text not null,
+  recoveries integer not null default 0,
+  started real not null,
+  ended real
+) strict;
+create table lanes (
+  run text not null references runs (id) on delete cascade,
+  key text not null,
+  title text not null,
+  state text not null,
+  finding text not null,
+  retreat text not null,
+  primary key (run, key)
+) strict;
+create table steps (
+  run text not null references runs (id) on delete cascade,
+  seq integer not null,
+  stage integer not null,
+  lane text not null,
+  back integer not null,
+  step text not null,
+  state text not null,
+  outcome text not null,
+  primary key (run, seq)
+) strict;
+create table locks (
+  resource text primary key,
+  run text not null,
+  owner text not null,
+  token integer not null,
+  since real not null
+) strict;
+create table tokens (resource text primary key, token integer not null) strict;
+create table cache (
+  space text not null,
+  key text not null,
+  value text not null,
+  at real not null,
+  primary key (space, key)
+) strict;
+""",
+)

@@ -1,0 +1,32 @@
+"""Gives the engine its step handlers: one for each kind of step that this release knows."""
+
+from __future__ import annotations
+
+from raccord.checks.steps import GateRun, GateSetup
+from raccord.code.hooks import HookHandler
+from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
+from raccord.code.moves import MoveHandler, RebaseHandler
+from raccord.code.push import PushHandler
+from raccord.model.handler import Handler
+from raccord.verbs.lanes import after_rebase
+from raccord.verbs.room import PUSHED, Room
+
+
+def handlers(room: Room) -> list[Handler]:
+    """The handlers of a workspace, sorted by kind."""
+    repo, store = room.repo, room.store
+    return [
+        PushHandler(
+            repo,
+            lambda dest: room.protected(dest.removeprefix("refs/heads/")),
+            lambda remote, dest, oid: store.cache_put(PUSHED, f"{remote} {dest}", oid),
+        ),
+        GateRun(store),
+        GateSetup(),
+        HookHandler(repo),
+        RebaseHandler(repo, lambda step, new: after_rebase(room, step, new)),
+        CompareHandler(repo),
+        MoveHandler(repo),
+        RestoreHandler(repo),
+        SnapshotHandler(repo),
+    ]
