@@ -43,10 +43,10 @@ format: $(READY) ## rewrite the code as `make check` wants it
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 
-prove: $(READY) ## put faults into the code and show that a test notices each
+prove: $(READY) ## kill raccord a thousand times, cut the power two hundred times, count what is lost
 	@$(PY) -m tests.faults.prove
 
-bench: $(READY) ## time a sync beside git itself
+bench: $(READY) ## time a sync of 50 worktrees beside a shell loop and git-machete
 	@$(PY) benchmarks/sync.py
 
 lock: $(READY) ## compile requirements/ anew from pyproject.toml (add UPGRADE=--upgrade for newer versions)

@@ -7,13 +7,15 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from raccord.git.follow import Move
 from raccord.git.refs import Change
 from raccord.git.run import Git
 from tests.gitkit import Repo
 
-# Of both commits: what changes, comes, goes; types, modes, directories and files that take each other's place.
+# Of both commits: what changes, comes, goes; types, modes, directories and files that take each other's
+# place.
 OLD = {
     "same": "same\n",
     "staged": "staged\n",
@@ -112,9 +114,9 @@ def edit(tree: Repo) -> None:
     tree.write("dir/secret.ignored", "ignored\n")
 
 
-def files(root: Path) -> dict[str, object]:
+def files(root: Path) -> dict[str, tuple[Any, Any]]:
     """Everything below a directory but `.git`: bytes, modes, links, directories."""
-    found: dict[str, object] = {}
+    found: dict[str, tuple[Any, Any]] = {}
     for folder, names, plain in os.walk(os.fsencode(root)):
         for name in [*names, *plain]:
             path = os.path.join(folder, name)

@@ -1,18 +1,22 @@
-"""A worktree follows its ref: what moves, what stays, what stands in the way. Kills: `test_follow_kills.py`."""
+"""A worktree follows its ref: what moves, what stays, what stands in the way."""
 
 from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import stat
 import subprocess
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from raccord.errors import CannotRun, HeldBack, ProcessFailed, UnsafePath, WorldMoved
-from raccord.git import follow, follow_refs
+from raccord.git import follow, follow_refs, follow_target
 from raccord.git.follow import Move
 from raccord.git.refs import Change
 from raccord.git.run import Git
@@ -54,7 +58,8 @@ def held(tree: Repo, move: Move, name: str, paths: list[str]) -> None:
     assert problems(tree, move) == {name: paths}
     with pytest.raises(HeldBack) as caught:
         apply(tree, move)
-    assert caught.value.data["findings"][0]["name"] == name
+    findings: Any = caught.value.data["findings"]
+    assert [each["name"] for each in findings] == [name]
     assert (files(tree.path), tree.git("status", "--porcelain=v2", "--ignored"), tree.oid()) == before
     assert not any("raccord" in str(path) for path in Path(move.gitdir).rglob("*"))
 
@@ -202,9 +207,15 @@ def test_a_staged_overlap_holds_back(repo, kind):
     held(tree, move, "follow.staged", ["a"])
 
 
-UNSTAGED = {
+def rewritten(path: Path) -> None:
+    """With another content of the same size, and the time put back."""
+    path.write_text("x")
+    os.utime(path, ns=(0, 10**18))
+
+
+UNSTAGED: dict[str, Any] = {
     "changed": lambda path: path.write_text("mine"),
-    "same size and time": lambda path: (path.write_text("x"), os.utime(path, ns=(0, 10**18))),
+    "same size and time": rewritten,
     "link": lambda path: (path.unlink(), path.symlink_to("1")),
     "deleted": lambda path: path.unlink(),
     "mode": lambda path: path.chmod(0o755),
@@ -392,7 +403,7 @@ def test_a_failing_filter_changes_nothing(repo):
     repo.git("config", "filter.up.smudge", "false")
     repo.git("config", "filter.up.required", "true")
     before = files(tree.path)
-    with pytest.raises(HeldBack, match="checkout-index .*smudge filter up failed"):
+    with pytest.raises(HeldBack, match=r"checkout-index .*smudge filter up failed"):
         apply(tree, move)
     assert (files(tree.path), tree.oid(), tree.git("status", "--porcelain")) == (before, move.old, "")
 
@@ -511,13 +522,13 @@ def test_a_foreign_index_lock_is_waited_for_and_never_removed(repo):
 
 def test_a_commit_made_meanwhile_refuses(repo, monkeypatch):
     tree, move = between(repo, {"a": "1", "b": "1"}, {"a": "2"})
-    real = follow.follow_target.prepare
+    real = follow_target.prepare
 
     def committing(*args):
         tree.commit({"b": "mine"})
         return real(*args)
 
-    monkeypatch.setattr(follow.follow_target, "prepare", committing)
+    monkeypatch.setattr(follow_target, "prepare", committing)
     with pytest.raises(WorldMoved):
         apply(tree, move)
     assert tree.git("status", "--porcelain") == "" and (tree.path / "a").read_text() == "1"
@@ -542,6 +553,39 @@ def test_an_edit_between_the_look_and_the_swap_is_not_lost(repo, monkeypatch):
     assert tree.oid() == move.old and tree.git("status", "--porcelain") == " M b"
 
 
+@pytest.mark.parametrize("way", ["in place", "by rename"])
+def test_an_editor_that_saves_at_any_moment_loses_nothing(repo, way):
+    tree, move = between(repo, dict.fromkeys("abcdefgh", "1"), dict.fromkeys("abcdefgh", "2"))
+    path, chance = tree.path / "e", random.Random(1)
+    outcomes = set()
+    for number in range(12):
+        text, delay = f"edit {number}", chance.uniform(0, 0.06)
+
+        def save(text=text, delay=delay):
+            if way == "in place":
+                with path.open("w") as file:
+                    time.sleep(delay)
+                    file.write(text)
+            else:
+                time.sleep(delay)
+                path.with_name("e~").write_text(text)
+                path.with_name("e~").replace(path)
+
+        editor = threading.Thread(target=save)
+        editor.start()
+        try:
+            kept = apply(tree, move).rescued
+        except (HeldBack, WorldMoved) as error:
+            outcomes.add(type(error))
+            kept = error.data.get("rescued", ())
+        editor.join()
+        saved = [path, *map(Path, kept)]
+        assert text in [each.read_text() for each in saved], (number, saved)
+        shutil.rmtree(Path(move.gitdir, "raccord-rescued"), ignore_errors=True)
+        tree.git("reset", "-q", "--hard", move.old)
+    assert outcomes
+
+
 def test_a_ref_that_moves_at_the_last_moment_takes_all_back(repo, monkeypatch):
     tree, move = between(repo, {"a": "1", "gone/x": "1"}, {"a": "2", "gone/x": None, "new/x": "1"})
     before = files(tree.path)
@@ -559,6 +603,21 @@ def test_a_ref_that_moves_at_the_last_moment_takes_all_back(repo, monkeypatch):
     assert tree.git("diff-files", "--name-only") == "a\ngone/x" or tree.git("diff", "--name-only") == ""
 
 
+def test_a_branch_switched_at_the_last_moment_refuses(repo, monkeypatch):
+    tree, move = between(repo, {"a": "1"}, {"a": "2"})
+    real = fs_swap.forward
+
+    def switching(swap):
+        real(swap)
+        Path(move.gitdir, "HEAD").write_text("ref: refs/heads/elsewhere\n")
+
+    tree.git("branch", "elsewhere")
+    monkeypatch.setattr(fs_swap, "forward", switching)
+    with pytest.raises(WorldMoved, match="HEAD moved"):
+        apply(tree, move)
+    assert (tree.oid("feature"), tree.git("status", "--porcelain")) == (move.old, "")
+
+
 def test_a_full_disk_changes_nothing_and_says_so(tmp_path):
     from tests.kernel.test_fs import tiny_disk
 
@@ -570,7 +629,7 @@ def test_a_full_disk_changes_nothing_and_says_so(tmp_path):
         used = disk / "used"
         left = os.statvfs(disk)
         used.write_bytes(b"x" * (left.f_bavail * left.f_frsize - 500_000))
-        with pytest.raises(CannotRun, match="no space|disk is full|kB are free"):
+        with pytest.raises(CannotRun, match=r"no space|disk is full|kB are free"):
             apply(tree, move)
         assert (tree.oid(), tree.git("status", "--porcelain")) == (move.old, "")
         used.unlink()
@@ -616,7 +675,7 @@ def test_another_move_of_the_same_lane_is_not_mistaken(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(follow_refs, "move", killed)
-        patch.setattr(follow.follow_target, "take_back", killed)
+        patch.setattr(follow_target, "take_back", killed)
         with pytest.raises(Killed):
             follow.apply(place.git, place.move, "run", "lane")
     assert follow.probe(place.git, place.move, "run", "lane") is Position.BETWEEN

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from raccord.git import follow
-from raccord.git.follow import Move
-from raccord.git.run import Git
 from raccord.model.handler import Position
 from tests.faults import inject
 from tests.faults.inject import Fault
@@ -26,7 +24,7 @@ from raccord.git import follow
 from raccord.git.follow import Move
 from raccord.git.run import Git
 move = Move.of(json.loads(sys.argv[1]))
-follow.apply(Git(Path(move.worktree)), move, "run", "lane", wait=1.0)
+getattr(follow, sys.argv[2])(Git(Path(move.worktree)), move, "run", "lane", wait=1.0)
 """
 
 pytestmark = pytest.mark.skipif(bool(inject.why_not()), reason=inject.why_not() or "-")
@@ -37,10 +35,10 @@ def template(tmp_path_factory) -> Place:
     return followkit.place(tmp_path_factory.mktemp("template") / "place")
 
 
-def run(place: Place, fault: Fault) -> inject.Ran:
+def run(place: Place, fault: Fault, how: str = "apply") -> inject.Ran:
     source = Path(follow.__file__).parents[2]
     env = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
-    argv = [sys.executable, "-c", DRIVER, json.dumps(place.move.payload())]
+    argv = [sys.executable, "-c", DRIVER, json.dumps(place.move.payload()), how]
     return inject.run(argv, cwd=place.tree.path, env=env, fault=fault)
 
 
@@ -88,15 +86,11 @@ def strike(template: Place, known, root: Path, fault: Fault, how: str) -> None:
         shutil.rmtree(root / "place")
 
 
-def points(known, share: int) -> range:
-    return range(1, len(known[2].calls) + 1, share)
-
-
 def strike_at(template, known, root, do, how, share, offset=0) -> None:
     for at in range(1 + offset % share, len(known[2].calls) + 1, share):
         try:
             strike(template, known, root, Fault(do, at), how)
-        except (AssertionError, Exception) as error:
+        except Exception as error:
             raise AssertionError(f"{do} {how} at {at}: {known[2].calls[at - 1]}") from error
 
 
@@ -107,8 +101,47 @@ def test_a_sampled_kill_leaves_all_old_or_all_new(template, known, tmp_path, do,
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", ["apply", "revert"])
 @pytest.mark.parametrize("do", ["kill-all", "kill-one"])
 @pytest.mark.parametrize("part", range(4))
 def test_every_kill_leaves_all_old_or_all_new(template, known, tmp_path, do, how, part):
     strike_at(template, known, tmp_path, do, how, 4, offset=part)
+
+
+def strike_twice(template: Place, known, root: Path, first: int, how: str, second: int) -> bool:
+    """A kill, a kill of what was to mend it, and the mending; False where the second came too late."""
+    place = template.copy(root / "place")
+    try:
+        assert run(place, Fault("kill-all", first)).hit
+        hit = run(place, Fault("kill-all", second), how).hit
+        recover(place, known, "apply" if second % 2 else "revert")
+        return bool(hit)
+    except Exception as error:
+        raise AssertionError(f"killed at {first}, {how} killed at {second}") from error
+    finally:
+        shutil.rmtree(root / "place")
+
+
+def middles(known) -> list[int]:
+    """In the midst of the swaps, of the ref transaction, and after the index is in place."""
+    calls = known[2].calls
+    swaps = [at for at, call in enumerate(calls, 1) if call.endswith("renameat2")]
+    ref = [at for at, call in enumerate(calls, 1) if "update-ref: rename" in call]
+    return [swaps[len(swaps) // 2], ref[0], len(calls) - 35]
+
+
+@pytest.mark.parametrize("how", ["apply", "revert"])
+def test_a_kill_of_the_mending_is_mended_too(template, known, tmp_path, how):
+    assert strike_twice(template, known, tmp_path, middles(known)[0], how, 6)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("how", ["apply", "revert"])
+@pytest.mark.parametrize("middle", range(3))
+def test_every_kill_of_the_mending_is_mended_too(template, known, tmp_path, how, middle):
+    second = 1
+    while strike_twice(template, known, tmp_path, middles(known)[middle], how, second):
+        second += 1
+    assert second > 5

@@ -1,4 +1,4 @@
-"""Random worktrees against a model: a move does all of it and nothing else, or is held back and does nothing."""
+"""Random worktrees against a model: a move does all and nothing else, or is held back and does nothing."""
 
 from __future__ import annotations
 
@@ -178,17 +178,18 @@ def run(bench: Bench, state: State, modelled: bool) -> None:
     assert not Path(bench.gitdir, "index.lock").exists() and not Path(bench.gitdir, "raccord-stage").exists()
 
 
-COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("worktrees", deadline=None, suppress_health_check=list(HealthCheck))
+COMMON = settings.get_profile("worktrees")
 
 
-@settings(max_examples=12, **COMMON)
+@settings(COMMON, max_examples=12)
 @given(state=states(FLAT))
 def test_a_move_is_what_the_model_says(bench, state):
     run(bench, state, modelled=True)
 
 
 @pytest.mark.long
-@settings(max_examples=400, **COMMON)
+@settings(COMMON, max_examples=400)
 @given(state=states(FLAT))
 def test_many_moves_are_what_the_model_says(bench, state):
     run(bench, state, modelled=True)
@@ -203,7 +204,7 @@ def nested_ok(state: State) -> bool:
 
 
 @pytest.mark.long
-@settings(max_examples=400, **COMMON)
+@settings(COMMON, max_examples=400)
 @given(state=states(NESTED).filter(nested_ok))
 def test_files_and_directories_in_each_others_place_are_never_lost(bench, state):
     run(bench, state, modelled=False)

@@ -175,7 +175,7 @@ def test_a_tree_with_several_attribute_files_before_one_without(repo: Repo):
         assert place.attributes.at(full) != place.git
 
 
-def test_leftovers_of_the_killed_are_swept_after_a_day(repo: Repo, monkeypatch: pytest.MonkeyPatch):
+def test_leftovers_of_the_killed_are_swept(repo: Repo, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "MEMORY", repo.path / "absent")
     room = repo.path / ".git/raccord"
     old, young, other = room / f"{module.PREFIX}old", room / f"{module.PREFIX}young", room / "else"
@@ -183,8 +183,12 @@ def test_leftovers_of_the_killed_are_swept_after_a_day(repo: Repo, monkeypatch: 
         (each / "objects").mkdir(parents=True)
     os.utime(old, (1, 1))
     os.utime(other, (1, 1))
-    with quarantine(Git(repo.path), repo.path / ".git") as place:
-        assert place.scratch.parent == room.resolve()
+    with quarantine(Git(repo.path), repo.path / ".git") as running:
+        assert running.scratch.parent == room.resolve()
+        assert names(room.iterdir()) == sorted(["else", young.name, running.scratch.name])
+        os.utime(running.scratch, (1, 1))
+        with quarantine(Git(repo.path), repo.path / ".git"):
+            assert running.scratch.exists()
     assert names(room.iterdir()) == ["else", young.name]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -427,6 +426,35 @@ def test_events_come_in_a_sensible_order(house: House) -> None:
 # Interrupts
 
 
+def interrupting(pause: Pause) -> None:
+    """Ctrl-C once the step is at work, and again; then the step is let go."""
+    assert pause.inside.wait(5)
+    for _ in range(2):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.05)
+    pause.go.set()
+
+
+def test_lanes_that_wait_for_a_thread_do_not_begin_after_an_interrupt(house: House) -> None:
+    pause = Pause(("before", "l0"))
+    order: list[str] = []
+    note = listing(order)
+
+    def fuse(where: str, name: str) -> None:
+        note(where, name)
+        pause(where, name)
+
+    house.setter.fuse = fuse
+    house.open(jobs=1)
+    threading.Thread(target=interrupting, args=(pause,)).start()
+    with pytest.raises(KeyboardInterrupt):
+        house.apply(*(lane(f"l{i}", setting(f"l{i}", 0, 1)) for i in range(8)))
+    (run,) = house.runs()
+    assert order == ["l0"] and list(house.lanes(run).values()) == ["done", *["pending"] * 7]
+    assert house.engine.journal.load(run).state == "interrupted" and not house.locked()
+    assert house.engine.resume(run).state == "done"
+
+
 def test_an_interrupt_ends_the_run_before_the_next_steps_and_it_can_go_on(house: House) -> None:
     pause = Pause(("before", "a"))
     order: list[str] = []
@@ -437,17 +465,11 @@ def test_an_interrupt_ends_the_run_before_the_next_steps_and_it_can_go_on(house:
 
     house.setter.fuse = fuse
 
-    def interrupt() -> None:
-        assert pause.inside.wait(5)
-        for _ in range(2):  # a second Ctrl-C waits too
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.05)
-        pause.go.set()
-
-    threading.Thread(target=interrupt).start()
+    threading.Thread(target=interrupting, args=(pause,)).start()
     chain = [lane(f"b{i}", setting("b", i, i + 1), needs=[f"b{i - 1}" if i else "a"]) for i in range(3)]
+    many = [lane(f"m{i}", setting(f"m{i}", 0, 1), needs=["b2"]) for i in range(6)]
     with pytest.raises(KeyboardInterrupt):
-        house.apply(lane("a", setting("a", 0, 1), setting("a2", 0, 1)), *chain)
+        house.apply(lane("a", setting("a", 0, 1), setting("a2", 0, 1)), *chain, *many)
     assert order == ["before a", "after a"], "the step at work ends, and no other begins"
     (run,) = house.runs()
     record = house.engine.journal.load(run)
@@ -490,7 +512,7 @@ POINTS = [((where, name), forward) for name in NAMES for where in WHERE for forw
 def test_killed_anywhere_it_is_finished_or_taken_back(
     memory: Path, point: tuple[str, str], forward: bool
 ) -> None:
-    house = House(tmp_path, a=0, a2=0, b=0, p=0, q=0)
+    house = House(memory, a=0, a2=0, b=0, p=0, q=0)
     house.setter.fuse = house.batcher.fuse = exploding(point, Killed())
     run = house.killed(*LANES, second=SECOND)
     if forward:

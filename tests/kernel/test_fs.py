@@ -210,8 +210,8 @@ def test_only_foreseen_failures_become_a_line(tmp_path):
         raise OSError(errno.EACCES, "x")
     with pytest.raises(OSError, match="x"), fs.foreseen("can't do it"):
         raise OSError(errno.EBADF, "x")
+    (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError):
-        (tmp_path / "file").write_text("")
         fs.make_dirs(tmp_path / "file/below")
 
 

@@ -66,7 +66,7 @@ def detect(top: Path, configured: Sequence[Sequence[str]] | None = None) -> Gate
         "gate.none",
         "note",
         "no test command found: nothing is tested before the push",
-        hint="raccord sync --test-command '…', or gates.commands in raccord.toml",
+        hint="raccord init",
     )
     return Gates(notes=(note,))
 

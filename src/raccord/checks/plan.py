@@ -53,7 +53,7 @@ def plan_gates(
                 "gate.missing",
                 "unknown",
                 f"{shown(gate.missing)} is not there, and {shown(gate.source)} needs it",
-                hint="install it, or raccord sync --skip-tests --reason '…'",
+                hint="raccord sync --skip-tests --reason '…'",
                 data={"argv": list(gate.argv), "source": gate.source, "program": gate.missing},
             ),
             notes=gates.notes,
@@ -93,7 +93,7 @@ def plan_gates(
             "gate.setup",
             "note",
             f"{shown(locks[0])} changed and no set-up command is configured",
-            hint="gates.setup in raccord.toml",
+            hint="raccord init",
             data={"paths": locks},
         )
         notes = (*notes, note)

@@ -47,9 +47,7 @@ def choose_remote(settings: Settings, configured: str) -> str:
     if len(remotes) == 1:
         return next(iter(remotes))
     names = ", ".join(sorted(remotes))
-    raise UsageError(
-        f"several remotes ({names}) and none is called origin", hint="sync.remote in raccord.toml"
-    )
+    raise UsageError(f"several remotes ({names}) and none is called origin", hint="raccord init")
 
 
 def push_remote(settings: Settings, branch: str, remote: str) -> str:

@@ -169,7 +169,7 @@ class RebaseHandler:
         named = ", ".join(shown(path) for path in paths[:5]) or "its changes"
         raise Stop(
             f"resolve {named} in {shown(where)}, then git add them",
-            hint="raccord continue, or raccord abort",
+            hint="raccord continue",
             paths=list(paths),
         )
 

@@ -55,7 +55,7 @@ def _missing(facts: BranchFacts, options: SyncOptions) -> Decision:
     if facts.locked is not None:
         why = f": {shown(facts.locked)}" if facts.locked else ""
         return _held(
-            "worktree.locked", f"not there, and locked{why}", "git worktree unlock, or bring it back"
+            "worktree.locked", f"not there, and locked{why}", f"git worktree unlock {shlex.quote(facts.key)}"
         )
     return _held("worktree.missing", "its directory is gone", "git worktree prune")
 
@@ -66,8 +66,7 @@ def _unborn(facts: BranchFacts, options: SyncOptions) -> Decision:
 
 def _operation(facts: BranchFacts, options: SyncOptions) -> Decision:
     what = facts.operation
-    end = "am" if what == "am" else what
-    hint = _git(facts, "bisect reset" if what == "bisect" else f"{end} --continue, or --abort")
+    hint = _git(facts, "bisect reset" if what == "bisect" else f"{what} --continue")
     return _held("worktree.operation", f"a {what} is in progress; it is left alone", hint)
 
 
@@ -98,7 +97,7 @@ def _dirty(facts: BranchFacts, options: SyncOptions) -> Decision:
     return _held(
         "clean",
         f"not clean: {', '.join(counts)}",
-        _at(facts, "sync --allow-dirty --reason '…'") + ", or commit first",
+        _at(facts, "sync --allow-dirty --reason '…'"),
         staged=staged,
         unstaged=unstaged,
         untracked=untracked,

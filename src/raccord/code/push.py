@@ -105,7 +105,7 @@ class PushHandler:
             except RaccordError as error:
                 held = HeldBack(error.message, hint=error.hint or "raccord sync", finding="push.failed")
                 return [held] * len(steps)
-        doubtful = [s for s in steps if _doubtful(results.get(s.payload["dest"]))]
+        doubtful = [s for s in steps if _doubtful(s, results.get(s.payload["dest"]))]
         settled = self.probe_batch(doubtful, contexts) if doubtful else []
         positions = {id(s): position for s, position in zip(doubtful, settled, strict=True)}
         return [
@@ -167,8 +167,12 @@ def _retitled(step: Step, title: str, **payload: object) -> Step:
     return replace(step, title=title, payload={**step.payload, **payload}, after=None)
 
 
-def _doubtful(result: PushResult | None) -> bool:
-    return result is not None and result.status is Pushed.UNKNOWN
+def _doubtful(step: Step, result: PushResult | None) -> bool:
+    # A branch that is gone already, before a kill say, makes its deletion a stale lease.
+    deletes = step.payload["new"] is None
+    return result is not None and (
+        result.status is Pushed.UNKNOWN or (deletes and result.status is Pushed.STALE)
+    )
 
 
 def _position(step: Step, found: str | None) -> Position:

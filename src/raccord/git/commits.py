@@ -168,7 +168,7 @@ def committer(git: Git) -> Signature:
     asked = git.run("var", "GIT_COMMITTER_IDENT")
     text = asked.stdout.decode("utf-8", "surrogateescape").strip()
     if asked.returncode or "> " not in text:
-        raise CannotRun("git does not know who you are", hint="git config user.name, and user.email")
+        raise CannotRun("git does not know who you are", hint="git config --global user.name '…'")
     who, _, when = text.rpartition("> ")
     name, _, email = who.partition(" <")
     seconds, _, zone = when.partition(" ")

@@ -1,4 +1,4 @@
-"""Brings a worktree's ref, index and files from one commit to another, keeping every edit that doesn't overlap.
+"""Brings a worktree's ref, index and files from one commit to another; edits that don't overlap stay.
 
 A kill at any system call leaves what `apply` finishes or `revert` takes back (`follow_target.py`). It never
 overwrites what git does not hold: ignored and untracked files count. No hook runs.
@@ -26,9 +26,9 @@ __all__ = ["Move", "Moved", "apply", "check", "probe", "revert"]
 def check(git: Git, move: Move, *, trusted: bool = False) -> Sequence[Finding]:
     """What stands in the way, by looking only: a finding "fail" holds the move back, a "note" is to be told.
 
-    Names: follow.unfinished, follow.moved, follow.operation, follow.unmerged, follow.sparse, follow.filter, follow.staged,
-    follow.unstaged, follow.untracked, follow.ignored, follow.parent, follow.symlink, follow.submodule (a note).
-    `data["paths"]` lists the paths.
+    Names: follow.unfinished, follow.moved, follow.operation, follow.unmerged, follow.sparse, follow.filter,
+    follow.staged, follow.unstaged, follow.untracked, follow.ignored, follow.parent, follow.symlink, and as a
+    note follow.submodule. `data["paths"]` lists the paths.
 
     Raises:
         ProcessFailed: git failed, for one since a commit isn't there.

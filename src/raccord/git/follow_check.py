@@ -1,7 +1,7 @@
 """Looks at every path that a move between two commits changes, ignored files included, before anything moves.
 
-Only looks. What it finds is a finding; what it allows is a list of paths to write and to remove, each with the
-signature that it had before its content was judged, so that a later write is noticed.
+Only looks. What it finds is a finding; what it allows is a list of paths to write and to remove, each with
+the signature that it had before its content was judged, so that a later write is noticed.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from raccord.model.text import shown
 
 # A file written this shortly before it was looked at may be written again without its times telling.
 YOUNG_NS = 20_000_000
+PATIENCE = 50  # looks at a file that is written all the time
 
 WHY = {
     "follow.filter": "need filters that the repository's own configuration names",
@@ -121,7 +122,13 @@ def differences(git: Git, old: str, new: str) -> list[Delta]:
 
 
 def examine(
-    git: Git, index: Index, index_mtime_ns: int, deltas: Sequence[Delta], *, sparse: bool = False
+    git: Git,
+    index: Index,
+    index_mtime_ns: int,
+    deltas: Sequence[Delta],
+    *,
+    sparse: bool = False,
+    trusted: bool = False,
 ) -> Examined:
     """Looks at every path that changes.
 
@@ -130,6 +137,7 @@ def examine(
         index: its index, not a split one.
         index_mtime_ns: when that was written.
         sparse: whether the worktree has a sparse checkout: a path that comes may be outside of it.
+        trusted: run filters that the repository's own configuration names.
 
     Raises:
         ProcessFailed: git failed.
@@ -138,7 +146,7 @@ def examine(
     for raw in index.unmerged:
         found.refuse("follow.unmerged", os.fsdecode(raw))
     with Tree(git.cwd) as tree:
-        _Look(git, tree, index, index_mtime_ns, sparse, found).look(deltas)
+        _Look(git, tree, index, index_mtime_ns, sparse, trusted, found).look(deltas)
     return found
 
 
@@ -146,10 +154,17 @@ class _Look:
     """One examination: small methods that share what they look at."""
 
     def __init__(
-        self, git: Git, tree: Tree, index: Index, index_mtime_ns: int, sparse: bool, found: Examined
+        self,
+        git: Git,
+        tree: Tree,
+        index: Index,
+        index_mtime_ns: int,
+        sparse: bool,
+        trusted: bool,
+        found: Examined,
     ) -> None:
         self.git, self.tree, self.index, self.found = git, tree, index, found
-        self.index_mtime_ns, self.sparse = index_mtime_ns, sparse
+        self.index_mtime_ns, self.sparse, self.trusted = index_mtime_ns, sparse, trusted
         self.names = sorted(index.offsets)
         self.going: set[str] = set()
         self.doubtful: dict[str, str] = {}
@@ -271,12 +286,13 @@ class _Look:
         return False
 
     def _signature(self, path: str) -> Signature | None:
-        """What is at a path; where it is only just written, waits until its times can tell of a next write."""
-        while True:
+        """What is at a path; if just written, waits until its times can tell of the next write."""
+        for _ in range(PATIENCE):
             seen = self.tree.signature(path)
             if seen is None or abs(time.time_ns() - max(seen.mtime_ns, seen.ctime_ns)) > YOUNG_NS:
                 return seen
             time.sleep(YOUNG_NS / 4e9)
+        return self.tree.signature(path)
 
     def _clean(self, path: str, item: Item, *, there: bool = False) -> bool:
         """Whether the file is what the index says, as far as can be told now (the rest is `doubtful`).
@@ -323,12 +339,14 @@ class _Look:
         return blob_oid(folder.chunks(name), seen.size, self.index.width) == oid
 
     def _settle(self) -> None:
-        """Asks git about files whose bytes are not the blob's: end of lines or a filter may make the difference.
+        """Asks git about files whose bytes are not the blob's: end of lines or a filter may make the
+        difference.
 
         Not `git status`: it believes the times, and looks at whole seconds.
         """
         listed = b"".join(_quoted(path) + b"\n" for path in self.doubtful)
-        said = self.git.out("hash-object", "--stdin-paths", stdin=listed).decode().split()
+        out = self.git.out("hash-object", "--stdin-paths", stdin=listed, trusted=self.trusted)
+        said = out.decode().split()
         for (path, oid), now in zip(self.doubtful.items(), said, strict=True):
             if now != oid:
                 self.found.refuse("follow.unstaged", path)

@@ -1,7 +1,9 @@
-"""Reads a git index file, and writes new stat data into a copy of its bytes: versions 2, 3 and 4, SHA-1 and SHA-256.
+"""Reads a git index file, and writes new stat data into a copy of its bytes: versions 2, 3 and 4, SHA-1 and
+SHA-256.
 
-After a file was renamed into its place its ctime is another than the one that git noted; with the right one in the
-index the next `git status` needs not read the file. Format: gitformat-index(5). Never touches a file.
+After a file was renamed into its place its ctime is another than the one that git noted; with the right one
+in the index the next `git status` needs not read the file. Format: gitformat-index(5). Never touches a
+file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A move between two commits: what it is, what must hold, and staging what it writes through git itself.
 
-Git merges the index (staged edits that don't overlap stay) and writes the files (filters and end of lines of the
-new commit's attributes apply), both on private copies. Changes nothing outside of the stage.
+Git merges the index (staged edits that don't overlap stay) and writes the files (filters and end of lines
+of the new commit's attributes apply), both on private copies. Changes nothing outside of the stage.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from raccord.errors import HeldBack, ProcessFailed, WorldMoved
 from raccord.git import follow_index, follow_refs, follow_target, worktrees
 from raccord.git.follow_check import Delta, Examined, differences, examine, problem, some
 from raccord.git.follow_index import Index
-from raccord.git.follow_refs import RefMoves
+from raccord.git.follow_refs import Head, RefMoves
 from raccord.git.follow_stage import PRIVATE, Stage, unfinished
 from raccord.git.follow_target import Target
 from raccord.git.refs import Change
@@ -97,7 +97,7 @@ def look(git: Git, move: Move, index: Index, mtime_ns: int, *, trusted: bool) ->
     git, gitdir = git.at(Path(move.worktree)), Path(move.gitdir)
     deltas = differences(git, move.old, move.new)
     sparse = bool(index.skipped) and fs.signature(gitdir / "info" / "sparse-checkout") is not None
-    examined = examine(git, index, mtime_ns, deltas, sparse=sparse)
+    examined = examine(git, index, mtime_ns, deltas, sparse=sparse, trusted=trusted)
     findings = [*_around(git, move, gitdir, index), *examined.findings()]
     if not trusted:
         findings += filters(git, examined.write)
@@ -138,11 +138,14 @@ def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> tuple[Target
     looked = look(git, move, index, seen.mtime_ns if seen else 0, trusted=trusted)
     refuse(looked.findings)
     examined, before = looked.examined, looked.examined.before
+    # HEAD stays on its branch; that it is still there is looked at again when the index is locked.
+    head = follow_refs.read_head(git, stage.gitdir)
+    moves = RefMoves(move.refs, Head(head, head) if head.startswith("refs/") else None, move.message)
     files = stage.files()
     if not looked.deltas:
         fs.unlink(stage.index)
-        return Target(move.key, files, (), move.moves, seen, move.width), None
-    merged_ns = _merge_index(stage, git, move)
+        return Target(move.key, files, (), moves, seen, move.width), None
+    _merge_index(stage, git, move)
     if not trusted:
         refuse(filters(stage.private(git), examined.write))
     names = {path: str(number) for number, path in enumerate(examined.write)}
@@ -153,7 +156,7 @@ def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> tuple[Target
     entries = [Entry(path, before[path], staged=name) for path, name in names.items()]
     entries += [Entry(path, before[path]) for path in examined.remove]
     entries += [Entry(path, before[path], folder=True) for path in examined.folders]
-    target = Target(move.key, files, tuple(entries), move.moves, seen, move.width, index_mtime_ns=merged_ns)
+    target = Target(move.key, files, tuple(entries), moves, seen, move.width)
     return target, new
 
 
@@ -176,13 +179,8 @@ def refuse(findings: Sequence[Finding]) -> None:
         )
 
 
-def _merge_index(stage: Stage, git: Git, move: Move) -> int:
-    """Brings the private index from the old commit to the new one; what doesn't overlap stays as it is.
-
-    Returns:
-        When git wrote it, which is when it last looked whether files changed within the granularity of their times.
-        (checkout-index writes it again, but looks at the stage.)
-    """
+def _merge_index(stage: Stage, git: Git, move: Move) -> None:
+    """Brings the private index from the old commit to the new one; what doesn't overlap stays as it is."""
     private = stage.private(git)
     merge = (*PRIVATE, "read-tree", "-m", move.old, move.new)
     try:
@@ -194,11 +192,13 @@ def _merge_index(stage: Stage, git: Git, move: Move) -> int:
             stage.call(private, *merge)
         except ProcessFailed as failed:
             raise HeldBack(failed.message, hint="git status", stderr=failed.stderr) from failed
-    return os.stat(stage.index).st_mtime_ns
 
 
 def _check_out(stage: Stage, git: Git, files: Path, names: Mapping[str, str], trusted: bool) -> None:
-    """Lets git write the files as it would into the worktree, attributes taken from the new index."""
+    """Lets git write the files as it would into the worktree, attributes taken from the new index.
+
+    It does not write the index: its times are those at which read-tree last looked into the worktree.
+    """
     into = files / "out"
     fs.make_dirs(into, durable=False)
     there = git.at(into).using(
@@ -206,7 +206,7 @@ def _check_out(stage: Stage, git: Git, files: Path, names: Mapping[str, str], tr
     )
     listed = b"".join(os.fsencode(path) + b"\0" for path in names)
     try:
-        stage.call(there, *PRIVATE, "checkout-index", "-u", "-z", "--stdin", stdin=listed, trusted=trusted)
+        stage.call(there, *PRIVATE, "checkout-index", "-z", "--stdin", stdin=listed, trusted=trusted)
     except ProcessFailed as failed:
         raise HeldBack(failed.message, hint="run the filter by hand", stderr=failed.stderr) from failed
     # One directory to make durable, instead of one for each of the worktree's.
@@ -227,7 +227,7 @@ def _confirm(stage: Stage, new: Path, examined: Examined, names: Mapping[str, st
 
 
 def _check_index(stage: Stage, before: Index, deltas: Sequence[Delta]) -> Index:
-    """The merged index, which must be what was meant: the new entries there, the old ones gone, all others kept."""
+    """The merged index, which must have the new entries, none of the gone ones, and all others as before."""
     after = follow_index.parse(fs.read(stage.index), before.width)
     expected = set(before.offsets)
     for delta in deltas:
@@ -247,7 +247,7 @@ def _check_index(stage: Stage, before: Index, deltas: Sequence[Delta]) -> Index:
 
 
 def filters(git: Git, paths: Mapping[str, int]) -> list[Finding]:
-    """A problem where paths need a filter that is switched off since the repository's own configuration names it."""
+    """A problem where paths need a filter that is off, since the repository's own configuration names it."""
     off = {name for setting in git.settings if (name := _filter_of(setting))}
     if not off or not paths:
         return []

@@ -42,7 +42,8 @@ class PathChange:
     Attributes:
         path: relative to the worktree's top.
         mode: as in `lstat`: 0o100644 or any other regular mode, kept exactly; 0o120000 for a symbolic link;
-            0o040755 or the like for a directory (made if missing, else left as it is); 0: nothing shall be there.
+            0o040755 or the like for a directory (made if missing, else left as it is); 0: nothing shall be
+            there.
         blob: id of the git blob with the raw bytes (of a link: its target); "" for a directory or nothing.
     """
 
@@ -63,7 +64,8 @@ class Put:
             leave the index alone. Its stat data are refreshed by git after the files are in place.
         index_mtime_ns: the modification time that this index file had, 0 where it isn't known: then git
             compares the content of every file with it (right, and slower).
-        refs: refs that move in the same step; their `old` is what they have now; "HEAD" moves a detached HEAD.
+        refs: refs that move in the same step; their `old` is what they have now; "HEAD" moves a detached
+            HEAD.
         head: what HEAD points to now and shall point to, None to leave it.
         message: for the reflogs, without "raccord: ".
     """

@@ -1,4 +1,5 @@
-"""The refs and the HEAD that move together with a worktree: where they stand, and moving them in one transaction.
+"""The refs and the HEAD that move together with a worktree: where they stand, and moving them in one
+transaction.
 
 Never forces: every change names the value that it expects, and git refuses where the world has moved.
 """
@@ -150,6 +151,8 @@ def move(stage: Stage, git: Git, moves: RefMoves, *, since_ns: int, resumed: boo
 
 def _move(stage: Stage, git: Git, moves: RefMoves) -> None:
     about = f"raccord: {moves.message}".encode("utf-8", "replace").decode()
+    if moves.head and (head := read_head(git, stage.gitdir)) not in (moves.head.old, moves.head.new):
+        raise WorldMoved(f"HEAD moved meanwhile: it is at {shown(head)}", hint="try again", ref="HEAD")
     if moves.refs:
         try:
             stage.call(
@@ -209,8 +212,9 @@ def _locks(gitdir: Path, moves: RefMoves) -> list[Path]:
 
 
 def _clear(locks: Sequence[Path], moves: RefMoves, since_ns: int) -> None:
-    """Removes the ref locks that a killed git of ours left: every git of ours has ended (`kernel/fs_alive.py`), the
-    lock is younger than our log, holds nothing or just what we write, and nobody goes on with it.
+    """Removes the ref locks that a killed git of ours left: every git of ours has ended
+    (`kernel/fs_alive.py`), the lock is younger than our log, holds nothing or just what we write, and
+    nobody goes on with it.
     """
     ours = {b""}
     for name in [each for change in moves.refs for each in (change.old, change.new)]:

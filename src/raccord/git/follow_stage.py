@@ -1,6 +1,8 @@
-"""The place beside a worktree where a move keeps what it needs to be finished or taken back, and who is at work there.
+"""The place beside a worktree where a move keeps what it needs to be finished or taken back, and who is at
+work there.
 
-A lock is only ever removed after proof that it is ours: `index.lock` is a hard link to a file of the stage, and
+A lock is only ever removed after proof that it is ours: `index.lock` is a hard link to a file of the stage,
+    and
 every git that we start holds the stage's own lock until it ends. A foreign lock, stale or not, is waited for
 and then named.
 """
@@ -26,8 +28,8 @@ from raccord.model.text import shown
 
 STAGES = "raccord-stage"
 RESCUED = "raccord-rescued"
-# The private index is no cache of the user's: no fsync, no untracked cache for a worktree that is none, no shared
-# part, and no hook that hears of it, also where the user's filters may run.
+# The private index is no cache of the user's: no fsync, no untracked cache for a worktree that is none, no
+# shared part, and no hook that hears of it, also where the user's filters may run.
 PRIVATE = (
     "-c",
     "core.fsync=none",
@@ -124,8 +126,8 @@ class Stage:
         return mine is not None and lock is not None and mine.ino == lock.ino
 
     def make_lock(self) -> None:
-        """Makes the file that `index.lock` will be a link to. Its name must be durable before that: then there is
-        no power cut after which the lock can't be told to be ours.
+        """Makes the file that `index.lock` will be a link to. Its name must be durable before that: then
+        there is no power cut after which the lock can't be told to be ours.
         """
         said = f"raccord moves this worktree ({self.meta.name}); if it was killed: raccord continue\n"
         fs.write_new(self.meta / "lock", said.encode(), durable=False)

@@ -1,7 +1,8 @@
 """The one machine that brings a worktree from one state to another; `follow` and `follow_put` feed it.
 
-Files are swapped first, then refs and HEAD, then the index; until the log is turned to "done" everything can be
-taken back. All of it happens while `index.lock` is ours, so that no other git writes the index meanwhile.
+Files are swapped first, then refs and HEAD, then the index; until the log is turned to "done" everything
+can be taken back. All of it happens while `index.lock` is ours, so that no other git writes the index
+meanwhile.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from raccord.errors import HeldBack, ProcessFailed, RaccordError, WorldMoved
@@ -47,11 +48,11 @@ class Target:
         files: the directory with the staged files in `new/`.
         entries: the paths that change.
         moves: the refs and HEAD.
-        index: the index file as it was seen, None where there was none; it is linked as `index.old` in the stage.
+        index: the index file as it was seen, None where there was none; it is linked as `index.old` in the
+            stage.
         width: bytes of an object's name.
-        refresh: whether git shall compare the new index with the files; else only the staged files get their stat
-            data. The new index is the stage's private one; without one the index is left alone.
-        index_mtime_ns: the modification time that the new index gets, 0 for the private one's.
+        refresh: whether git shall compare the new index with the files; else only the staged files get
+            their stat data. The new index is the stage's private one; without one the index is left alone.
     """
 
     key: str
@@ -61,11 +62,10 @@ class Target:
     index: Signature | None
     width: int
     refresh: bool = False
-    index_mtime_ns: int = 0
 
 
 def link_index(stage: Stage) -> Signature | None:
-    """Keeps the index file under a second name, so that it can be put back; its signature, None without one."""
+    """Keeps the index file under a second name, to put it back; its signature, None without one."""
     old = stage.meta / "index.old"
     try:
         fs.link(stage.gitdir / "index", old)
@@ -88,7 +88,6 @@ def prepare(stage: Stage, target: Target) -> Swap:
         "new_index": fs.signature(stage.index) is not None,
         "width": target.width,
         "refresh": target.refresh,
-        "index_mtime_ns": target.index_mtime_ns,
     }
     stage.make_lock()
     return fs_swap_log.prepare(stage.meta, stage.worktree, target.files, target.entries, extra)
@@ -136,7 +135,8 @@ def resume(stage: Stage, git: Git, key: str, wait: float) -> Moved | tuple[str, 
     """Finishes what an earlier attempt left.
 
     Returns:
-        What it did, where it was this very move and is now done; else what was rescued, and the stage is empty.
+        What it did, where it was this very move and is now done; else what was rescued, and the stage is
+        empty.
 
     Raises:
         WorldMoved: it is another move, unfinished.
@@ -174,7 +174,7 @@ def _found(stage: Stage, key: str) -> tuple[Swap, Phase] | None:
     if others := unfinished(stage.gitdir, stage.meta):
         raise HeldBack(
             f"another move of {shown(str(stage.worktree))} is unfinished ({shown(others[0])})",
-            hint="raccord continue, or raccord abort",
+            hint="raccord continue",
             path=str(stage.worktree),
         )
     found = fs_swap_log.load(stage.meta)
@@ -183,7 +183,7 @@ def _found(stage: Stage, key: str) -> tuple[Swap, Phase] | None:
     elif found[1] is not Phase.DONE and found[0].extra["key"] != key:
         raise WorldMoved(
             f"another move of {shown(str(stage.worktree))} is unfinished",
-            hint="raccord continue, or raccord abort",
+            hint="raccord continue",
         )
     return found
 
@@ -217,6 +217,8 @@ def take_back(
 
 
 def _take_back_refs(stage: Stage, git: Git, moves: RefMoves, since: int, resumed: bool, wait: float) -> None:
+    if moves.head and moves.head.old == moves.head.new:
+        moves = replace(moves, head=None)  # where it is now says nothing about the refs
     before, _ = follow_refs.stand(git, stage.gitdir, moves)
     if before and not resumed:
         return
@@ -261,9 +263,8 @@ def _install(stage: Stage, git: Git, swap: Swap, new: Index | None) -> None:
         files = ((os.fsencode(entry.path), found) for entry, found in fs_swap.placed(swap))
         data = follow_index.restat(new, files)
     # The time of git's own writing: a younger one would let a file that changed meanwhile pass for clean.
-    mtime_ns = swap.extra["index_mtime_ns"] or written.mtime_ns
     mode = before.mode & 0o777 if before else 0o666
-    fs.write_new(mine, data, mode=mode, exact=before is not None, mtime_ns=mtime_ns)
+    fs.write_new(mine, data, mode=mode, exact=before is not None, mtime_ns=written.mtime_ns)
     fs.link(mine, final)
     fs.replace(final, index)
 

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from raccord.errors import LockTimeout
 from raccord.git import commits
 from raccord.git.attributes import Attributes, private
 from raccord.git.run import Git
 from raccord.kernel import fs
+from raccord.kernel.fs_alive import alive
 
 # The objects of a quarantine die with it: only the pack that leaves it has to be durable.
 FLEETING = ("-c", "core.fsync=none")
@@ -27,7 +29,9 @@ DURABLE = ("-c", "core.fsync=objects,pack-metadata")
 MEMORY = Path("/dev/shm")  # noqa: S108 (the directory made in it is new, private and has a random name)
 ROOM = 256 * 1024 * 1024
 PREFIX = "raccord-replay-"
-STALE_S = 24 * 3600.0
+ALIVE = "alive"
+# Younger ones may not have their lock yet; Windows has no such lock, and nobody replays for a day.
+STALE_S = 60.0 if os.name == "posix" else 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +137,11 @@ def quarantine(git: Git, common: Path, scratch: Path | None = None) -> Iterator[
         fs.make_dirs(scratch)
     # A link's target, since git compares the work tree with the directory that it runs in.
     place = Path(os.path.realpath(scratch)) / (PREFIX + secrets.token_hex(8))
+    holding = contextlib.ExitStack()
     try:
         private(place)
         private(place / "objects")
+        holding.enter_context(alive(place / ALIVE, 0))
         _sweep(place)
         # Later settings win; the private object directory has the repository's as its alternate, and with
         # it the repository's own alternates.
@@ -148,6 +154,7 @@ def quarantine(git: Git, common: Path, scratch: Path | None = None) -> Iterator[
         )
         yield Quarantine(inside, git, common.absolute(), place, Attributes(inside, place))
     finally:
+        holding.close()
         fs.remove_tree(place)
 
 
@@ -171,7 +178,8 @@ def _sweep(place: Path) -> None:
                 seen = entry.stat(follow_symlinks=False)
                 stale = own.st_mtime - seen.st_mtime > STALE_S
                 if entry.is_dir(follow_symlinks=False) and seen.st_uid == own.st_uid and stale:
-                    fs.remove_tree(entry.path)
+                    with contextlib.suppress(LockTimeout), alive(Path(entry.path, ALIVE), 0):
+                        fs.remove_tree(entry.path)
 
 
 def listed(path: Path) -> str:

@@ -1,8 +1,8 @@
 """The only writer of files: atomic, durable, contained; symbolic links are never followed on purpose.
 
 `fs_look.py` looks, `fs_rename.py` holds the renames that never overwrite, `fs_tree.py` walks below a root,
-`fs_swap.py` is the redo and undo log of many swaps. Nothing here deletes what raccord didn't make: that goes to
-a trash directory.
+`fs_swap.py` is the redo and undo log of many swaps. Nothing here deletes what raccord didn't make: that
+goes to a trash directory.
 """
 
 from __future__ import annotations
@@ -289,7 +289,8 @@ def trash(root: str | Path, relative: str, into: str | Path) -> Path:
 
 
 def set_aside(path: str | Path, into: str | Path, relative: str) -> Path:
-    """Moves a file or directory to `relative` below `into`, on the same file system; a taken name gets a number.
+    """Moves a file or directory to `relative` below `into`, on the same file system; a taken name gets a
+    number.
 
     Returns:
         Where it is now.

@@ -135,10 +135,7 @@ def split(relative: str) -> tuple[str, ...]:
     """
     parts = tuple(relative.split("/"))
     bad = {"", ".", ".."}
-    if os.sep == "\\":
-        bad_inside = any("\\" in part or ":" in part for part in parts)
-    else:
-        bad_inside = False
+    bad_inside = os.sep == "\\" and any("\\" in part or ":" in part for part in parts)
     if "\0" in relative or bad_inside or not bad.isdisjoint(parts):
         raise UnsafePath(f"{shown(relative)!r} leads out of its directory", path=relative)
     return parts

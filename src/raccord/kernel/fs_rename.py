@@ -67,7 +67,8 @@ def exchange(source: str, target: str, *, source_fd: int | None = None, target_f
 def place(source: str, target: str, *, source_fd: int | None = None, target_fd: int | None = None) -> None:
     """Moves `source` to the free name `target`.
 
-    Where the kernel can't, a kill in between leaves both names on one inode, which `place` called again finishes.
+    Where the kernel can't, a kill in between leaves both names on one inode, which `place` called again
+    finishes.
 
     Raises:
         FileExistsError: something is at `target`; nothing was done.

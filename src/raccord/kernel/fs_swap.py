@@ -1,4 +1,5 @@
-"""Many files of a tree change together: a kill at any point leaves what `forward` finishes or `backward` takes back.
+"""Many files of a tree change together: a kill at any point leaves what `forward` finishes or `backward`
+takes back.
 
 Everything new lies complete and durable in a stage on the same file system before the first swap, so that
 swapping is only renames that never overwrite: what was at a path at that very instant is kept in the stage.
@@ -16,6 +17,7 @@ from pathlib import Path
 from raccord.errors import UnsafePath, WorldMoved
 from raccord.kernel import fs, fs_rename
 from raccord.kernel.fs import Signature
+from raccord.kernel.fs_alive import being_written
 from raccord.kernel.fs_swap_log import Entry, Swap, sync_dirs, up
 from raccord.kernel.fs_tree import Folder, Tree
 from raccord.model.text import shown
@@ -60,8 +62,8 @@ def forward(swap: Swap) -> None:
 
 
 def backward(swap: Swap) -> None:
-    """Takes back what is done, and makes it durable. What someone wrote after our swap stays in its place; what
-    was there before is then kept in the stage, for `rescue`.
+    """Takes back what is done, and makes it durable. What someone wrote after our swap stays in its place;
+    what was there before is then kept in the stage, for `rescue`.
 
     Raises:
         CannotRun: disk full, permission denied; call it again.
@@ -88,7 +90,8 @@ def backward(swap: Swap) -> None:
 
 
 def rescue(swap: Swap, into: Path, *, done: bool) -> tuple[str, ...]:
-    """Moves aside what lies in the stage and isn't what the log put there: someone wrote to it, or is in its way.
+    """Moves aside what lies in the stage and isn't what the log put there: someone wrote to it, still has it
+    open for writing, or is in its way.
 
     Args:
         into: a directory on the same file system, made if needed.
@@ -104,7 +107,7 @@ def rescue(swap: Swap, into: Path, *, done: bool) -> tuple[str, ...]:
             left.append((f"{swap.files}/new/{entry.staged}", entry.before if done else entry.after))
         for path, expected in left:
             found = fs.signature(path)
-            if found is None or found.same(expected, moved=True):
+            if found is None or (found.same(expected, moved=True) and not being_written(path)):
                 continue
             saved.append(str(fs.set_aside(path, into, entry.path)))
     return tuple(saved)

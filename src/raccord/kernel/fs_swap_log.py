@@ -1,6 +1,7 @@
 """The written log of a swap (`fs_swap.py` carries it out): what was there, what shall be, which way it goes.
 
-`prepare` makes everything new durable and looks at every parent before the log exists; it changes nothing in the tree.
+`prepare` makes everything new durable and looks at every parent before the log exists; it changes nothing
+in the tree.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ class Folder:
         """Makes a directory; False where something has the name.
 
         Args:
-            mode: its exact permissions, 0 for what the umask gives. A directory that is there gets them too, since
-                a kill may have come between making it and this.
+            mode: its exact permissions, 0 for what the umask gives. A directory that is there gets them
+                too, since a kill may have come between making it and this.
         """
         made = True
         try:
@@ -193,7 +193,7 @@ class Tree:
         return folder.mkdir(name, mode)
 
     def remove(self, relative: str) -> bool:
-        """Removes an empty directory; False where it isn't one, isn't there, isn't empty, or is behind a link."""
+        """Removes an empty directory; False where it is none, isn't empty, or is behind a link."""
         self.forget()
         try:
             folder, name = self.parent(relative)

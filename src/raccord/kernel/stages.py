@@ -56,19 +56,19 @@ def _side_by_side(runner: LaneRunner, stage: int, keys: Sequence[str], jobs: int
             for future in done:
                 del running[future]
                 future.result()
-    except BaseException:
-        runner.cancel.set()
-        raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        _await(running)
+        _end(runner, pool, running)
 
 
-def _await(running: dict[Future[None], str]) -> None:
+def _end(runner: LaneRunner, pool: ThreadPoolExecutor, running: dict[Future[None], str]) -> None:
     # Until the last lane is through its step, the locks must not be given back: a second Ctrl-C waits too.
     while True:
         try:
-            wait(running)
+            if running:  # an interrupt, or an error that ends the run
+                runner.cancel.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            # One that was cancelled before it began never counts as done: no worker takes it up any more.
+            wait([future for future in running if not future.cancelled()])
         except KeyboardInterrupt:
             continue
         return

@@ -14,6 +14,7 @@ import shlex
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -40,17 +41,20 @@ HINTS = (
 BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
 
-# Connections of a parent process, kept unused: to close one would drop the parent's locks.
-_inherited: list[sqlite3.Connection] = []
+# SQLite remembers per process what it has open and locked. A forked child inherits the memory, and none of
+# the locks: to use the parent's connection, or to open the same file beside it, damages the file.
+_stores: weakref.WeakValueDictionary[int, Store] = weakref.WeakValueDictionary()
+
+_encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 
 
 def dumps(value: Json) -> str:
     """JSON text in ASCII: escaped surrogates keep undecodable path bytes through SQLite."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return _encoder.encode(value)
 
 
 class Store:
-    """The open state database. Safe to share between threads; a forked child opens it anew by itself.
+    """The open state database. Safe to share between threads, not with a forked child.
 
     Args:
         path: the database file; its directory exists.
@@ -69,25 +73,26 @@ class Store:
         self, path: Path, *, readonly: bool = False, first: Callable[[Store], object] = lambda store: None
     ) -> None:
         self.path, self.folder = path, path.parent
-        self._readonly, self._first = readonly, first
-        self._open()
-
-    def _open(self) -> None:
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._inside = False
         self.newer = False
+        for ref in _stores.valuerefs():
+            other = ref()
+            if other is not None and other.path.absolute() == path.absolute():
+                other._refuse_forked()
         with self._errors():
-            if self._readonly:
+            if readonly:
                 self._db = self._looking()
             else:
                 self._db = self._connect("mode=rwc")
                 try:
-                    self._prepare()
+                    self._prepare(first)
                 except BaseException:
                     self._db.close()
                     raise
             self.newer = self._version(self._db) > len(schema.MIGRATIONS)
+        _stores[id(self)] = self
 
     def _connect(self, how: str) -> sqlite3.Connection:
         return sqlite3.connect(
@@ -98,7 +103,7 @@ class Store:
             check_same_thread=False,
         )
 
-    def _prepare(self) -> None:
+    def _prepare(self, first: Callable[[Store], object]) -> None:
         # A concurrent first opener may hold the lock that the switch to WAL needs; sqlite does not wait
         # for that one by itself.
         until = time.monotonic() + BUSY_SECONDS
@@ -117,7 +122,7 @@ class Store:
                 found = self._version(db)
                 _migrate(db, found)
                 if found == 0:
-                    self._first(self)
+                    first(self)
 
     def _looking(self) -> sqlite3.Connection:
         db = self._connect("mode=ro")
@@ -172,11 +177,12 @@ class Store:
             sqlite=name,
         )
 
-    def _mine(self) -> None:
-        """Opens the database anew in a forked child: SQLite forbids to carry a connection across."""
+    def _refuse_forked(self) -> None:
         if os.getpid() != self._pid:
-            _inherited.append(self._db)
-            self._open()
+            raise StoreError(
+                f"process {self._pid} has {shown(str(self.path))} open, and this one was forked from it",
+                hint="close it before the fork, or start the process anew (multiprocessing: spawn)",
+            )
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -185,7 +191,7 @@ class Store:
         Raises:
             StoreError: the database can't be written, or was made by a newer raccord.
         """
-        self._mine()
+        self._refuse_forked()
         with self._mutex:
             if self._inside:
                 yield self._db
@@ -215,7 +221,7 @@ class Store:
         Raises:
             StoreError: the database can't be read.
         """
-        self._mine()
+        self._refuse_forked()
         with self._mutex, self._errors():
             return self._db.execute(sql, values).fetchall()
 
@@ -234,9 +240,10 @@ class Store:
 
     def close(self) -> None:
         """Closes the database; the write-ahead log is folded in when nobody else has it open."""
-        if os.getpid() == self._pid:
-            with self._mutex:
-                self._db.close()
+        self._refuse_forked()
+        with self._mutex:
+            self._db.close()
+        _stores.pop(id(self), None)
 
 
 def _migrate(db: sqlite3.Connection, found: int) -> None:

@@ -142,10 +142,12 @@ class Plan:
 
 def plain(value: object) -> Json:
     """A plan, or a part of one, as what `json.dumps` takes. Unlike `asdict` it copies no payload."""
-    if is_dataclass(value):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+    if value is None or isinstance(value, (str, int, float, dict, list)):
+        return value
     if isinstance(value, tuple):
         return [plain(one) for one in value]
+    if is_dataclass(value):
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     return dict(value) if isinstance(value, Mapping) else value
 
 

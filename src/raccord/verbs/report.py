@@ -75,7 +75,7 @@ def state_of(record: RunRecord) -> RunState:
 def next_command(run: str, state: str, findings: list[Finding | None]) -> str:
     """What to type next, or ""."""
     if state in ("stopped", "interrupted"):
-        return f"raccord continue --run {run}, or raccord abort --run {run}"
+        return f"raccord continue --run {run}"
     return next((found.hint for found in findings if found is not None and found.hint), "")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raccord.config import Config, load
-from raccord.errors import CannotRun, StoreError, UsageError
+from raccord.errors import UsageError
 from raccord.git import leftover
 from raccord.git.archive import GitArchive
 from raccord.git.repo import Repository, open_repository
