@@ -11,7 +11,8 @@ import pytest
 
 from raccord import errors
 from raccord.cli import bug, exits
-from raccord.model.report import RunState
+from raccord.model.plan import RESTORE_FAILED, Finding
+from raccord.model.report import LaneReport, RunReport, RunState
 
 
 def family(cls: type[errors.RaccordError]) -> list[type[errors.RaccordError]]:
@@ -61,13 +62,18 @@ def test_the_codes(error, code):
     assert exits.problem(error, []).exit == code
 
 
+def ended(state: RunState, *lanes: LaneReport) -> RunReport:
+    return RunReport("run", "sync", state, lanes)
+
+
 def test_every_state_of_a_run_has_a_code():
     for state in typing.get_args(RunState):
-        assert exits.of_run("sync", state) in exits.MEANING
-    assert exits.of_run("restore", "failed") == 7
-    assert exits.of_run("sync", "failed") == 1
-    assert exits.of_run("sync", "partial") == 5
-    assert exits.of_run("sync", "stopped") == 4
+        assert exits.of_run(ended(state)) in exits.MEANING
+    assert exits.of_run(ended("failed")) == 1
+    assert exits.of_run(ended("partial")) == 5
+    assert exits.of_run(ended("stopped")) == 4
+    lost = Finding(RESTORE_FAILED, "unknown", "it is in snapshot 1", "raccord restore 1")
+    assert exits.of_run(ended("stopped", LaneReport("a", "A", "stopped", lost))) == 7
 
 
 def test_the_lines_on_standard_error(capsys):

@@ -123,7 +123,7 @@ def there_and_back(before, after, gc):
         assert fingerprint(repo) == wrecked
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.too_slow])
 @given(before=steps, after=steps, gc=st.booleans())
 def test_any_state_comes_back(before, after, gc):
     there_and_back(before, after, gc)

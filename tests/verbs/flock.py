@@ -89,6 +89,11 @@ class Flock:
         assert isinstance(plan, Plan)
         return plan
 
+    def undo(self, run: str | None = None) -> RunReport:
+        report = self.at().undo(run)
+        assert isinstance(report, RunReport)
+        return report
+
     def lane(self, report: RunReport, name: str) -> LaneReport:
         path = str(self.trees[name].path if name in self.trees else self.main.path)
         return next(lane for lane in report.lanes if lane.key == path)

@@ -72,3 +72,30 @@ def test_the_makefile_says_what_the_gate_is(flock: Flock) -> None:
     assert any("make test" in step.title for step in plan.steps())
     assert flock.sync("a", skip_tests=False, reason="").state == "done"
     assert (flock.trees["a"].path / "made.log").exists()
+
+
+def test_red_tests_after_a_conflict_by_hand_keep_the_resolution(flock: Flock) -> None:
+    tree = flock.tree("clash", {"app.py": "mine\ntwo\nthree\nfour\nfive\n"})
+    flock.advance({"app.py": "theirs\ntwo\nthree\nfour\nfive\n"})
+    published = flock.on_remote("clash")
+    flock.sync("clash", skip_tests=False, reason="", test_commands=FAIL, resolve_by_hand=True)
+    tree.write("app.py", "both\ntwo\nthree\nfour\nfive\n")
+    tree.git("add", "app.py")
+    report = flock.at("clash").continue_()
+    assert report.state == "partial" and flock.lane(report, "clash").state == "held", report
+    assert (tree.path / "app.py").read_text().startswith("both") and flock.on_remote("clash") == published
+    assert tree.git("status", "--porcelain") == ""
+    assert flock.sync("clash", skip_tests=False, reason="", test_commands=PASS).state == "done"
+    flock.in_step("clash")
+
+
+def test_by_hand_a_missing_test_program_never_means_untested(flock: Flock) -> None:
+    tree = flock.tree("clash", {"app.py": "mine\ntwo\nthree\nfour\nfive\n"})
+    flock.advance({"app.py": "theirs\ntwo\nthree\nfour\nfive\n"})
+    published = flock.on_remote("clash")
+    commands = (("no-such-program",),)
+    flock.sync("clash", skip_tests=False, reason="", test_commands=commands, resolve_by_hand=True)
+    tree.write("app.py", "both\ntwo\nthree\nfour\nfive\n")
+    tree.git("add", "app.py")
+    report = flock.at("clash").continue_()
+    assert flock.lane(report, "clash").state == "held" and flock.on_remote("clash") == published

@@ -1,4 +1,4 @@
-"""`snapshot`, `restore`, `gc`, `eject`, `init`, a lost database: nothing is lost and nothing is left behind."""
+"""`snapshot`, `restore`, `gc`, `eject`, `init`, a lost database: nothing is lost, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from raccord.errors import CannotRun, UsageError
+from raccord.model.event import Event
 from raccord.model.options import SyncOptions
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace
@@ -101,7 +102,7 @@ def test_eject_leaves_no_trace(flock: Flock) -> None:
     assert done.removed == promised.removed
     assert tree.git("for-each-ref", "refs/raccord") == ""
     common = flock.main.path / ".git"
-    assert not [path for path in common.rglob("*raccord*")]
+    assert not list(common.rglob("*raccord*"))
     flock.in_step("a")
 
 
@@ -163,7 +164,10 @@ def test_log_and_show_tell_what_was_done(flock: Flock) -> None:
     newest, first = flock.at().log()
     assert (newest.verb, newest.undo_of) == ("undo", run.id) and first.undone_by == newest.id
     shown = flock.at().show(run.id[-6:])
-    assert shown.id == run.id and [step.state for lane in shown.lanes for step in lane.steps] == ["done", "done"]
+    assert shown.id == run.id and [step.state for lane in shown.lanes for step in lane.steps] == [
+        "done",
+        "done",
+    ]
     assert flock.at().show(run.id).waivers[0].reason == "a test"
 
 
@@ -256,9 +260,8 @@ def test_a_push_that_lost_its_connection_is_settled_with_the_remote(flock: Flock
     tree = flock.tree("a", {"a.py": "a\n"})
     flock.advance({"lib.py": "new\n"})
     shim = tmp_path / "shim"
-    shim.write_text(
-        '#!/bin/sh\nshift\ncase "$*" in *receive-pack*) sh -c "$*" | dd bs=1 count=600 2>/dev/null; exit 1;; esac\nexec sh -c "$*"\n'
-    )
+    cut = 'sh -c "$*" | dd bs=1 count=600 2>/dev/null; exit 1'
+    shim.write_text(f'#!/bin/sh\nshift\ncase "$*" in *receive-pack*) {cut};; esac\nexec sh -c "$*"\n')
     shim.chmod(0o755)
     flock.main.git("config", "core.sshCommand", str(shim))
     flock.main.git("config", "ssh.variant", "simple")
@@ -287,10 +290,10 @@ def test_the_library_is_what_the_command_line_uses(flock: Flock) -> None:
 
     workspace = raccord.Workspace.open(flock.main.path)
     assert isinstance(workspace, Workspace)
-    events = []
+    events: list[Event] = []
     flock.tree("a", {"a.py": "a\n"})
     flock.advance({"lib.py": "new\n"})
     listening = Workspace.open(flock.trees["a"].path, listen=events.append)
     listening.sync(SyncOptions(skip_tests=True, reason="a test"))
-    assert [event.what for event in events][0] == "started" and events[-1].what == "ended"
+    assert events[0].what == "started" and events[-1].what == "ended"
     assert git(flock.main.path, "status", "--porcelain") == ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from raccord.errors import CannotRun, NoCommits, UsageError
 from raccord.model.options import SyncOptions
+from raccord.model.report import RunReport
 from raccord.workspace import Workspace
 from tests.gitkit import Repo, git
 from tests.verbs.flock import Flock, contents, names
@@ -61,7 +63,7 @@ def test_undo_takes_back_files_branches_and_pushes(flock: Flock) -> None:
     main = flock.main.oid()
     flock.sync()
     assert flock.on_remote("fresh")
-    report = flock.at().undo()
+    report = flock.undo()
     assert report.state == "done", report
     assert {name: (repo.oid(), contents(repo.path)) for name, repo in flock.trees.items()} == old
     assert flock.on_remote("a") == old["a"][0] and flock.on_remote("fresh") == ""
@@ -76,7 +78,7 @@ def test_undo_is_refused_where_somebody_committed_since_and_only_there(flock: Fl
     old = flock.trees["b"].oid()
     flock.sync()
     mine = flock.trees["a"].commit({"more.py": "more\n"})
-    report = flock.at().undo()
+    report = flock.undo()
     assert report.state == "partial"
     assert flock.trees["a"].oid() == mine and flock.trees["b"].oid() == old
 
@@ -413,7 +415,7 @@ def test_a_shallow_clone_is_synced_or_said_to_be_unknown(flock: Flock, tmp_path:
     tree.commit({"s.py": "s\n"})
     flock.advance({"lib.py": "new\n"})
     report = Workspace.open(tree.path).sync(SyncOptions(skip_tests=True, reason="a test"))
-    assert report.state == "done", report
+    assert isinstance(report, RunReport) and report.state == "done", report
     assert tree.oid("HEAD~1") == flock.on_remote("main")
 
 
@@ -477,7 +479,7 @@ def test_names_of_any_bytes_travel(flock: Flock) -> None:
 @pytest.mark.parametrize("option", ["skip_tests", "no_push", "allow_dirty"])
 def test_a_skipped_guard_needs_a_reason(flock: Flock, option: str) -> None:
     with pytest.raises(UsageError, match="say why"):
-        flock.at().sync(SyncOptions(**{option: True, "reason": "  "}))
+        flock.at().sync(replace(SyncOptions(reason="  "), **{option: True}))  # type: ignore[arg-type]
 
 
 def test_an_unknown_base_names_what_is_near(flock: Flock) -> None:

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 from raccord import errors
 from raccord.cli import output
+from raccord.model import plan
+from raccord.model.report import RunReport
 from raccord.model.text import shown
 
 DONE = 0
@@ -109,11 +111,11 @@ class Problem:
     report: str = ""
 
 
-def of_run(verb: str, state: str) -> int:
-    """The exit code of a run that ended in this state."""
-    if verb == "restore" and state == "failed":
+def of_run(report: RunReport) -> int:
+    """The exit code of a run that ended so."""
+    if any(lane.finding is not None and lane.finding.name == plan.RESTORE_FAILED for lane in report.lanes):
         return RESTORE_FAILED
-    return OF_STATE[state]
+    return OF_STATE[report.state]
 
 
 def problem(error: BaseException, argv: Sequence[str]) -> Problem:

@@ -83,7 +83,7 @@ class Face:
             else:
                 report = answer
                 self._print(lambda page: run(page, report, full=full))
-        return exits.DONE if isinstance(answer, Plan) else exits.of_run(answer.verb, answer.state)
+        return exits.DONE if isinstance(answer, Plan) else exits.of_run(answer)
 
     def log(self, runs: Sequence[RunSummary]) -> int:
         """Answers with lines of the journal."""

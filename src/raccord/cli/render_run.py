@@ -27,6 +27,7 @@ STATES = {
     "undone": ("yellow", "taken back"),
 }
 MARKS = {
+    "aborted": "dot",
     "done": "yes",
     "nothing": "dot",
     "pending": "wait",

@@ -18,7 +18,7 @@ def command(
         str,
         typer.Argument(
             metavar="[SNAPSHOT]",
-            help="The snapshot's id; the newest of this worktree where it is left out.",
+            help="The snapshot's id; by default the newest that a person took of this worktree.",
             show_default=False,
             autocompletion=snapshots,
         ),

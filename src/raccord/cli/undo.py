@@ -18,7 +18,7 @@ def command(
         str,
         typer.Argument(
             metavar="[RUN]",
-            help="The run's id; the newest where it is left out.",
+            help="The run's id; by default the newest that changed something and is not taken back.",
             show_default=False,
             autocompletion=runs,
         ),

@@ -40,6 +40,7 @@ class BranchFacts:
         merged_as: the commit of the base that holds the whole branch, "" where not known.
         conflict: the paths that conflict.
         conflict_commit: the commit that does not apply.
+        why: what git said, where the outcome is unknown.
         problems: what stands in the way of the worktree's files following.
         changed: the paths that following changes.
     """
@@ -72,6 +73,7 @@ class BranchFacts:
     merged_as: str = ""
     conflict: tuple[str, ...] = ()
     conflict_commit: str = ""
+    why: str = ""
     problems: tuple[Finding, ...] = ()
     changed: tuple[str, ...] = ()
 

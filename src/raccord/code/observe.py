@@ -41,6 +41,7 @@ class Scope:
         protected: whether a short branch name is protected.
         landed: what raccord itself last pushed to a ref of a remote, or None.
         jobs: how many threads look.
+        sign: whether commits are signed where the user's git does; never in a look: a signer is a program.
     """
 
     chosen: tuple[Worktree, ...]
@@ -51,6 +52,7 @@ class Scope:
     protected: Callable[[str], bool]
     landed: Callable[[str, str], str | None]
     jobs: int
+    sign: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def observe(
     sources = {key: _source(repo, scope, one, history) for key, one in able.items()}
     able = {key: replace(one, integrated=sources[key][1]) for key, one in able.items()}
     lanes = _lanes(quarantine, scope, able, {key: pair[0] for key, pair in sources.items()}, history)
-    sign = repo.settings.flag("commit.gpgsign")
+    sign = scope.sign and repo.settings.flag("commit.gpgsign")
     results = replay(quarantine, lanes.values(), committer=who, sign=sign)
     results |= _squashed(quarantine, history, able, lanes, results, who, sign=sign)
     for key, one in able.items():
@@ -268,6 +270,7 @@ def _told(one: BranchFacts, origin: Source, result: Result | None, history: Grap
         merged_as=result.merged_as,
         conflict=result.conflict.paths if result.conflict else (),
         conflict_commit=result.conflict.commit if result.conflict else "",
+        why=result.message,
         upstream_in_new=holds_upstream(history, one.onto, one.upstream, origin, result.outcome, changed),
     )
     if result.outcome == "already-merged" and one.protected:

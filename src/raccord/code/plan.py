@@ -150,7 +150,10 @@ def _unrelated(facts: BranchFacts, options: SyncOptions) -> Decision:
 
 
 def _cut(facts: BranchFacts, options: SyncOptions) -> Decision:
-    said = f"can't be compared with {facts.onto_name}: history is cut off here, or git gave no answer"
+    if facts.why:
+        said = f"the replay on {facts.onto_name} got no answer: {shown(facts.why)}"
+        return _unknown("replay.unknown", said, _git(facts, f"rebase {facts.onto_name}"))
+    said = f"can't be compared with {facts.onto_name}: history is cut off here"
     return _unknown("replay.unknown", said, "git fetch --unshallow")
 
 

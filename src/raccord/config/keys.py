@@ -32,15 +32,15 @@ class Sync:
     remote: str = key(
         "",
         TEXT,
-        "The remote to fetch from and to push to; where it is empty, the branch's own, else origin, else the "
-        "only one.",
+        "The remote that has the base and takes the pushes; where it is empty, origin, else the only one. A "
+        "branch's pushRemote and remote.pushDefault of git's own configuration say where else to push.",
         '"origin"',
     )
     jobs: int = key(0, whole(0, "worktrees"), "How many worktrees are worked on at once; 0 for one per core.")
     protected: tuple[str, ...] = key(
         ("main", "master", "develop", "prod", "production", "release/*"),
         PATTERNS,
-        "Branches that are never pushed with force.",
+        "Branches that are never pushed with force, and that follow only their own remote branch.",
     )
     fetch_reuse_seconds: int = key(
         5, whole(0, "seconds"), "A fetch younger than this is not made again, whoever made it."
@@ -93,7 +93,9 @@ class Snapshots:
 
     keep_days: int = key(30, whole(0, "days"), "Backups younger than this are always kept.")
     keep_last: int = key(
-        20, whole(0, "backups"), "So many of the newest are kept for each worktree, however old."
+        20,
+        whole(0, "backups"),
+        "So many of the newest snapshots of each worktree, and of the newest runs, are kept however old.",
     )
 
 

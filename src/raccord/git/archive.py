@@ -94,7 +94,7 @@ def drop(git: Git, runs: Sequence[str]) -> None:
 
 
 class GitArchive:
-    """The journal's `Archive` in a repository. Remembers where each run stands, so that saving is one process."""
+    """The journal's `Archive` in a repository; remembers where each run stands: saving is one process."""
 
     def __init__(self, git: Git, common: Path, hash_size: int = 20) -> None:
         """See `save` for the arguments."""

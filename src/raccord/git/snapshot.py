@@ -17,7 +17,8 @@ from pathlib import Path
 from raccord.errors import CannotRun, ProcessFailed, RaccordError, UsageError, WorldMoved
 from raccord.git.repo import Repository
 from raccord.git.run import Git
-from raccord.git.snapshot_look import Draft, demand_files, look
+from raccord.git.snapshot_draft import Draft
+from raccord.git.snapshot_look import demand_files, look
 from raccord.git.snapshot_model import (
     PREFIX,
     Kept,

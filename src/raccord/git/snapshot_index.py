@@ -20,7 +20,7 @@ SPLIT = b"link"
 RESOLVED = b"REUC"
 GITLINK = 0o160000
 DIRECTORY = 0o040000
-_ASSUME_VALID, _EXTENDED = 0x8000, 0x4000
+_ASSUME_VALID, _EXTENDED, _STAGES = 0x8000, 0x4000, 0x3000
 _SKIP_WORKTREE, _INTENT_TO_ADD = 0x4000, 0x2000
 _STAT = 40  # bytes of times, ids, mode, owner and size before the object id
 _MODE_AT = 24
@@ -61,6 +61,13 @@ class Index:
         """Every entry, in the order of the file."""
         for path, at, flags, extended, _ in _walk(self.data, self.hash_size):
             yield _entry(self.data, self.hash_size, path, at, flags, extended)
+
+    def modes(self) -> Iterator[tuple[bytes, int]]:
+        """Path and mode of every entry that is in no conflict; faster than `entries`."""
+        mode_of = struct.Struct(">I").unpack_from
+        for path, at, flags, _, _ in _walk(self.data, self.hash_size):
+            if not flags & _STAGES:
+                yield path, mode_of(self.data, at + _MODE_AT)[0]
 
     def resolved(self) -> Iterator[str]:
         """The objects that `git checkout -m` needs to bring a resolved conflict back."""

@@ -6,23 +6,21 @@ of an operation in progress.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import re
-import stat
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from raccord.errors import CannotRun, HeldBack, ProcessFailed, UnsafePath
+from raccord.git import snapshot_unseen as unseen
 from raccord.git.repo import Repository
 from raccord.git.run import Git, strings
-from raccord.git.snapshot_index import GITLINK, Entry, Index, parse
+from raccord.git.snapshot_draft import Draft
+from raccord.git.snapshot_index import Index, parse
 from raccord.git.snapshot_walk import unreadable, walk
 from raccord.git.worktrees import Worktree, operation
 from raccord.kernel import fs
@@ -42,58 +40,10 @@ STATUS = (
     # A submodule is left alone: its inner state is not looked at, since that would run git in it.
     "--ignore-submodules=dirty",
 )
-EMPTY = ("ls-files", "-z", "--others", "--directory", "--exclude-standard")
-CONVERTING = ":(exclude,attr:!text !eol !filter !ident !working-tree-encoding)"
-REWRITING = ":(exclude,attr:!filter !ident !working-tree-encoding)"
 STATE_FILE = re.compile(
     r"MERGE_(HEAD|MSG|MODE|RR|AUTOSTASH)|SQUASH_MSG|(CHERRY_PICK|REVERT|REBASE)_HEAD|AUTO_MERGE|BISECT_[A-Z_]+"
 )
 STATE_DIRECTORIES = ("rebase-apply", "rebase-merge", "sequencer")
-
-
-@dataclass(slots=True)
-class Draft:
-    """A snapshot whose files are still to be read; the attributes are those of `Snapshot`.
-
-    Attributes:
-        reads: path to why it has to be kept.
-        staged: blobs that the index names and HEAD may not.
-        unmerged: paths in conflict.
-        intents: whether a file is only meant to be added (`git add -N`).
-        clean: asked paths to the blob of the index: kept only where their bytes are not that blob's.
-        state: state files of the operation in progress, relative to the git directory.
-    """
-
-    worktree: Worktree
-    index: Index
-    index_mtime_ns: int
-    head: str
-    branch: str
-    taken: float
-    hash_size: int
-    reads: dict[str, str] = field(default_factory=dict)
-    absent: list[str] = field(default_factory=list)
-    staged: set[str] = field(default_factory=set)
-    unmerged: list[str] = field(default_factory=list)
-    intents: bool = False
-    modes: tuple[int, int] = (0o100644, 0o100755)
-    permissions: dict[str, int] = field(default_factory=dict)
-    clean: dict[str, str] = field(default_factory=dict)
-    opaque: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    directories: dict[str, int] = field(default_factory=dict)
-    asked: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
-    every_ignored: bool = False
-    state: list[str] = field(default_factory=list)
-    doing: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Conversion:
-    """Tracked paths that git may convert: their blob, and its size (-1 where the size tells nothing)."""
-
-    blobs: Mapping[str, tuple[str, int]]
 
 
 def look(repo: Repository, worktree: Worktree, ignored: str | Sequence[str]) -> Draft:
@@ -112,11 +62,11 @@ def look(repo: Repository, worktree: Worktree, ignored: str | Sequence[str]) -> 
     for _ in range(ATTEMPTS):
         taken = time.time()
         seen, index = read_index(git, worktree.gitdir, hash_size)
-        permissions, status, empty, conversion = together(
-            functools.partial(_permissions, worktree.path, index),
+        tracked, status, empty, conversion = together(
+            functools.partial(unseen.tracked, worktree.path, index),
             lambda: _run(git, worktree, *STATUS),
-            lambda: _run(git, worktree, *EMPTY),
-            functools.partial(_conversion, repo, git, index),
+            lambda: _run(git, worktree, *unseen.EMPTY),
+            functools.partial(unseen.conversion, repo, git, index),
         )
         if fs.signature(worktree.gitdir / "index") == seen:
             break
@@ -125,10 +75,10 @@ def look(repo: Repository, worktree: Worktree, ignored: str | Sequence[str]) -> 
     draft = Draft(worktree, index, seen.mtime_ns if seen else 0, "", "", taken, hash_size)
     draft.ignored = tuple(_sort(draft, strings(status)))
     draft.staged.update(index.resolved())
-    draft.modes, draft.permissions = _usual(permissions)
+    draft.modes, draft.permissions = tracked.usual, tracked.others
     with Tree(worktree.path) as tree:
-        _hidden(draft, tree)
-        _converted(draft, tree, conversion)
+        unseen.hidden(draft, tree, tracked)
+        unseen.converted(draft, tree, conversion)
         if ignored == "all":
             draft.every_ignored = True
             for path in draft.ignored:
@@ -137,7 +87,7 @@ def look(repo: Repository, worktree: Worktree, ignored: str | Sequence[str]) -> 
             _asked(draft, tree, ignored)
         elif ignored != "none":
             raise UnsafePath(f"{shown(ignored)!r} is neither none nor all nor a list of paths")
-        _empty(draft, tree, strings(empty), draft.ignored)
+        unseen.empty(draft, tree, strings(empty), draft.ignored)
     draft.state, draft.doing = state_files(worktree.gitdir), operation(worktree.gitdir)[0] or ""
     return draft
 
@@ -245,75 +195,11 @@ def _sort(draft: Draft, records: Sequence[str]) -> list[str]:
     return ignored
 
 
-def _hidden(draft: Draft, tree: Tree) -> None:
-    for entry in draft.index.hidden:
-        if entry.mode == GITLINK or entry.stage or entry.mode == 0o040000:
-            continue
-        if _there(tree, entry.path) is not None:
-            draft.reads.setdefault(entry.path, "hidden")
-        elif "s" not in entry.flags and entry.path not in draft.absent:
-            draft.absent.append(entry.path)
-
-
-def _conversion(repo: Repository, git: Git, index: Index) -> _Conversion:
-    """The tracked files of which "unmodified" does not tell the bytes, since git converts them."""
-    entries_of = (*repo.settings.entries, *repo.settings.elsewhere)
-    values = {each.value.lower() for each in entries_of if each.key == "core.autocrlf"}
-    everything = not values <= {"false", "no", "off", "0", ""}
-    names = None if everything else set(strings(git.out("ls-files", "-z", "--", CONVERTING)))
-    if names is not None and not names:
-        return _Conversion({})
-    rewritten = set(strings(git.out("ls-files", "-z", "--", REWRITING)))
-    entries = [e for e in index.entries() if not e.stage and _plain(e) and (names is None or e.path in names)]
-    asked = "".join(f"{entry.oid}\n" for entry in entries).encode()
-    sizes = git.out("cat-file", "--batch-check=%(objectsize)", stdin=asked).split(b"\n")
-    blobs = {}
-    for entry, size in zip(entries, sizes, strict=False):
-        told = size.isdigit() and entry.path not in rewritten
-        blobs[entry.path] = entry.oid, int(size) if told else -1
-    return _Conversion(blobs)
-
-
-def _permissions(root: Path, index: Index) -> list[tuple[str, int, int]]:
-    """Each tracked file that is there: its path, its mode in the index, its mode; read while git looks."""
-    found = []
-    top = os.path.join(root, "")
-    for entry in index.entries():
-        if stat.S_ISREG(entry.mode) and not entry.stage:
-            with contextlib.suppress(OSError):
-                mode = os.lstat(top + entry.path).st_mode
-                if stat.S_ISREG(mode):
-                    found.append((entry.path, entry.mode, mode))
-    return found
-
-
-def _usual(permissions: Sequence[tuple[str, int, int]]) -> tuple[tuple[int, int], dict[str, int]]:
-    """The most frequent mode of plain and of executable files, and the files that have another."""
-    counts = {False: Counter[int](), True: Counter[int]()}
-    for _, in_index, mode in permissions:
-        counts[in_index == 0o100755][mode] += 1
-    plain, executable = (counts[kind].most_common(1) for kind in (False, True))
-    usual = plain[0][0] if plain else 0o100644, executable[0][0] if executable else 0o100755
-    return usual, {path: mode for path, index, mode in permissions if mode != usual[index == 0o100755]}
-
-
-def _converted(draft: Draft, tree: Tree, conversion: _Conversion) -> None:
-    gone = set(draft.absent)
-    for path, (oid, size) in conversion.blobs.items():
-        if path in draft.reads or path in gone:
-            continue
-        seen = tree.signature(path)
-        # Conversion of line ends only takes bytes away, so that an equal size means equal bytes.
-        if seen is not None and seen.size != size:
-            draft.reads[path] = "converted"
-            draft.clean[path] = oid
-
-
 def _asked(draft: Draft, tree: Tree, paths: Iterable[str]) -> None:
     """Adds what is at the paths, at any of their parents that is no directory, and below them."""
     names = tuple(dict.fromkeys(path.rstrip("/") for path in paths))
     draft.asked = names
-    blobs = {e.path: e.oid for e in draft.index.entries() if not e.stage and _plain(e)} if names else {}
+    blobs = {e.path: e.oid for e in draft.index.entries() if not e.stage and unseen.plain(e)} if names else {}
     for name in names:
         parts = fs.split(name)
         if ".git" in parts:
@@ -343,58 +229,9 @@ def _add(draft: Draft, tree: Tree, path: str, why: str, blobs: Mapping[str, str]
                 draft.clean[name] = blobs[name]
             draft.reads.setdefault(name, why)
         elif kind == "empty":
-            _note(draft, tree, name)
+            unseen.note(draft, tree, name)
         else:
             {"opaque": draft.opaque, "special": draft.skipped}[kind].append(name)
-
-
-def _empty(draft: Draft, tree: Tree, untracked: Iterable[str], ignored: Iterable[str]) -> None:
-    """Finds the directories without any file, which `git status` doesn't show."""
-    left_out = {path.rstrip("/") for path in (*ignored, *draft.opaque)}
-    tops = {path.rstrip("/") for path in untracked if path.endswith("/")}
-    # Where a tracked file is gone, git takes its directory, and one in its place, for tracked.
-    for path in (*draft.absent, *(entry.path for entry in draft.index.hidden), *draft.unmerged):
-        seen = _there(tree, path)
-        if seen is None:
-            tops.add(_emptied(tree, path))
-        elif seen.is_dir:
-            tops.add(path)
-    for top in tops - left_out - {""}:
-        for name, kind in walk(tree, top, left_out):
-            if kind == "empty":
-                _note(draft, tree, name)
-
-
-def _note(draft: Draft, tree: Tree, directory: str) -> None:
-    seen = tree.signature(directory)
-    if seen is not None:
-        draft.directories[directory] = seen.mode
-
-
-def _emptied(tree: Tree, path: str) -> str:
-    """The nearest directory above a tracked file that is gone, where nothing is left in it; else ""."""
-    while path := path.rpartition("/")[0]:
-        try:
-            return "" if tree.folder(path).names() else path
-        except FileNotFoundError:
-            continue
-        except (NotADirectoryError, UnsafePath):
-            break
-        except PermissionError as error:
-            raise unreadable(path) from error
-    return ""
-
-
-def _there(tree: Tree, path: str) -> fs.Signature | None:
-    """What is at a path; what lies beyond a link is not in the worktree."""
-    try:
-        return tree.signature(path)
-    except UnsafePath:
-        return None
-
-
-def _plain(entry: Entry) -> bool:
-    return stat.S_ISREG(entry.mode) and not entry.flags
 
 
 def _unsplit(git: Git, gitdir: Path, data: bytes) -> bytes:

@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import stat
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ class Tip:
 class Import:
     """A running `git fast-import`; nothing of it is visible before `finish`."""
 
-    def __init__(self, child: subprocess.Popen[bytes], hash_size: int) -> None:
+    def __init__(self, child: proc.Child, hash_size: int) -> None:
         assert child.stdin is not None
         self._child = child
         self._to: IO[bytes] = child.stdin

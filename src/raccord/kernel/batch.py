@@ -76,7 +76,7 @@ def _prepared(
     """Locks what the steps need, and asks the world about those that had begun."""
     ready: list[StepRecord] = []
     failed: Failed = []
-    begun = [record for record in group if record.state == "running"]
+    begun = [record for record in group if record.state == "running" and record.seq not in runner.begun]
     found: dict[str, Position] = {}
     try:
         if begun:

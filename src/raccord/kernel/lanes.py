@@ -112,10 +112,10 @@ class LaneRunner:
         handler = self.handler(record.step)
         context = self.context(record.lane)
         self.own(record.step)
-        if record.state == "running":
-            settle(record.step, handler.probe(record.step, context))
-        else:
+        if record.state == "pending":
             self.begin(record)
+        elif record.seq not in self.begun:
+            settle(record.step, handler.probe(record.step, context))
         self.tell(record.lane, "step", record.step.title)
         self.finish(record, handler.apply(record.step, context))
 
@@ -135,7 +135,8 @@ class LaneRunner:
             self.journal.step(self.record.id, record, "running")
 
     def finish(self, record: StepRecord, outcome: Outcome) -> None:
-        """Records a step as done, together with the steps that it made known, or with the lane's end.
+        """Records a step as done, together with the steps that it made known, and with what comes next: the
+        lane's next step, which begins, or its end. Each write waits for the disk.
 
         Raises:
             CannotRun: it made a step known that would overwrite something without a backup.
@@ -148,8 +149,12 @@ class LaneRunner:
             self.journal.step(self.record.id, record, "done", outcome)
             if outcome.more:
                 self.journal.add_after(self.record, record, outcome.more)
-            if lane.retreat is None and self.next_step(record.lane, record.stage) is None:
-                self.journal.lane(self.record.id, lane, self._state_after(lane.key, record.stage))
+            if lane.retreat is None:
+                following = self.next_step(record.lane, record.stage)
+                if following is None:
+                    self.journal.lane(self.record.id, lane, self._state_after(lane.key, record.stage))
+                elif following.state == "pending":
+                    self.begin(following)
 
     def passed(self, key: str, stage: int) -> None:
         """Records that the lane got through a stage."""
@@ -185,7 +190,7 @@ class LaneRunner:
 
     def stop(self, lane: LaneRecord, error: RaccordError) -> None:
         """Leaves the lane as it is until a person says how to go on."""
-        name = "unknown" if isinstance(error, Unanswered) else "stopped"
+        name = str(error.data.get("finding", "unknown" if isinstance(error, Unanswered) else "stopped"))
         hint = error.hint or f"raccord continue --run {self.record.id}"
         self._stopped(lane, Finding(name, "unknown", error.message, hint, dict(error.data)))
 

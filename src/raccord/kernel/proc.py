@@ -20,6 +20,7 @@ from typing import IO
 from raccord.errors import CannotRun, ProcessFailed, ProcessTimeout, ProgramMissing
 from raccord.kernel import pipes
 
+Child = subprocess.Popen[bytes]
 STDERR_LIMIT = 256 * 1024
 OUTPUT_LIMIT = 1024 * 1024 * 1024
 REST_S = 0.2

@@ -106,7 +106,7 @@ def run_state(lanes: Iterable[str]) -> str:
     found = set(lanes)
     if found & set(OPEN_LANES):
         return "stopped"
-    for lane, run in (("failed", "failed"), ("held", "partial"), ("aborted", "aborted")):
+    for lane, run in (("failed", "failed"), ("aborted", "aborted"), ("held", "partial")):
         if lane in found:
             return run
     if "skipped" in found:

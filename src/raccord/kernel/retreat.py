@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from raccord.errors import RaccordError, Stop, StoreError, Unanswered
+from raccord.errors import RaccordError, RestoreFailed, Stop, StoreError, Unanswered
 from raccord.kernel.record import LaneRecord, StepRecord
 from raccord.model.handler import Outcome, Position
+from raccord.model.plan import RESTORE_FAILED
 
 if TYPE_CHECKING:
     from raccord.kernel.lanes import LaneRunner
@@ -30,7 +31,10 @@ def retreat(runner: LaneRunner, lane: LaneRecord) -> None:
     except RaccordError as trouble:
         why = f"{goal.finding.message}; " if goal.finding else ""
         said = f"{why}putting it back stopped: {trouble.message}"
-        runner.stop(lane, Stop(said, hint=trouble.hint, **trouble.data))
+        data = dict(trouble.data)
+        if isinstance(trouble, RestoreFailed):
+            data["finding"] = RESTORE_FAILED
+        runner.stop(lane, Stop(said, hint=trouble.hint, **data))
     except Exception as error:  # noqa: BLE001 - kept, and raised at the end
         runner.bug(lane, error)
     else:

@@ -16,8 +16,8 @@ class Event:
     Attributes:
         run: the run's id; "" before it has one.
         lane: the lane's key; "" for the run as a whole.
-        what: "waiting" for a lock, lane "started", "step" begins, a step "said" something, lane "done",
-            "held" or "stopped", run "ended".
+        what: "waiting" for a lock, lane "started" (in each stage), "step" begins, a step "said" something,
+            lane "done", "held" or "stopped", run "ended".
         text: one line for a person.
     """
 

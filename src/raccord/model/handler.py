@@ -74,6 +74,9 @@ class Handler(Protocol):
             HeldBack: it failed as foreseen and left nothing of itself behind.
             Stop: it waits for a person; `probe` then tells when the person is done.
             Unanswered: nobody knows whether it took place.
+
+        After `HeldBack` and `WorldMoved` the lane is put back without asking the world about this step; after
+        another `RaccordError` it is asked. Any other exception is a bug: the lane stops as it is.
         """
 
     def revert(self, step: Step, context: Context) -> None:

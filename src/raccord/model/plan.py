@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
+RESTORE_FAILED = "restore.failed"  # the finding of a lane that could not be put back; faces tell it apart
+
 Json = Any  # a value that json.dumps takes: None, bool, int, float, str, list, dict
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from raccord.checks.steps import GateRun, GateSetup
+from raccord.code.by_hand import RebaseHandler, ThenHandler
 from raccord.code.hooks import HookHandler
 from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
-from raccord.code.moves import MoveHandler, RebaseHandler
+from raccord.code.moves import MoveHandler
 from raccord.code.push import PushHandler
 from raccord.model.handler import Handler
 from raccord.verbs.lanes import after_rebase
@@ -24,7 +25,8 @@ def handlers(room: Room) -> list[Handler]:
         GateRun(store),
         GateSetup(),
         HookHandler(repo),
-        RebaseHandler(repo, lambda step, new: after_rebase(room, step, new)),
+        RebaseHandler(repo),
+        ThenHandler(repo, lambda step, new: after_rebase(room, step, new)),
         CompareHandler(repo),
         MoveHandler(repo),
         RestoreHandler(repo),

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from raccord.checks.observe import detect
 from raccord.checks.plan import GatePlan, plan_gates
+from raccord.code.by_hand import rebase_step, then_step
 from raccord.code.facts import BranchFacts, Decision, PushIntent
 from raccord.code.fates import Result
 from raccord.code.hooks import after_move, before_move
 from raccord.code.keeping import snapshot_step
-from raccord.code.moves import move_step, rebase_step
+from raccord.code.moves import move_step
 from raccord.code.observe import move_of
 from raccord.code.push import push_step
+from raccord.errors import HeldBack
+from raccord.git.run import strings
 from raccord.model.options import SyncOptions
 from raccord.model.plan import Json, Lane, Step
 from raccord.model.text import shown
@@ -23,7 +26,7 @@ from raccord.model.text import shown
 if TYPE_CHECKING:
     from raccord.verbs.room import Room
 
-THEN_PUSH = "then: tests and push, decided after the rebase"
+THEN_PUSH = "tests and push, decided after the rebase"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,9 @@ def lanes(
     if decision.snapshot and tree is not None:
         steps.append(snapshot_step(tree, "before sync"))
     if decision.by_hand:
-        steps.append(_rebase(facts, options))
-        return Pair(Lane(key, title, tuple(steps), notes=decision.notes, then=(THEN_PUSH,)))
+        steps.append(rebase_step(key, facts.gitdir, facts.branch, facts.tip, facts.onto, facts.base))
+        then = Lane(key, title, (_then(facts, options),), then=(THEN_PUSH,))
+        return Pair(Lane(key, title, tuple(steps), notes=decision.notes), then)
     if decision.move_to:
         steps += _moves(room, facts, result)
     gates = GatePlan()
@@ -102,7 +106,7 @@ def _gates(
     return plan_gates(str(worktree), tree, found, known, changed=changed, common=str(room.repo.common))
 
 
-def _rebase(facts: BranchFacts, options: SyncOptions) -> Step:
+def _then(facts: BranchFacts, options: SyncOptions) -> Step:
     then: dict[str, Json] = {
         "skip_tests": options.skip_tests,
         "test_commands": [list(argv) for argv in options.test_commands],
@@ -111,25 +115,32 @@ def _rebase(facts: BranchFacts, options: SyncOptions) -> Step:
         "dest": facts.dest,
         "lease": facts.upstream,
     }
-    return rebase_step(facts.key, facts.gitdir, facts.branch, facts.tip, facts.onto, facts.base, then)
+    return then_step(facts.key, facts.branch, facts.tip, then)
 
 
 def after_rebase(room: Room, step: Step, new: str) -> tuple[Step, ...]:
-    """What follows a rebase that a person resolved: the gates on its result, then the push."""
-    then, worktree, branch = step.payload["then"], Path(step.payload["worktree"]), step.payload["branch"]
+    """What follows a rebase that a person resolved: the gates on its result, then the push.
+
+    Raises:
+        HeldBack: a program that the tests need is not there.
+    """
+    payload, then = step.payload, step.payload["then"]
     git = room.repo.git
     steps: tuple[Step, ...] = ()
     if not then["skip_tests"]:
         tree = git.line("rev-parse", f"{new}^{{tree}}")
-        changed = git.out("diff", "--name-only", "-z", "--no-ext-diff", str(step.before), new)
-        paths = [part.decode("utf-8", "surrogateescape") for part in changed.split(b"\0") if part]
-        steps = _gates(room, worktree, tree, then["test_commands"], paths).steps
+        changed = git.out("diff", "--name-only", "-z", "--no-ext-diff", payload["old"], new)
+        gates = _gates(room, Path(payload["worktree"]), tree, then["test_commands"], strings(changed))
+        if gates.held is not None:
+            held = gates.held
+            raise HeldBack(held.message, hint=held.hint, finding=held.name)
+        steps = gates.steps
     lease = then["lease"]
     if not then["push"] or lease == new:
         return steps
     force = bool(lease) and not git.ok("merge-base", "--is-ancestor", lease, new)
     intent = PushIntent(then["remote"], then["dest"], new, lease, force)
-    return (*steps, push_step(intent, branch, batch=False))
+    return (*steps, push_step(intent, payload["branch"], batch=False))
 
 
 def stack_names(facts: Mapping[str, BranchFacts]) -> dict[str, str]:

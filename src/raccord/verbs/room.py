@@ -14,6 +14,7 @@ from raccord.config import Config, load
 from raccord.errors import UsageError
 from raccord.git import leftover
 from raccord.git.archive import GitArchive
+from raccord.git.refs import read
 from raccord.git.repo import Repository, open_repository
 from raccord.git.worktrees import Worktree, worktrees
 from raccord.kernel import fs
@@ -108,7 +109,10 @@ class Room:
         path = self.state / DATABASE
         if "store" in self.__dict__:
             return self.store
-        return Store(path, readonly=True) if path.exists() else None
+        if path.exists():
+            return Store(path, readonly=True)
+        # A database that was lost is made anew from the second copy.
+        return self.store if read(self.repo.git, "refs/raccord/runs").by_name else None
 
     def protected(self, branch: str) -> bool:
         """Whether a branch's history is never rewritten on a remote."""

@@ -83,6 +83,12 @@ def go_on(room: Room, lane: str | None, run: str | None) -> RunRecord:
     return room.engine().resume(name, lane_key(room, name, lane))
 
 
+def skip(room: Room, lane: str | None, run: str | None) -> RunRecord:
+    """Puts unfinished lanes back, leaves them out, and goes on with the others."""
+    record = back_out(room, lane, run, "skipped")
+    return room.engine().resume(record.id) if record.open_lanes else record
+
+
 def back_out(room: Room, lane: str | None, run: str | None, state: str) -> RunRecord:
     """Takes back the unfinished lanes of a run: "skipped" or "aborted"."""
     name = unfinished(room, run)

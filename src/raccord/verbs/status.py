@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from raccord.code.base import Base, choose_remote, find_base
@@ -36,8 +36,9 @@ def status(room: Room) -> StatusReport:
         for tree in trees
         if not tree.bare
     ]
-    reports = [replace(one, last_run=_last(last.get(one.path))) for one in reports]
     newest, stopped = _runs(journal)
+    cut_off = {run.id for run in stopped if run.state == "interrupted"}
+    reports = [replace(one, last_run=_last(last.get(one.path), cut_off)) for one in reports]
     return StatusReport(
         top=str(room.repo.top or room.repo.common),
         worktrees=tuple(reports),
@@ -72,10 +73,12 @@ def _symref(refs: Refs, name: str) -> str | None:
     return found.symref if found else None
 
 
-def _last(row: tuple[str, str, str, float] | None) -> LastRun | None:
+def _last(row: tuple[str, str, str, float] | None, cut_off: Container[str]) -> LastRun | None:
     if row is None:
         return None
     run, verb, state, at = row
+    if run in cut_off and state in ("pending", "running"):
+        state = "stopped"  # nobody is at work any more
     return LastRun(run, verb, lane_state(state), at)
 
 
@@ -94,7 +97,7 @@ def _worktree(
         operation=tree.operation or "",
         locked=tree.locked is not None,
         missing=tree.missing,
-        detached=tree.detached,
+        detached=tree.detached and not tree.branch,
         head=tree.head or "",
     )
     if isinstance(state, Status):

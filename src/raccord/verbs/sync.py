@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from raccord.code import observe as looking
 from raccord.code.base import choose_remote, find_base, push_remote
-from raccord.code.facts import BranchFacts
+from raccord.code.facts import BranchFacts, Decision
 from raccord.code.fetch import fetch_once
 from raccord.code.plan import decide
 from raccord.errors import CannotRun, NoCommits, UsageError
@@ -101,11 +101,15 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         protected=room.protected,
         landed=room.landed,
         jobs=options.jobs or room.jobs,
+        sign=not options.dry_run,
     )
     with quarantine(repo.git, repo.common) as place:
         seen = looking.observe(repo, refs, scope, place, committer(repo.git))
         facts = _checked(room, options, seen, place) if options.dry_run or options.allow_dirty else seen.facts
-        decisions = {one.key: decide(one, options) for one in facts}
+        waiting = _waiting(room)
+        decisions = {
+            one.key: waiting[one.key] if one.key in waiting else decide(one, options) for one in facts
+        }
         # Only tests ask which lock files changed.
         changed = {} if options.skip_tests else _changed(place, facts)
         if not options.dry_run:
@@ -116,6 +120,21 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         for one in facts
     ]
     return Plan("sync", _stages(pairs, facts), waivers, tuple(notes), by=options.by)
+
+
+def _waiting(room: Room) -> dict[str, Decision]:
+    """The branches that a stopped run still has in hand: what is in progress there is raccord's own."""
+    journal = room.journal()
+    if journal is None:
+        return {}
+    held: dict[str, Decision] = {}
+    for run in journal.unfinished():
+        record = journal.load(run)
+        if record.state == "stopped":
+            said = f"run {run} waits here"
+            found = Finding("unfinished", "fail", said, f"raccord continue --run {run}")
+            held |= {key: Decision(held=found) for key in record.open_lanes}
+    return held
 
 
 def _remotes(room: Room, chosen: Sequence[Worktree], remote: str) -> list[str]:
