@@ -23,4 +23,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     from raccord.cli import app
 
+    if argv is None:
+        _interruptible()
     return app.run(words)
+
+
+def _interruptible() -> None:
+    """Lets a closed terminal or a polite kill stop raccord as Ctrl-C does, with its children ended."""
+    import signal
+
+    for name in ("SIGHUP", "SIGTERM"):
+        number = getattr(signal, name, None)
+        # One that is ignored stays so: `nohup raccord sync` outlives its terminal.
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
