@@ -22,6 +22,7 @@ from raccord.errors import (
 )
 from raccord.kernel import stages
 from raccord.kernel.engine import RECOVERIES, Engine, Limits
+from raccord.kernel.locks import Locks
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.handler import Context, Outcome
@@ -179,6 +180,21 @@ def test_one_lane_goes_on_alone(house: House) -> None:
     with pytest.raises(UsageError, match="no unfinished lane"):
         house.engine.resume(run, "b")
     assert house.engine.resume(run, "a").state == "done"
+
+
+def test_while_one_lane_goes_on_the_others_stay_marked(house: House) -> None:
+    run = stopped(house, lane("b", setting("b", 0, 1), setting("t", 0, 1, fails="stop")))
+    house.world["s"] = 1
+    pause = house.setter.fuse = Pause(("before", "s"))
+    thread = threading.Thread(target=lambda: house.engine.resume(run, "a"))
+    thread.start()
+    assert pause.inside.wait(5)
+    other = Engine(house.store, [Setter(house.world)], house.archive)
+    plan, record = other.apply(lambda: house.plan(lane("again", setting("b", 1, 2))))
+    assert record is None and plan.stages[0].lanes[0].held is not None
+    pause.go.set()
+    thread.join()
+    assert house.lanes(run) == {"a": "done", "b": "stopped"}
 
 
 def test_a_lane_does_not_go_on_before_what_it_stands_on(house: House) -> None:
@@ -482,6 +498,7 @@ def test_lanes_that_wait_for_a_thread_do_not_begin_after_an_interrupt(
     with pytest.raises(KeyboardInterrupt):
         house.apply(*(lane(f"l{i}", setting(f"l{i}", 0, 1)) for i in range(8)))
     (run,) = house.runs()
+    assert [event.lane for event in house.events if event.what == "started"] == ["l0"]
     assert order == ["l0"] and list(house.lanes(run).values()) == ["done", *["pending"] * 7]
     monkeypatch.undo()
     assert house.engine.journal.load(run).state == "interrupted" and not house.locked()
@@ -593,6 +610,24 @@ def test_a_killed_run_is_recovered_by_one_only(house: House) -> None:
     assert [record.state for record in first[0]] == ["done"]
 
 
+def test_a_run_that_stopped_while_its_recovery_waited_is_left_to_a_person(house: House) -> None:
+    house.setter.fuse = exploding(("before", "a"), Killed())
+    run = house.killed(lane("a", setting("a", 0, 1)))
+    with house.store.transaction() as db:
+        db.execute("delete from locks")
+    faster = Locks(house.store, "faster")
+    faster.take(["x:a"], wait=0)
+
+    def listen(event: Event) -> None:
+        if event.what == "waiting":
+            house.engine.journal.run(house.engine.journal.load(run), "stopped", None)
+            faster.release()
+
+    house.listen = listen
+    assert house.engine.recover() == [] and house.world["a"] == 0
+    assert house.engine.journal.load(run).state == "stopped" and not house.locked()
+
+
 def test_a_run_killed_before_it_was_closed_is_closed(house: House) -> None:
     house.apply(lane("a", setting("a", 0, 1)))
     run = house.reopen()
@@ -676,6 +711,15 @@ def test_a_killed_batch_is_asked_of_the_world_in_one_question(house: House) -> N
     (record,) = house.engine.recover()
     assert house.batcher.asked == [["a", "b", "c"]] and house.batcher.applied == [["a", "b", "c"]]
     assert record.state == "done" and set(house.world.values()) == {1}
+
+
+def test_a_killed_batch_that_nobody_can_tell_of_is_not_done_again(house: House) -> None:
+    house.batcher.fuse = exploding(("batch", ""), Killed())
+    house.killed(*(lane(name, pushing(name, 0, 1)) for name in "ab"))
+    house.batcher.applied.clear()
+    house.batcher.silent = True
+    (record,) = house.engine.recover()
+    assert house.lanes(record.id) == {"a": "stopped", "b": "stopped"} and house.batcher.applied == []
 
 
 def test_a_killed_batch_settles_each_lane_by_itself(house: House) -> None:

@@ -511,3 +511,19 @@ def test_no_push_leaves_the_remote_alone(flock: Flock) -> None:
     assert tree.oid("HEAD~1") == flock.on_remote("main") and flock.on_remote("a") == published
     assert flock.sync("a").state == "done"
     flock.in_step("a")
+
+
+def test_a_filter_of_the_repository_is_applied_and_an_undo_at_once_is_not_refused(flock: Flock) -> None:
+    for repo in (flock.other, flock.main):
+        repo.git("config", "filter.up.clean", "tr A-Z a-z")
+        repo.git("config", "filter.up.smudge", "tr a-z A-Z")
+    flock.advance({".gitattributes": "*.up filter=up\n", "word.up": "one\n"})
+    tree = flock.tree("a", {"a.py": "a\n"})
+    assert flock.sync("a").state == "done"
+    flock.advance({"word.up": "two\n"})
+    before = contents(tree.path)
+    assert (tree.path / "word.up").read_text() == "ONE\n"
+    assert flock.sync("a").state == "done"
+    assert (tree.path / "word.up").read_text() == "TWO\n" and tree.git("status", "--porcelain") == ""
+    assert flock.undo().state == "done"
+    assert contents(tree.path) == before and tree.git("status", "--porcelain") == ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from raccord.errors import RaccordError
-from raccord.git.repo import Repository
+from raccord.git.run import Git
 from raccord.git.status import Status, status
 from raccord.git.worktrees import Worktree
 
@@ -16,12 +16,12 @@ def key_of(tree: Worktree) -> str:
     return str(tree.path)
 
 
-def statuses(repo: Repository, trees: Sequence[Worktree], jobs: int) -> dict[str, Status | RaccordError]:
+def statuses(git: Git, trees: Sequence[Worktree], jobs: int) -> dict[str, Status | RaccordError]:
     """The status of each worktree that is there, or why it can't be read; side by side."""
 
     def look(tree: Worktree) -> Status | RaccordError:
         try:
-            return status(repo.git.at(tree.path))
+            return status(git.at(tree.path))
         except RaccordError as error:
             return error
 

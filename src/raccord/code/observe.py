@@ -41,7 +41,7 @@ class Scope:
         protected: whether a short branch name is protected.
         landed: what raccord itself last pushed to a ref of a remote, or None.
         jobs: how many threads look.
-        sign: whether commits are signed where the user's git does; never in a look: a signer is a program.
+        ordered: whether the user ordered a change: then filters and a signer run, which never run in a look.
     """
 
     chosen: tuple[Worktree, ...]
@@ -52,7 +52,7 @@ class Scope:
     protected: Callable[[str], bool]
     landed: Callable[[str, str], str | None]
     jobs: int
-    sign: bool
+    ordered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ def observe(
     repo: Repository, refs: Refs, scope: Scope, quarantine: Quarantine, who: commits.Signature
 ) -> Observation:
     """Reads the chosen worktrees, and replays in memory those that have a branch to replay."""
-    states = statuses(repo, scope.chosen, scope.jobs)
+    git = repo.git.ordered() if scope.ordered else repo.git
+    states = statuses(git, scope.chosen, scope.jobs)
     facts = {key_of(tree): _read(repo, refs, scope, tree, states.get(key_of(tree))) for tree in scope.chosen}
     able = {key: one for key, one in facts.items() if one.tip and one.onto and one.branch and not one.missing}
     if not able:
@@ -85,7 +86,7 @@ def observe(
     sources = {key: _source(repo, scope, one, history) for key, one in able.items()}
     able = {key: replace(one, integrated=sources[key][1]) for key, one in able.items()}
     lanes = _lanes(quarantine, scope, able, {key: pair[0] for key, pair in sources.items()}, history)
-    sign = scope.sign and repo.settings.flag("commit.gpgsign")
+    sign = scope.ordered and repo.settings.flag("commit.gpgsign")
     results = replay(quarantine, lanes.values(), committer=who, sign=sign)
     results |= _squashed(quarantine, history, able, lanes, results, who, sign=sign)
     for key, one in able.items():

@@ -145,7 +145,7 @@ def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> tuple[Target
     if not looked.deltas:
         fs.unlink(stage.index)
         return Target(move.key, files, (), moves, seen, move.width), None
-    _merge_index(stage, git, move)
+    _merge_index(stage, git, move, trusted=trusted)
     if not trusted:
         refuse(filters(stage.private(git), examined.write))
     names = {path: str(number) for number, path in enumerate(examined.write)}
@@ -179,17 +179,17 @@ def refuse(findings: Sequence[Finding]) -> None:
         )
 
 
-def _merge_index(stage: Stage, git: Git, move: Move) -> None:
+def _merge_index(stage: Stage, git: Git, move: Move, *, trusted: bool) -> None:
     """Brings the private index from the old commit to the new one; what doesn't overlap stays as it is."""
     private = stage.private(git)
     merge = (*PRIVATE, "read-tree", "-m", move.old, move.new)
     try:
-        stage.call(private, *merge)
+        stage.call(private, *merge, trusted=trusted)
     except ProcessFailed:
         # It may only be that the times of a file changed and its content didn't.
         try:
-            stage.call(private, *PRIVATE, "update-index", "-q", "--refresh")
-            stage.call(private, *merge)
+            stage.call(private, *PRIVATE, "update-index", "-q", "--refresh", trusted=trusted)
+            stage.call(private, *merge, trusted=trusted)
         except ProcessFailed as failed:
             raise HeldBack(failed.message, hint="git status", stderr=failed.stderr) from failed
 

@@ -84,6 +84,10 @@ class Git:
         """The same place with more variables set."""
         return replace(self, env={**self.env, **env})
 
+    def ordered(self) -> Git:
+        """The same place for a change that the user ordered: the repository's own filters run."""
+        return replace(self, settings=())
+
     def argv(self, *args: str, trusted: bool = False) -> list[str]:
         """The full command line of a call."""
         looking = () if trusted else (*LOOKING, *self.settings)

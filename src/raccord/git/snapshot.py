@@ -246,7 +246,6 @@ def _written(
         operation=operation,
         doing=draft.doing,
         index_data=draft.index.stripped(),
-        seen=reader.seen,
     )
     files = tree_of(kept.items(), b"files", reader.marks)
     files |= tree_of(operation.items(), b"operation", states.marks)

@@ -4,7 +4,7 @@ A snapshot is a commit under `refs/raccord/snapshots/<id>`; its parents are HEAD
 operation, the commits that its state names. Its tree:
 
     manifest.json   format 1, ASCII JSON, undecodable bytes of a path as lone surrogates: the fields of
-                    `Snapshot` but `commit`, `index_data` and `seen`; `kept` and `operation` map a path to
+                    `Snapshot` but `commit` and `index_data`; `kept` and `operation` map a path to
                     [mode, blob, size, why, torn, mtime_ns, ctime_ns, inode]
     index           the index file, unsplit and without its caches
     files/<path>    the raw bytes of each kept file; of a link, its target
@@ -26,13 +26,12 @@ from functools import cached_property
 
 from raccord.errors import RaccordError
 from raccord.git.snapshot_index import Entry, parse
-from raccord.kernel.fs import Signature
 from raccord.model.plan import Json
 
 FORMAT = 1
 PREFIX = "refs/raccord/snapshots/"
 LINK = 0o120000
-_NOT_WRITTEN = ("commit", "index_data", "seen")
+_NOT_WRITTEN = ("commit", "index_data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,6 @@ class Snapshot:
         operation: path below `gitdir` to the state file of an operation in progress (merge, rebase, …).
         doing: its name, "" where there is none.
         index_data: the bytes of `index`.
-        seen: the signature of each path in `kept` and `absent` when it was read; empty when read from git.
     """
 
     id: str
@@ -120,7 +118,6 @@ class Snapshot:
     operation: Mapping[str, Kept]
     doing: str
     index_data: bytes = field(repr=False)
-    seen: Mapping[str, Signature | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def ref(self) -> str:

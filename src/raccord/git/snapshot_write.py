@@ -194,12 +194,10 @@ class Reader:
 
     Attributes:
         marks: the mark of each object id that was written.
-        seen: the signature of each path that was read; None where nothing was there.
     """
 
     tree: Tree
     to: Import
-    seen: dict[str, fs.Signature | None] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
@@ -220,11 +218,9 @@ class Reader:
                 if before is None:
                     raise FileNotFoundError
                 if known and unwritten(known, before):
-                    self.seen[path] = before
                     return known
                 read = self._once(folder, name, path, before, unless)
             except (FileNotFoundError, NotADirectoryError):
-                self.seen[path] = None
                 return None
             except PermissionError as error:
                 raise unreadable(path) from error
@@ -232,8 +228,6 @@ class Reader:
                 return None
             oid, size, whole = read
             if whole or (pause is None and size >= 0):
-                if whole:
-                    self.seen[path] = before
                 if oid == unless:
                     return None
                 mode = LINK if before.is_link else before.mode
@@ -253,7 +247,6 @@ class Reader:
         if not before.is_file:
             if not before.is_dir:
                 self.skipped.append(path)
-            self.seen[path] = before
             return None
         try:
             handle = os.open(folder.name(name), READING, dir_fd=folder.fd)

@@ -68,12 +68,10 @@ def hold_marked(plan: Plan, journal: Journal) -> Plan:
 
 
 def _marked(journal: Journal) -> dict[str, str]:
-    """What unfinished runs need, each with its run. A live one holds locks instead."""
+    """What unfinished runs need, each with its run; a live one too, which may go on with one lane of several."""
     marked: dict[str, str] = {}
     for run in journal.unfinished():
         record = journal.load(run)
-        if record.state == "running" and record.owner.alive():
-            continue
         for key in record.open_lanes:
             for name in resources(s.step for s in record.of(key)):
                 marked.setdefault(name, run)

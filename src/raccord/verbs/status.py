@@ -26,7 +26,7 @@ def status(room: Room) -> StatusReport:
     refs = read(room.repo.git)
     remote, base = _base(room, refs, notes)
     trees = room.trees
-    states = statuses(room.repo, trees, room.jobs)
+    states = statuses(room.repo.git, trees, room.jobs)
     history = _graph(room, trees, base)
     journal = room.journal()
     last = journal.last_of_lanes() if journal else {}

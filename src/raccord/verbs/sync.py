@@ -101,7 +101,7 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         protected=room.protected,
         landed=room.landed,
         jobs=options.jobs or room.jobs,
-        sign=not options.dry_run,
+        ordered=not options.dry_run,
     )
     with quarantine(repo.git, repo.common) as place:
         seen = looking.observe(repo, refs, scope, place, committer(repo.git))
