@@ -43,7 +43,7 @@ format: $(READY) ## rewrite the code as `make check` wants it
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 
-prove: $(READY) ## kill raccord a thousand times, cut the power two hundred times, count what is lost
+prove: $(READY) ## kill it, fill its disk, cut its power; show that nothing is lost
 	@$(PY) -m tests.faults.prove
 
 bench: $(READY) ## time a sync of 50 worktrees beside a shell loop and git-machete

@@ -68,7 +68,7 @@ def hold_marked(plan: Plan, journal: Journal) -> Plan:
 
 
 def _marked(journal: Journal) -> dict[str, str]:
-    """What unfinished runs need, each with its run; a live one too, which may go on with one lane of several."""
+    """What unfinished runs need, each with its run; live ones too, which may go on with one lane alone."""
     marked: dict[str, str] = {}
     for run in journal.unfinished():
         record = journal.load(run)
