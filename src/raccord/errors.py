@@ -5,6 +5,7 @@ Nothing here maps to an exit code or an HTTP status: `cli/exits.py` does the one
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 
@@ -98,9 +99,10 @@ class ProcessFailed(RaccordError):
         last = next((line for line in reversed(said) if line.strip()), "")
         # Git goes on with advice.
         last = next((line for line in reversed(said) if line.startswith(("fatal: ", "error: "))), last)
-        name = " ".join(argv[:3])
+        name = " ".join(itertools.takewhile(lambda word: not word.startswith("-"), argv[:3]))
+        how = f"was ended by signal {-returncode}" if returncode < -1 else f"failed ({returncode})"
         super().__init__(
-            f"{name} failed ({returncode})" + (f": {last}" if last else ""),
+            f"{name} {how}" + (f": {last}" if last else ""),
             hint=hint,
             argv=list(argv),
             returncode=returncode,

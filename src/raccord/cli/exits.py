@@ -66,6 +66,7 @@ NEXT: dict[type[BaseException], str] = {
     errors.GitTooOld: "install git 2.39 or newer",
     errors.NoCommits: "git commit",
     errors.NotARepository: "raccord -C DIR status, where DIR is in a git repository",
+    errors.ProcessFailed: "git fsck",
     errors.RaccordError: "raccord status",
     errors.UnknownStep: "raccord --version, and install the release that the message names",
     errors.UsageError: "raccord --help",

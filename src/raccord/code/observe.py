@@ -26,6 +26,7 @@ from raccord.git.repo import Repository
 from raccord.git.run import Git
 from raccord.git.status import Status
 from raccord.git.worktrees import Worktree
+from raccord.model.plan import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +316,10 @@ def with_problems(
     def look(one: BranchFacts) -> BranchFacts:
         if not one.new or one.new == one.tip or one.outcome == "already-merged":
             return one
-        found = follow.check(place(Path(one.key)), move_of(one, ""))
+        try:
+            found = follow.check(place(Path(one.key)), move_of(one, ""))
+        except RaccordError as error:  # such as a damaged index: it holds back this one alone
+            return replace(one, problems=(Finding("worktree.unreadable", "fail", error.message, error.hint),))
         return replace(one, problems=tuple(finding for finding in found if finding.status == "fail"))
 
     with ThreadPoolExecutor(max(1, jobs)) as pool:

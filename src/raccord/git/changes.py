@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from raccord.errors import ProcessFailed, ProcessTimeout, ProgramMissing
 from raccord.git.run import Git, strings
 from raccord.kernel import proc
 
@@ -40,34 +41,39 @@ PATHS = (
 def patch_ids(git: Git, oids: Iterable[str]) -> dict[str, str]:
     """Commit to the id of its change; merges and empty commits have none. One pipe of two spawns.
 
-    Raises:
-        ProcessFailed: git failed.
+    One whose objects can't be read has none either: it fails where it is used, alone.
     """
-    asked = "".join(f"{oid}\n" for oid in oids).encode()
-    if not asked:
+    wanted = list(oids)
+    if not wanted:
         return {}
-    said = proc.pipe(
-        git.argv(*DIFF),
-        git.argv("patch-id", "--verbatim"),
-        cwd=git.cwd,
-        stdin=asked,
-        env=git.environment(),
-    ).check()
+    try:
+        said = proc.pipe(
+            git.argv(*DIFF),
+            git.argv("patch-id", "--verbatim"),
+            cwd=git.cwd,
+            stdin=_lines(wanted),
+            env=git.environment(),
+        ).check()
+    except (ProgramMissing, ProcessTimeout):
+        raise
+    except ProcessFailed:
+        middle = len(wanted) // 2  # a damaged object ends git: halve until it stands alone
+        return patch_ids(git, wanted[:middle]) | patch_ids(git, wanted[middle:]) if middle else {}
     pairs = (line.split() for line in said.stdout.decode().splitlines())
     return {oid: patch for patch, oid in pairs}
 
 
 def touched(git: Git, oids: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Commit to the paths that it changes; a merge changes none. One spawn.
-
-    Raises:
-        ProcessFailed: git failed.
-    """
-    asked = "".join(f"{oid}\n" for oid in oids).encode()
-    if not asked:
+    """Commit to the paths that it changes; a merge has none, nor has one that can't be read. One spawn."""
+    wanted = list(oids)
+    if not wanted:
         return {}
+    result = git.run(*PATHS, stdin=_lines(wanted))
+    if result.returncode:
+        middle = len(wanted) // 2
+        return touched(git, wanted[:middle]) | touched(git, wanted[middle:]) if middle else {}
     paths: dict[str, list[str]] = {}
-    words = iter(strings(git.out(*PATHS, stdin=asked)))
+    words = iter(strings(result.stdout))
     current: list[str] = []
     for word in words:
         if word.startswith(":"):
@@ -78,11 +84,7 @@ def touched(git: Git, oids: Iterable[str]) -> dict[str, frozenset[str]]:
 
 
 def same_changes(git: Git, ours: Sequence[str], theirs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Which of `ours` make the very change that some of `theirs` make: our commit to theirs.
-
-    Raises:
-        ProcessFailed: git failed.
-    """
+    """Which of `ours` make the very change that some of `theirs` make: our commit to theirs."""
     if not ours or not theirs:
         return {}
     paths = touched(git, dict.fromkeys((*ours, *theirs)))
@@ -94,3 +96,7 @@ def same_changes(git: Git, ours: Sequence[str], theirs: Sequence[str]) -> dict[s
         if oid in ids:
             by_id.setdefault(ids[oid], []).append(oid)
     return {oid: tuple(by_id[ids[oid]]) for oid in ours if oid in ids and ids[oid] in by_id}
+
+
+def _lines(oids: Iterable[str]) -> bytes:
+    return "".join(f"{oid}\n" for oid in oids).encode()

@@ -37,6 +37,10 @@ _OFFLINE = re.compile(
     r"|Operation timed out|Network is unreachable|No route to host|Failed to connect|unable to connect"
     r"|Couldn't connect|Connection closed by .* port"
 )
+# Our own repository is damaged: the remote has nothing to do with it.
+_DAMAGED = re.compile(
+    r"bad object|is corrupt|unable to read|missing necessary objects|unable to (?:parse|unpack)"
+)
 # A push that ends so may have landed.
 _DIED = re.compile(
     r"hung up|disconnect|early EOF|Connection reset|Broken pipe|RPC failed|no answer within|returned error: 5"
@@ -102,6 +106,8 @@ def explain(remote: str, result: proc.Result, *, unsent: bool = False) -> None:
         raise Offline(f"{name} can't be reached{what}", hint=again, stderr=said)
     if unsent:
         return
+    if _DAMAGED.search(re.sub(r"(?m)^remote:.*", "", said)):
+        raise CannotRun(f"git can't fetch from {name} into a damaged repository{what}", hint="git fsck")
     if _DIED.search(said) and not alive(result):
         raise Offline(f"the connection to {name} broke{what}", hint=again, stderr=said)
     proc.Result(result.argv, result.returncode, b"", said).check(hint=again)

@@ -111,8 +111,11 @@ def _dead(folder: Path) -> list[tuple[Path, int]]:
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(folder):
             note = folder / name
-            text, seen = fs.read_or_none(note), fs.signature(note)
-            if text is None or seen is None:
+            seen = fs.signature(note)
+            if seen is None or not seen.is_file:  # a pipe would never end
+                continue
+            text = fs.read_or_none(note)
+            if text is None:
                 continue
             try:
                 gone = not Owner.parse(text.decode("ascii"), folder.parent).alive()

@@ -55,6 +55,11 @@ FETCH = (
 )
 
 
+# A plan fetches too, and to plan is to look: only what connects runs, no hook of ref updates.
+NO_HOOKS = ("-c", "core.hooksPath=/dev/null")
+NO_COMMAND = ("-c", "core.alternateRefsCommand=false")
+
+
 @dataclass(frozen=True, slots=True)
 class FetchResult:
     """Which remote-tracking refs moved: full name to (old, new); None for created or pruned."""
@@ -110,12 +115,14 @@ def fetch(repo: Repository, remote: str, *, timeout: float | None = 600.0) -> Fe
     """
     connect.check(repo, remote)
     git = repo.git.using(**connect.environment(repo))
+    own = any(entry.own and entry.kind == ("core", "alternaterefscommand") for entry in repo.settings.entries)
+    quiet = (*NO_HOOKS, *NO_COMMAND) if own else NO_HOOKS
     before = _tracking(repo)
     tries = 0
     while True:
         tries += 1
         try:
-            result = leftover.run(repo, git, *FETCH, *_refspecs(repo, remote), timeout=timeout)
+            result = leftover.run(repo, git, *quiet, *FETCH, *_refspecs(repo, remote), timeout=timeout)
         except ProcessTimeout:
             raise connect.silent(remote, timeout) from None
         if not result.returncode or tries == TRIES or not _RACE.search(result.stderr):

@@ -110,7 +110,10 @@ class Git:
             ProcessTimeout: it ran longer than `timeout` seconds.
             CannotRun: `cwd` is not there.
         """
-        brief = ("git", *args)  # the settings that every call carries say nothing to a reader
+        words = list(args)
+        while words[:1] == ["-c"]:
+            del words[:2]
+        brief = ("git", *words)  # the settings of a call say nothing to a reader
         try:
             result = proc.run(
                 self.argv(*args, trusted=trusted),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import shlex
+import stat
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raccord.config import Config, load
-from raccord.errors import UsageError
+from raccord.errors import StoreError, UsageError
 from raccord.git import leftover
 from raccord.git.archive import GitArchive
 from raccord.git.refs import read
@@ -21,6 +23,7 @@ from raccord.kernel import fs
 from raccord.kernel.journal import Journal
 from raccord.kernel.store import Store
 from raccord.model.event import Listener, silent
+from raccord.model.text import shown
 
 if TYPE_CHECKING:
     from raccord.kernel.engine import Engine
@@ -95,6 +98,7 @@ class Room:
         Raises:
             StoreError, CannotRun: it can't be.
         """
+        self._refuse_foreign_state()
         fs.make_dirs(self.state)
         self._note = leftover.begin(self.repo)
         return Store(self.state / DATABASE, first=lambda store: Journal(store, self.archive).rebuild())
@@ -109,10 +113,32 @@ class Room:
         path = self.state / DATABASE
         if "store" in self.__dict__:
             return self.store
+        self._refuse_foreign_state()
         if path.exists():
             return Store(path, readonly=True)
         # A database that was lost is made anew from the second copy.
         return self.store if read(self.repo.git, "refs/raccord/runs").by_name else None
+
+    def _refuse_foreign_state(self) -> None:
+        """Through a link in its place, raccord would write into other people's files; a pipe never answers.
+
+        Raises:
+            StoreError: what lies there isn't what raccord would have made.
+        """
+        folder = fs.signature(self.state)
+        if folder is None:
+            return
+        foreign = [self.state]
+        if stat.S_ISDIR(folder.mode):
+            found = {name: fs.signature(self.state / name) for name in fs.names(self.state)}
+            foreign = [
+                self.state / name for name, seen in found.items() if seen and not _ours(name, seen.mode)
+            ]
+        if foreign:
+            raise StoreError(
+                f"{shown(str(min(foreign)))} is not what raccord would have made, so it isn't used",
+                hint=f"ls -la {shown(shlex.quote(str(self.state)))}, and move it away",
+            )
 
     def protected(self, branch: str) -> bool:
         """Whether a branch's history is never rewritten on a remote."""
@@ -161,3 +187,7 @@ class Room:
     def jobs(self) -> int:
         """How many worktrees are worked on at once."""
         return self.config.sync.jobs or os.cpu_count() or 2
+
+
+def _ours(name: str, mode: int) -> bool:
+    return stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and name != DATABASE)

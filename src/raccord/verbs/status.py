@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from raccord.code.base import Base, choose_remote, find_base
 from raccord.code.look import key_of, statuses
-from raccord.errors import RaccordError, UsageError
+from raccord.errors import ProcessFailed, RaccordError, UsageError
 from raccord.git.graph import Graph, graph
 from raccord.git.refs import Refs, read
 from raccord.git.snapshot import listing, size
@@ -44,11 +44,22 @@ def status(room: Room) -> StatusReport:
         worktrees=tuple(reports),
         last_run=newest,
         stopped=stopped,
-        disk=size(room.repo.git),
+        disk=_disk(room, notes),
         snapshots=len(listing(room.repo.git)),
         notes=tuple(notes),
         next_command=_next(stopped, reports, bool(remote)),
     )
+
+
+def _disk(room: Room, notes: list[Finding]) -> int:
+    """What snapshots hold; a damaged repository, where git can't count, is still looked at."""
+    try:
+        return size(room.repo.git)
+    except ProcessFailed as error:
+        notes.append(
+            Finding("disk.unknown", "unknown", f"what snapshots hold is unknown: {error.message}", "git fsck")
+        )
+        return 0
 
 
 def _base(room: Room, refs: Refs, notes: list[Finding]) -> tuple[str, Base | None]:

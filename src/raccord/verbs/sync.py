@@ -40,7 +40,9 @@ def sync(room: Room, options: SyncOptions) -> tuple[Plan, RunRecord | None]:
     trees = _chosen(room, options)
     if options.dry_run:
         return plan(room, options, trees, waivers), None
-    engine = room.engine(jobs=options.jobs)
+    # Tests want a core each; what only moves waits for the disk and for git more than it computes.
+    idle = options.skip_tests and not room.config.sync.jobs
+    engine = room.engine(jobs=options.jobs or (room.jobs * 4 if idle else room.jobs))
     engine.recover()
 
     def make() -> Plan:
