@@ -19,7 +19,7 @@ UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --qui
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-ci check format prove bench lock docs docs-check clean rebuild
+.PHONY: help demo test check format prove bench lock docs docs-check clean rebuild
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,8 @@ help: ## this list
 demo: $(READY) ## sync a throw-away workspace before your eyes
 	@$(PY) demo/run.py
 
-test: $(READY) ## the default tests; one file: .venv/bin/python -m pytest tests/test_project.py
-	@$(PYTEST) -m "not long"
-
-test-ci: $(READY) ## the default tests and a fixed eighth of the long ones, as CI runs them
-	@$(PYTEST) --long-share 8
+test: $(READY) ## the default tests; where CI is set, a fixed eighth of the long ones too
+	@$(PYTEST) $(if $(CI),--long-share 8,-m "not long")
 
 check: $(READY) ## lint, format, types, and the direction of every import
 	@$(PY) -m ruff check
