@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import subprocess
 import shutil
 import sys
 import tempfile
@@ -180,7 +181,11 @@ def start(base: str) -> None:
 def work(case: Case) -> Result:
     """Runs a case in a worker process."""
     assert _bench is not None
-    return _bench.run(case)
+    try:
+        return _bench.run(case)
+    except subprocess.TimeoutExpired as error:
+        # Nobody knows what hung, raccord or what traces it: that is no pass.
+        return Result(case, "", (f"no end after {error.timeout:g} s",), ())
 
 
 def measure(name: str) -> tuple[list[str], float]:
