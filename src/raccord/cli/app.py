@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +44,12 @@ def run(argv: Sequence[str]) -> int:
     output.prepare()
     words = list(argv)
     try:
+        if sys.getfilesystemencoding() != "utf-8":
+            # Git's names are bytes, UTF-8 by custom; in another encoding they would become other names.
+            raise CannotRun(
+                f"Python takes file names for {sys.getfilesystemencoding()} here, not for UTF-8",
+                hint="export PYTHONUTF8=1",
+            )
         at = verb_at(words)
         if at is not None and words[at] == "sync":
             words = seed.normalised(words, at)

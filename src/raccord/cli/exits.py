@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,7 +136,7 @@ def problem(error: BaseException, argv: Sequence[str]) -> Problem:
     return Problem(
         kind=type(foreseen).__name__,
         message=_line(message),
-        hint=_line(hint or _nearest(NEXT, foreseen)),
+        hint=_line(hint or ("df -h ." if data.get("errno") in FULL else _nearest(NEXT, foreseen))),
         exit=_nearest(OF_ERROR, foreseen),
         data=data,
     )
@@ -157,12 +158,13 @@ def tell(what: Problem, *, as_json: bool) -> int:
 
         # An error may carry any value; to fail on it here would hide the error itself.
         fields = json.loads(json.dumps(dataclasses.asdict(what), default=str))
-        output.document("error", {"error": fields})
-    else:
-        if what.report:
-            output.say(what.report)
-        output.say(f"raccord: {what.message}")
-        output.say(f"next: {what.hint}")
+        with contextlib.suppress(OSError, ValueError):  # the output itself may be full, or closed since
+            output.document("error", {"error": fields})
+            return what.exit
+    if what.report:
+        output.say(what.report)
+    output.say(f"raccord: {what.message}")
+    output.say(f"next: {what.hint}")
     return what.exit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -19,5 +20,5 @@ def command(
     """List past runs, the newest first."""
     face = Face.of(context, as_json)
     with face.workspace() as workspace:
-        runs = workspace.log(limit)
+        runs = workspace.log(min(limit, sys.maxsize))
     return face.log(runs)

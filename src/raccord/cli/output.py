@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import os
 import sys
 from collections.abc import Mapping
 
@@ -11,7 +13,17 @@ VERSION = 1  # of the --json contract
 
 
 def prepare() -> None:
-    """Lets both streams show any text: what their encoding lacks is escaped instead of failing."""
+    """Lets both streams show any text: what their encoding lacks is escaped instead of failing.
+
+    A stream that is closed leads nowhere, lest the next file that is opened take its place.
+    """
+    opened = os.open(os.devnull, os.O_RDONLY)
+    while opened <= 2:
+        opened = os.dup(opened)
+    os.close(opened)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.StringIO())
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -27,10 +39,12 @@ def write(text: str) -> None:
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Closed here, or the interpreter would complain when it flushes at its end.
         with contextlib.suppress(OSError):
             sys.stdout.close()
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def document(kind: str, fields: Mapping[str, object]) -> None:

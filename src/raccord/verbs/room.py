@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import os
 import shlex
-import stat
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +19,7 @@ from raccord.git.refs import read
 from raccord.git.repo import Repository, open_repository
 from raccord.git.worktrees import Worktree, worktrees
 from raccord.kernel import fs
+from raccord.kernel.fs_look import Signature
 from raccord.kernel.journal import Journal
 from raccord.kernel.store import Store
 from raccord.model.event import Listener, silent
@@ -125,19 +125,16 @@ class Room:
         Raises:
             StoreError: what lies there isn't what raccord would have made.
         """
-        folder = fs.signature(self.state)
-        if folder is None:
-            return
-        foreign = [self.state]
-        if stat.S_ISDIR(folder.mode):
-            found = {name: fs.signature(self.state / name) for name in fs.names(self.state)}
-            foreign = [
-                self.state / name for name, seen in found.items() if seen and not _ours(name, seen.mode)
-            ]
+        common = self.repo.common
+        folders = {self.state, common / "refs" / "raccord", common / "logs" / "refs" / "raccord"}
+        foreign = [path for path in folders if (seen := fs.signature(path)) and not seen.is_dir]
+        if not foreign:
+            files = {self.state / name: fs.signature(self.state / name) for name in fs.names(self.state)}
+            foreign = [path for path, seen in files.items() if seen and not _ours(path.name, seen)]
         if foreign:
             raise StoreError(
                 f"{shown(str(min(foreign)))} is not what raccord would have made, so it isn't used",
-                hint=f"ls -la {shown(shlex.quote(str(self.state)))}, and move it away",
+                hint=f"ls -la {shown(shlex.quote(str(min(foreign).parent)))}, and move it away",
             )
 
     def protected(self, branch: str) -> bool:
@@ -189,5 +186,5 @@ class Room:
         return self.config.sync.jobs or os.cpu_count() or 2
 
 
-def _ours(name: str, mode: int) -> bool:
-    return stat.S_ISREG(mode) or (stat.S_ISDIR(mode) and name != DATABASE)
+def _ours(name: str, seen: Signature) -> bool:
+    return seen.is_file or (seen.is_dir and name != DATABASE)

@@ -69,7 +69,9 @@ def _base(room: Room, refs: Refs, notes: list[Finding]) -> tuple[str, Base | Non
         known = room.config.sync.base
         # Looking asks no remote: an unknown default branch is found by the next sync.
         head = _symref(refs, f"refs/remotes/{remote}/HEAD") if remote else None
-        asked = known or (head or "").removeprefix(f"refs/remotes/{remote}/")
+        if known:
+            return remote, find_base(room.repo, refs, remote, known, room.trees)
+        asked = (head or "").removeprefix(f"refs/remotes/{remote}/")
         mine = next((tree.branch for tree in room.trees if tree.main and tree.branch), "")
         for name in (asked, "main", "master", mine):
             if name and (name in refs.heads or name in refs.remote(remote)):

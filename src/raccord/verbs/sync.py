@@ -61,14 +61,12 @@ def _waivers(options: SyncOptions) -> tuple[Waiver, ...]:
 
 def _chosen(room: Room, options: SyncOptions) -> tuple[Worktree, ...]:
     trees = tuple(tree for tree in room.trees if not tree.bare)
-    if not any(tree.head for tree in room.trees):
-        raise NoCommits("this repository has no commit yet", hint="git commit")
-    if options.all:
-        return trees
     here = room.here
-    if here is None or here.bare:
+    if not options.all and (here is None or here.bare):
         raise CannotRun("this is no worktree, but a bare repository", hint="raccord sync --all")
-    return (here,)
+    if trees and not any(tree.head for tree in trees):
+        raise NoCommits("this repository has no commit yet", hint="git commit")
+    return trees if options.all or here is None else (here,)
 
 
 def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: tuple[Waiver, ...]) -> Plan:
