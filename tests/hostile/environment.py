@@ -33,7 +33,7 @@ def variables_of_a_hook(house: House) -> list[str]:
     return STATUS
 
 
-@case()
+@case(long=True)
 def variables_of_objects(house: House) -> None:
     git = f"{other(house).path}/.git"
     house.env |= {
@@ -55,7 +55,7 @@ def variables_of_programs(house: House) -> list[str]:
     return ["diff", "HEAD~1"]
 
 
-@case()
+@case(long=True)
 def variables_that_ask(house: House) -> None:
     """Nobody asks anything here, so that nothing is run to ask."""
     house.env |= dict.fromkeys(("GIT_ASKPASS", "SSH_ASKPASS", "SUDO_ASKPASS"), str(house.trap))
@@ -99,7 +99,7 @@ def variables_that_write(house: House) -> None:
     house.env |= {"GIT_REFLOG_ACTION": "\x1b[31mred", "GIT_FLUSH": "1"}
 
 
-@case()
+@case(long=True)
 def variables_of_identity(house: House) -> None:
     for who in ("AUTHOR", "COMMITTER"):
         house.env |= {
@@ -109,13 +109,13 @@ def variables_of_identity(house: House) -> None:
         }
 
 
-@case()
+@case(long=True)
 def variables_of_languages(house: House) -> None:
     """Words of git that raccord reads stay English."""
     house.env |= {"LANGUAGE": "fr:de", "LC_ALL": "fr_FR.UTF-8", "GIT_TEXTDOMAINDIR": str(house.outside)}
 
 
-@case("status", "sync")
+@case("status", "sync", long=True)
 def variables_that_restrict(house: House) -> None:
     house.env |= {
         "GIT_LITERAL_PATHSPECS": "1",
@@ -133,7 +133,7 @@ def a_protocol_that_is_not_allowed(house: House) -> None:
     house.env["GIT_ALLOW_PROTOCOL"] = "https:ext"
 
 
-@case("status", "sync", "snapshot", "log")
+@case("status", "sync", "snapshot", "log", long=True)
 def no_home(house: House) -> None:
     house.env |= {
         "HOME": "/nonexistent",
@@ -143,6 +143,6 @@ def no_home(house: House) -> None:
     }
 
 
-@case()
+@case(long=True)
 def a_terminal_of_an_unknown_kind(house: House) -> None:
     house.env |= {"TERM": "\x1b[31m", "COLUMNS": "-1", "LINES": "x"}

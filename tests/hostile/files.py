@@ -45,7 +45,7 @@ def names_of_tracked_files(house: House) -> None:
     on_main(house, {os.fsdecode(name) + "x" if len(name) < 255 else "x": "1" for name in NAMES})
 
 
-@case("sync", "sync-text")
+@case("sync", "sync-text", long=True)
 def names_of_conflicting_files(house: House) -> None:
     names = [os.fsdecode(name) for name in NAMES]
     on_main(house, dict.fromkeys(names, "theirs\n"))
@@ -99,13 +99,13 @@ def a_base_that_writes_above(house: House) -> None:
     tree_on_main(house, [("40000", "..", b"x"), ("100644", "x", b"x")])
 
 
-@case("status", "sync", "move", move=5)
+@case("status", "sync", "move", move=5, long=True)
 def a_base_with_a_slash_in_a_name(house: House) -> None:
     house.repo.git("checkout", "-q", "--", ".")
     tree_on_main(house, [("100644", "../outside/letter.txt", b"x"), ("100644", "/tmp/x", b"x")])
 
 
-@case("status", "sync", "move", move=5)
+@case("status", "sync", "move", move=5, long=True)
 def a_base_with_names_twice(house: House) -> None:
     house.repo.git("checkout", "-q", "--", ".")
     tree_on_main(
@@ -193,7 +193,7 @@ def very_long_names_and_deep_folders(house: House) -> None:
     os.close(where)
 
 
-@case("status", "sync", "snapshot")
+@case("status", "sync", "snapshot", long=True)
 def a_path_as_long_as_git_takes(house: House) -> None:
     length = 4000 - len(str(house.agent.path))
     folder = house.agent.path / "/".join(["d" * 250] * (length // 251))
@@ -248,7 +248,7 @@ def a_package_that_runs(house: House) -> None:
     house.at = house.agent.path
 
 
-@case("status", "sync", "sync-text", "init")
+@case("status", "sync", "sync-text", "init", long=True)
 def test_runners_of_the_tree(house: House) -> None:
     """Programs that lie in the tree are named in the plan, and not run."""
     venv = house.agent.path / ".venv/bin"
@@ -262,7 +262,7 @@ def test_runners_of_the_tree(house: House) -> None:
     house.at = house.agent.path
 
 
-@case("status", "sync", "init")
+@case("status", "sync", "init", long=True)
 def project_files_that_are_huge_or_wild(house: House) -> None:
     house.agent.commit(
         {
@@ -318,7 +318,7 @@ def a_configuration_that_is_a_pipe(house: House) -> None:
     os.mkfifo(house.repo.path / "raccord.toml")
 
 
-@case("status", "sync", every=6, says="not a regular file|can't be read")
+@case("status", "sync", every=6, says="not a regular file|can't be read", long=True)
 def a_configuration_that_is_a_folder(house: House) -> None:
     (house.repo.path / "raccord.toml").unlink()
     (house.repo.path / "raccord.toml").mkdir()
@@ -330,12 +330,12 @@ def a_configuration_without_end(house: House) -> None:
     (house.repo.path / "raccord.toml").symlink_to("/dev/zero")
 
 
-@case("status", "sync", every=6, says="is too large")
+@case("status", "sync", every=6, says="is too large", long=True)
 def a_configuration_that_is_huge(house: House) -> None:
     with (house.repo.path / "raccord.toml").open("wb") as file:
         file.truncate(100 * 1024 * 1024)
 
 
-@case("status", "sync", every=6, says="nested too deeply|raccord.toml")
+@case("status", "sync", every=6, says="nested too deeply|raccord.toml", long=True)
 def a_configuration_that_is_deep(house: House) -> None:
     house.repo.write("raccord.toml", "x = " + "[" * 100_000 + "\n")

@@ -37,7 +37,7 @@ def inside_an_embedded_bare_repository(house: House) -> None:
     house.at = bare(house).path
 
 
-@case("status", "sync", every=6, says="bare repository inside the worktree")
+@case("status", "sync", every=6, says="bare repository inside the worktree", long=True)
 def below_an_embedded_bare_repository(house: House) -> None:
     house.at = bare(house).path / "refs"
 
@@ -80,7 +80,7 @@ def a_git_file_that_leads_nowhere(house: House) -> None:
     house.at = house.agent.path
 
 
-@case("status", "sync", every=6)
+@case("status", "sync", every=6, long=True)
 def a_git_file_that_is_garbage(house: House) -> None:
     (house.agent.path / ".git").write_bytes(b"\0\xff" + ESCAPE * 1000)
     house.at = house.agent.path
@@ -140,7 +140,7 @@ def a_branch_named_like_options(house: House) -> None:
     on_branch(house, "-rf")
 
 
-@case("status", "sync-text", "move", move=5)
+@case("status", "sync-text", "move", move=5, long=True)
 def a_branch_named_head(house: House) -> None:
     on_branch(house, "HEAD")
 
@@ -159,17 +159,17 @@ def a_branch_that_turns_around(house: House) -> None:
     on_branch(house, "\u202egro.\u2066evil\u200b/\x9b31m\u2028x")
 
 
-@case("status", "sync-text", "move", move=5)
+@case("status", "sync-text", "move", move=5, long=True)
 def a_branch_of_a_shell(house: House) -> None:
     on_branch(house, f"$({house.trap.program.name})`x`;'\"|&<>#%s{{}}!/=x,y@x")
 
 
-@case("status", "sync-text", "move", move=5)
+@case("status", "sync-text", "move", move=5, long=True)
 def a_branch_of_bytes(house: House) -> None:
     on_branch(house, os.fsdecode(b"\xff\xfe\x80"))
 
 
-@case("status", "sync-text", "move", move=5)
+@case("status", "sync-text", "move", move=5, long=True)
 def a_branch_with_a_long_name(house: House) -> None:
     on_branch(house, "/".join(["n" * 200] * 8))
 
@@ -225,7 +225,7 @@ def a_head_of_no_branch(house: House) -> None:
     (house.git / "HEAD").write_text("ref: refs/heads/nothing\n")
 
 
-@case("status", "sync", every=6)
+@case("status", "sync", every=6, long=True)
 def a_head_that_leads_out(house: House) -> None:
     (house.git / "HEAD").write_text("ref: ../../../outside/letter.txt\n")
 
@@ -240,7 +240,7 @@ def a_remote_head_that_dangles(house: House) -> None:
     (house.git / "refs/remotes/origin/HEAD").write_text("ref: refs/remotes/origin/gone\n")
 
 
-@case("status", "sync", "sync-text")
+@case("status", "sync", "sync-text", long=True)
 def a_remote_head_that_is_a_local_branch(house: House) -> None:
     (house.git / "refs/remotes/origin/HEAD").write_text("ref: refs/heads/agent\n")
 
@@ -258,7 +258,7 @@ def an_index_that_is_garbage(house: House) -> None:
     (house.git / "index").write_bytes(ESCAPE * 100)
 
 
-@case("status", "sync", "snapshot", snapshot=5)
+@case("status", "sync", "snapshot", snapshot=5, long=True)
 def an_index_of_the_future(house: House) -> None:
     (house.git / "index").write_bytes(b"DIRC\0\0\0\x63\0\0\0\x01" + b"\0" * 100)
 
@@ -287,7 +287,7 @@ def objects_that_are_missing(house: House) -> None:
     (house.agent.path / "work.txt").write_text("edited\n")
 
 
-@case("status", "sync", "snapshot", "move", sync=6, snapshot=5, move=6, says="damaged repository")
+@case("status", "sync", "snapshot", "move", sync=6, snapshot=5, move=6, says="damaged repository", long=True)
 def commits_that_are_missing(house: House) -> None:
     oid = house.agent.oid("HEAD")
     (house.git / "objects" / oid[:2] / oid[2:]).unlink()
@@ -324,13 +324,13 @@ def an_extension_that_is_unknown(house: House) -> None:
     house.config(("core.repositoryFormatVersion", "1"), ("extensions.evil", "\x1b[31m"))
 
 
-@case("status", "sync", every=6)
+@case("status", "sync", every=6, long=True)
 def refs_in_a_table(house: House) -> None:
     """Git before 2.45 refuses it; a newer one finds no table."""
     house.config(("core.repositoryFormatVersion", "1"), ("extensions.refStorage", "reftable"))
 
 
-@case("status", "sync", every=6)
+@case("status", "sync", every=6, long=True)
 def a_version_of_the_future(house: House) -> None:
     house.config(("core.repositoryFormatVersion", "99"))
 
@@ -348,7 +348,7 @@ def a_repository_of_sha256(house: House) -> None:
     repo.git("config", "core.fsmonitor", str(house.trap))
 
 
-@case("status", "sync", "snapshot")
+@case("status", "sync", "snapshot", long=True)
 def operations_that_are_garbage(house: House) -> None:
     for name in ("rebase-merge", "rebase-apply", "sequencer"):
         (house.git / name).mkdir()
@@ -377,7 +377,7 @@ def a_repository_of_another_user(house: House) -> None:
         os.chown(path, 12345, 12345)
 
 
-@case("status", "sync")
+@case("status", "sync", long=True)
 def worktrees_that_are_gone(house: House) -> None:
     shutil.rmtree(house.agent.path)
     house.agent.path.write_text("a file")

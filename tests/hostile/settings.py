@@ -59,7 +59,7 @@ def every_hook_in_the_tree(house: House) -> list[str]:
     return ["update-ref", "refs/x", "HEAD"]
 
 
-@case()
+@case(long=True)
 def hooks_outside(house: House) -> list[str]:
     for name in HOOKS:
         (house.outside / name).symlink_to(house.trap.program)
@@ -67,7 +67,7 @@ def hooks_outside(house: House) -> list[str]:
     return ["update-ref", "refs/x", "HEAD"]
 
 
-@case()
+@case(long=True)
 def hooks_of_a_worktree(house: House) -> list[str]:
     house.config(("extensions.worktreeConfig", "true"))
     for name in HOOKS:
@@ -84,7 +84,7 @@ def hooks_of_the_remote(house: House) -> None:
         (folder / name).symlink_to(house.trap.program)
 
 
-@case()
+@case(long=True)
 def fsmonitor_of_one_worktree(house: House) -> list[str]:
     house.config(("extensions.worktreeConfig", "true"))
     house.agent.git("config", "--worktree", "core.fsmonitor", str(house.trap))
@@ -115,7 +115,7 @@ def filter_of_every_file_of_the_base(house: House) -> list[str]:
     return ["cat-file", "--filters", "HEAD:f"]
 
 
-@case()
+@case(long=True)
 def filter_of_one_worktree(house: House) -> list[str]:
     house.config(("extensions.worktreeConfig", "true"))
     attributes(house, "* filter=evil")
@@ -123,7 +123,7 @@ def filter_of_one_worktree(house: House) -> list[str]:
     return ["-C", str(house.agent.path), "hash-object", "--path=f", "f"]
 
 
-@case()
+@case(long=True)
 def filter_of_large_files(house: House) -> list[str]:
     house.repo.write(".gitattributes", "* filter=lfs diff=lfs merge=lfs -text\n")
     for name in ("clean", "smudge", "process"):
@@ -220,7 +220,7 @@ def an_ext_remote_by_its_kind(house: House) -> list[str]:
     return ["ls-remote", "origin"]
 
 
-@case("status", "sync", sync=6)
+@case("status", "sync", sync=6, long=True)
 def an_fd_remote(house: House) -> None:
     house.repo.git("remote", "set-url", "origin", "fd::17")
 
@@ -242,7 +242,7 @@ def a_remote_named_like_an_option(house: House) -> None:
     house.config((f"remote.{name}.url", f"{house.folder}/remote.git"))
 
 
-@case("status", "sync", sync=0)
+@case("status", "sync", sync=0, long=True)
 def a_remote_that_fetches_over_branches(house: House) -> None:
     house.repo.git("config", "--replace-all", "remote.origin.fetch", "+refs/*:refs/*")
     house.config(("remote.origin.mirror", "true"), ("remote.origin.tagOpt", "--tags"))
@@ -291,12 +291,12 @@ def included_under_conditions(house: House) -> list[str]:
     return STATUS
 
 
-@case("status", "sync", every=6)
+@case("status", "sync", every=6, long=True)
 def included_in_a_circle(house: House) -> None:
     house.config(("include.path", "config"))
 
 
-@case()
+@case(long=True)
 def included_from_nowhere(house: House) -> None:
     house.config(("include.path", "/nonexistent"), ("include.path", "../../../../../../etc"))
 
@@ -306,7 +306,7 @@ def files_of_other_people(house: House) -> None:
     house.config(("core.worktree", str(house.outside)))
 
 
-@case()
+@case(long=True)
 def a_very_long_value(house: House) -> None:
     with (house.git / "config").open("a") as file:
         file.write(f"[x]\n\ty = {'v' * 500_000}\n[{'s' * 3000}]\n\tk = 1\n")
@@ -318,19 +318,19 @@ def a_zero_byte_in_the_settings(house: House) -> None:
         file.write(b"[x]\n\ty = a\0b\n\x00\xff\xfe\x1b[31m\n")
 
 
-@case()
+@case(long=True)
 def escape_sequences_in_the_settings(house: House) -> None:
     with (house.git / "config").open("ab") as file:
         file.write(b'[user]\n\tname = "\x1b[31mred\x07"\n[branch "\x1b[2J"]\n\tremote = \x1b[2J\n')
 
 
-@case("status", "sync", "snapshot", every=6)
+@case("status", "sync", "snapshot", every=6, long=True)
 def settings_that_git_refuses(house: House) -> None:
     with (house.git / "config").open("ab") as file:
         file.write(b"[core]\n\tbare = \x1b]0;x\x07\n\trepositoryFormatVersion = \x1b[31mnone\n")
 
 
-@case("status", "sync")
+@case("status", "sync", long=True)
 def an_editor_of_identity(house: House) -> None:
     house.config(("user.useConfigOnly", "true"), ("user.email", "x\x1b[31m@example.invalid"))
 

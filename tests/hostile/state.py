@@ -28,7 +28,7 @@ def a_database_that_is_garbage(house: House) -> None:
     (house.git / "raccord/state.db").write_text(ESCAPE * 1000)
 
 
-@case("status", "sync", "snapshot", "log")
+@case("status", "sync", "snapshot", "log", long=True)
 def a_database_that_is_empty(house: House) -> None:
     folder(house)
     (house.git / "raccord/state.db").write_text("")
@@ -45,7 +45,7 @@ def a_database_of_other_people(house: House) -> None:
     (house.git / "raccord/state.db").symlink_to(theirs)
 
 
-@case("status", "sync", "snapshot", "log", every=6)
+@case("status", "sync", "snapshot", "log", every=6, long=True)
 def a_database_of_another_program(house: House) -> None:
     folder(house)
     with sqlite3.connect(house.git / "raccord/state.db") as db:
@@ -80,7 +80,7 @@ def refs_of_state_that_lead_out(house: House) -> None:
     (house.git / "refs/raccord").symlink_to(house.outside)
 
 
-@case("status", "sync", "snapshot", every=6)
+@case("status", "sync", "snapshot", every=6, long=True)
 def logs_of_refs_of_state_that_lead_out(house: House) -> None:
     (house.git / "logs/refs/raccord").symlink_to(house.outside)
 

@@ -62,9 +62,9 @@ def test_nobody_is_asked_where_there_is_no_terminal(house):
     [
         {"LANG": "C", "LC_ALL": "C"},
         {"LANG": "fr_FR.UTF-8", "LC_ALL": "fr_FR.UTF-8", "LANGUAGE": "fr"},
-        {"PYTHONIOENCODING": "ascii:strict"},
-        {"PYTHONIOENCODING": "utf-16"},
-        {"LANG": "none", "TZ": "Mars/Olympus", "TERM": "dumb"},
+        pytest.param({"PYTHONIOENCODING": "ascii:strict"}, marks=pytest.mark.long),
+        pytest.param({"PYTHONIOENCODING": "utf-16"}, marks=pytest.mark.long),
+        pytest.param({"LANG": "none", "TZ": "Mars/Olympus", "TERM": "dumb"}, marks=pytest.mark.long),
     ],
     ids=lambda env: "-".join(env.values()).replace("/", "_"),
 )

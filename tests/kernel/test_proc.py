@@ -239,3 +239,12 @@ def test_the_way_of_windows_reads_and_writes_too(monkeypatch):
     assert (len(result.stdout), result.stderr) == (3_000_000, "err\n")
     with pytest.raises(ProcessTimeout):
         proc.run(["sleep", "9"], timeout=0.3)
+
+
+def test_no_program_of_the_directory_is_found_by_a_relative_path(tmp_path, monkeypatch):
+    trap = tmp_path / "git"
+    trap.write_text("#!/bin/sh\ntouch ran\n")
+    trap.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join((".", "", os.environ["PATH"])))
+    assert proc.run(["git", "--version"], cwd=tmp_path).stdout.startswith(b"git version")
+    assert not (tmp_path / "ran").exists()

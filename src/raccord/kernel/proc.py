@@ -74,12 +74,15 @@ class Result:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without git's leaking variables, with `extra` on top."""
+    """This process's environment less git's leaking variables and relative PATH entries, `extra` on top."""
     env = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("GIT_") or name in KEPT_GIT or name.startswith(KEPT_GIT_PREFIXES)
     }
+    if "PATH" in env:
+        # A relative or empty entry means the directory of the child: a repository's own `git` would run.
+        env["PATH"] = os.pathsep.join(filter(os.path.isabs, env["PATH"].split(os.pathsep)))
     if extra:
         env.update(extra)
     return env
