@@ -53,7 +53,7 @@ def sync(room: Room, options: SyncOptions) -> tuple[Plan, RunRecord | None]:
 
 
 def _waivers(options: SyncOptions) -> tuple[Waiver, ...]:
-    if options.waived and not options.reason.strip():
+    if options.unexplained:
         flag = options.waived[0].replace("_", "-")
         raise UsageError(f"--{flag} skips a guard: say why", hint=f"raccord sync --{flag} --reason '…'")
     return tuple(Waiver(GUARDS[name], options.by, options.reason) for name in options.waived)
