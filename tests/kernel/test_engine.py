@@ -26,7 +26,7 @@ from raccord.kernel.locks import Locks
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.handler import Context, Outcome
-from raccord.model.plan import RESTORE_FAILED, Finding, Lane, Plan, Step
+from raccord.model.plan import RESTORE_FAILED, Finding, Lane, Plan, Stage, Step
 from tests.kernel.house import (
     House,
     Killed,
@@ -767,6 +767,53 @@ def test_a_plan_is_made_anew_when_a_run_came_and_went_while_it_was_made(house: H
 
     _, record = house.engine.apply(make)
     assert seen == [0, 1] and record is not None and record.state == "done"
+
+
+def test_what_a_live_run_is_changing_is_not_taken_for_somebodys_edit(house: House) -> None:
+    """Seen half-way through another run, a lane is held; that run over, it is seen to be in order."""
+    pause = house.setter.fuse = Pause(("after", "a"))
+    deeds = lane("a", setting("a", 0, 1), setting("b", 0, 1))
+    first = threading.Thread(target=lambda: house.apply(deeds))
+    first.start()
+    assert pause.inside.wait(5)
+    house.defuse()
+    seen = []
+
+    def make() -> Plan:
+        seen.append((house.world["a"], house.world["b"]))
+        torn = Finding("clean", "fail", "torn") if seen[-1] == (1, 0) else None
+        return Plan("sync", (Stage("one", (Lane("a", "a", held=torn),)),))
+
+    threading.Timer(0.1, pause.go.set).start()
+    plan, record = house.engine.apply(make, reads=[*deeds.steps[0].resources, "other"])
+    first.join()
+    assert seen == [(1, 0), (1, 1)] and record is None
+    assert plan.stages[0].lanes[0].held is None and not house.locked()
+
+
+def test_a_run_that_ends_while_a_plan_is_made_makes_it_anew(house: House) -> None:
+    """It held the lock before the look began and gave it back before the plan asked for it."""
+    other = Locks(house.store, "other")
+    other.take(["x:a"], wait=0)
+    seen: list[int] = []
+
+    def make() -> Plan:
+        seen.append(house.world.setdefault("a", 0))
+        if len(seen) == 1:
+            house.world["a"] = 1
+            other.release()
+        return house.plan(lane("a", setting("a", seen[-1], 2)))
+
+    _, record = house.engine.apply(make)
+    assert seen == [0, 1] and record is not None and record.state == "done"
+
+
+def test_what_was_only_read_is_free_while_the_run_goes_on(house: House) -> None:
+    held: list[object] = []
+    house.setter.fuse = lambda where, name: held.append(house.locked())
+    plan = house.plan(lane("a", setting("a", 0, 1)))
+    house.engine.apply(lambda: plan, reads=["x:a", "x:other"])
+    assert held and "x:other" not in str(held) and "x:a" in str(held[0])
 
 
 def test_a_live_owner_is_waited_for_only_so_long(house: House) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -42,6 +43,11 @@ def abandon(store: Store, *names: str) -> None:
         )
 
 
+def counts(store: Store) -> dict[str, int]:
+    """How often each was taken, held or not."""
+    return {json.loads(name): count for name, count in store.rows("select resource, token from tokens")}
+
+
 def test_all_or_nothing(store: Store) -> None:
     first, second = Locks(store, "one"), Locks(store, "two")
     first.take(["b"], wait=0)
@@ -60,7 +66,9 @@ def test_what_is_held_is_kept(store: Store) -> None:
     locks.take(["a"], wait=0)
     assert locks.take(["a", "b"], wait=0) is False
     locks.check(["a", "b"])
-    assert tokens(store) == {"a": 1, "b": 1}
+    assert counts(store) == {"a": 1, "b": 1} and tokens(store) == {"a": -1, "b": -1}
+    locks.release(["a", "unknown"])
+    assert living(store) == [("b", "one")] and tokens(store) == {"a": 1, "b": -1}
 
 
 def test_another_run_of_this_process_is_waited_for_only_so_long(store: Store) -> None:
@@ -109,7 +117,7 @@ def test_a_dead_owner_is_taken_over_once(memory: Path) -> None:
     assert together([lambda n=n: work(n) for n in range(10)]) == [0] * 10  # type: ignore[misc] # bound early
     assert len(result.read_text().splitlines()) == 1
     with opened(memory) as store:
-        assert tokens(store) == {"a": 2, "b": 2}
+        assert counts(store) == {"a": 2, "b": 2}
 
 
 def test_who_was_taken_over_is_fenced_and_releases_nobody_elses_lock(store: Store) -> None:
@@ -170,7 +178,7 @@ def test_threads_of_one_run_share_what_it_holds(store: Store) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not failures and len(living(store)) == 7 and tokens(store)["remote"] == 1
+    assert not failures and len(living(store)) == 7 and counts(store)["remote"] == 1
 
 
 def test_random_sets_of_many_processes_never_meet_and_never_deadlock(memory: Path) -> None:

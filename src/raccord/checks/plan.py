@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from raccord.checks.observe import Gates
 from raccord.config import keys
 from raccord.model.globs import named
-from raccord.model.plan import Finding, Step
+from raccord.model.plan import Finding, Step, checkout
 from raccord.model.text import shown
 
 
@@ -78,7 +78,7 @@ def plan_gates(
                     "common": common,
                     "number": len(steps) + 1,
                 },
-                resources=(f"checkout:{worktree}",),
+                resources=(checkout(worktree),),
             )
         )
 

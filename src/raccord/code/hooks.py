@@ -12,7 +12,7 @@ from raccord.errors import HeldBack
 from raccord.git.hooks import find_hook, run_hook
 from raccord.git.repo import Repository
 from raccord.model.handler import Context, Outcome, Position
-from raccord.model.plan import Step
+from raccord.model.plan import Step, checkout
 from raccord.model.text import shown
 
 KIND = "hook.run"
@@ -43,7 +43,7 @@ def _steps(
             1,
             f"hook {name}",
             {"worktree": worktree, "name": name, "args": list(args), "stdin": stdin, "must_pass": must_pass},
-            resources=(f"checkout:{worktree}",),
+            resources=(checkout(worktree),),
         )
         for name, args, stdin in hooks
         if find_hook(repo, name, Path(worktree)) is not None

@@ -15,7 +15,7 @@ from raccord.git.snapshot_model import PREFIX
 from raccord.git.snapshot_restore import Restore
 from raccord.git.worktrees import Worktree, worktrees
 from raccord.model.handler import Context, Outcome, Position
-from raccord.model.plan import Step
+from raccord.model.plan import Step, checkout
 from raccord.model.text import shown
 
 SNAPSHOT = "worktree.snapshot"
@@ -42,7 +42,7 @@ def snapshot_step(tree: Worktree, message: str, *, ignored: Sequence[str] = (), 
         "every": every,
     }
     return Step(
-        SNAPSHOT, 1, f"snapshot {name}", payload, after=name, resources=(f"checkout:{path}",), backs_up=True
+        SNAPSHOT, 1, f"snapshot {name}", payload, after=name, resources=(checkout(path),), backs_up=True
     )
 
 
@@ -68,7 +68,7 @@ def restore_step(tree: Worktree, target: str, now: str) -> Step:
 
 def _resources(tree: Worktree) -> tuple[str, ...]:
     branch = (f"branch:{tree.branch}",) if tree.branch else ()
-    return (*branch, f"checkout:{tree.path}")
+    return (*branch, checkout(tree.path))
 
 
 class SnapshotHandler:

@@ -11,7 +11,7 @@ from raccord.git.follow import Move
 from raccord.git.refs import Change
 from raccord.git.repo import Repository
 from raccord.model.handler import Context, Outcome, Position
-from raccord.model.plan import Step
+from raccord.model.plan import Step, checkout
 from raccord.model.text import shown
 
 FOLLOW = "worktree.follow"
@@ -19,7 +19,7 @@ FOLLOW = "worktree.follow"
 
 def resources(worktree: str, branch: str) -> tuple[str, ...]:
     """What a change of a worktree's branch locks."""
-    return (f"branch:{branch}", f"checkout:{worktree}")
+    return (f"branch:{branch}", checkout(worktree))
 
 
 def move_step(move: Move, branch: str, title: str) -> Step:

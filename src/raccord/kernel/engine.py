@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from raccord.errors import LockTimeout, RaccordError, RunIsOver
@@ -77,11 +77,13 @@ class Engine:
         self._listen = listen
         self._clock = clock
 
-    def apply(self, make: Callable[[], Plan]) -> tuple[Plan, RunRecord | None]:
+    def apply(self, make: Callable[[], Plan], reads: Iterable[str] = ()) -> tuple[Plan, RunRecord | None]:
         """Makes a plan and applies it.
 
         Args:
-            make: observes and plans; called again under the locks, when another run held them since.
+            make: observes and plans; called again under the locks, when another run held them meanwhile.
+            reads: resources that the plan is decided on even where it comes to no step: what another run
+                is changing must not be taken for somebody's edit. They are locked no longer than that.
 
         Returns:
             The plan as it was applied, in which lanes that an unfinished run still needs are held; and the
@@ -96,7 +98,7 @@ class Engine:
         run = new_id(self._clock())
         locks = Locks(self.store, run)
         try:
-            plan = hold_marked(self._locked(make, locks), self.journal)
+            plan = hold_marked(self._locked(make, locks, frozenset(reads)), self.journal)
             refuse_unbacked(plan)
             if plan.empty:
                 return plan, None
@@ -109,11 +111,13 @@ class Engine:
         finally:
             locks.release()
 
-    def _locked(self, make: Callable[[], Plan], locks: Locks) -> Plan:
+    def _locked(self, make: Callable[[], Plan], locks: Locks, reads: Set[str]) -> Plan:
         while True:
             seen = tokens(self.store)
             plan = make()
-            if plan.empty or not self._take(locks, resources(plan.steps()), seen):
+            needed = resources(plan.steps())
+            if not self._take(locks, needed | reads, seen):
+                locks.release(reads - needed)
                 return plan
 
     def _take(self, locks: Locks, wanted: Iterable[str], seen: Mapping[str, int] | None = None) -> bool:

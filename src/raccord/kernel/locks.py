@@ -128,16 +128,18 @@ class Locks:
             if not row or row[0][0] != self._tokens.get(resource):
                 raise WorldMoved(f"the lock on {shown(resource)} was taken over by another run")
 
-    def release(self) -> None:
-        """Gives back the locks held, and nobody else's."""
+    def release(self, resources: Iterable[str] | None = None) -> None:
+        """Gives back these locks, or all that are held, and nobody else's."""
         with self._mutex:
-            if self._tokens:
+            names = list(self._tokens) if resources is None else [n for n in resources if n in self._tokens]
+            if names:
                 with self._store.transaction() as db:
                     db.executemany(
                         "delete from locks where resource = ? and token = ?",
-                        [(dumps(name), token) for name, token in self._tokens.items()],
+                        [(dumps(name), self._tokens[name]) for name in names],
                     )
-                self._tokens.clear()
+                for name in names:
+                    del self._tokens[name]
 
 
 def _timeout(blocked: _Blocked, wait: float) -> LockTimeout:
@@ -153,8 +155,9 @@ def _timeout(blocked: _Blocked, wait: float) -> LockTimeout:
 
 
 def tokens(store: Store) -> dict[str, int]:
-    """How often each resource has been locked so far."""
-    return {json.loads(name): token for name, token in store.rows("select resource, token from tokens")}
+    """How often each resource has been locked so far; -1 for one that is locked now."""
+    both = "select resource, tokens.token, locks.token from tokens left join locks using (resource)"
+    return {json.loads(name): count if held is None else -1 for name, count, held in store.rows(both)}
 
 
 def living(store: Store) -> list[tuple[str, str]]:

@@ -142,6 +142,11 @@ class Plan:
         return not any(True for _ in self.steps())
 
 
+def checkout(worktree: object) -> str:
+    """The resource that a worktree's files, index and HEAD are."""
+    return f"checkout:{worktree}"
+
+
 def plain(value: object) -> Json:
     """A plan, or a part of one, as what `json.dumps` takes. Unlike `asdict` it copies no payload."""
     if value is None or isinstance(value, (str, int, float, dict, list)):

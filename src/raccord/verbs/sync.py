@@ -19,7 +19,7 @@ from raccord.git.worktrees import Worktree
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options import SyncOptions
-from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver
+from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver, checkout
 from raccord.verbs.lanes import Pair, lanes, stack_names
 from raccord.verbs.room import Room
 
@@ -49,7 +49,7 @@ def sync(room: Room, options: SyncOptions) -> tuple[Plan, RunRecord | None]:
         room.__dict__.pop("trees", None)
         return plan(room, options, _chosen(room, options), waivers)
 
-    return engine.apply(make)
+    return engine.apply(make, [checkout(tree.path) for tree in trees])
 
 
 def _waivers(options: SyncOptions) -> tuple[Waiver, ...]:
