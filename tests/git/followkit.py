@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from raccord.git.config import LISTING, Settings, parse
 from raccord.git.follow import Move
+from raccord.git.follow_shared import Shared
 from raccord.git.refs import Change
 from raccord.git.run import Git
 from tests.gitkit import Repo
@@ -42,6 +44,11 @@ NEW = {
     "dir-to-file/sub/b": None,
     "becomes-link": None,
 }
+
+
+def shared(git: Git) -> Shared:
+    """What a run of raccord would know of the repository."""
+    return Shared(Settings(parse(git.out(*LISTING))))
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from raccord.git.run import Git
 from raccord.kernel import fs_rename, fs_swap
 from raccord.model.handler import Position
 from tests.git import followkit
-from tests.git.followkit import files, litter, world
+from tests.git.followkit import files, litter, shared, world
 from tests.gitkit import Repo
 
 
@@ -39,11 +39,11 @@ def between(repo: Repo, old, new, **more):
 
 
 def apply(tree: Repo, move: Move, **more):
-    return follow.apply(Git(tree.path), move, "run", "lane", **more)
+    return follow.apply(Git(tree.path), move, "run", "lane", shared(Git(tree.path)), **more)
 
 
 def problems(tree: Repo, move: Move) -> dict[str, list[str]]:
-    found = follow.check(Git(tree.path), move)
+    found = follow.check(Git(tree.path), move, shared(Git(tree.path)))
     return {each.name: each.data.get("paths", []) for each in found if each.status == "fail"}
 
 
@@ -72,7 +72,7 @@ def test_everything_moves_and_every_edit_stays(tmp_path):
     followkit.edit(clean.tree)
     wanted = world(clean)
     assert follow.probe(place.git, place.move, "run", "lane") is Position.BEFORE
-    moved = follow.apply(place.git, place.move, "run", "lane")
+    moved = follow.apply(place.git, place.move, "run", "lane", shared(place.git))
     assert follow.probe(place.git, place.move, "run", "lane") is Position.AFTER
     assert "changed" in moved.paths and "edited" not in moved.paths
     now = world(place)
@@ -87,10 +87,10 @@ def test_everything_moves_and_every_edit_stays(tmp_path):
 def test_it_goes_back_the_same_way(tmp_path):
     place = followkit.place(tmp_path / "place")
     before = world(place)
-    follow.apply(place.git, place.move, "run", "lane")
+    follow.apply(place.git, place.move, "run", "lane", shared(place.git))
     old, new = place.move.old, place.move.new
     back = followkit.move(place.tree.path, place.move.gitdir, new, old)
-    follow.apply(place.git, back, "run", "lane")
+    follow.apply(place.git, back, "run", "lane", shared(place.git))
     assert world(place) == before
 
 
@@ -392,9 +392,9 @@ def test_a_filter_of_the_repositorys_own_holds_back_unless_trusted(repo, tmp_pat
     repo.git("config", "filter.up.smudge", f"touch {tmp_path / 'ran'}; tr a-z A-Z")
     git = Git(tree.path, settings=("-c", "filter.up.smudge=", "-c", "filter.up.required=false"))
     with pytest.raises(HeldBack, match=r"b\.up: need filters"):
-        follow.apply(git, move, "run", "lane")
+        follow.apply(git, move, "run", "lane", shared(git))
     assert not (tmp_path / "ran").exists() and tree.oid() == move.old
-    follow.apply(git, move, "run", "lane", trusted=True)
+    follow.apply(git, move, "run", "lane", shared(git), trusted=True)
     assert (tree.path / "b.up").read_bytes() == b"ABC\n"
 
 
@@ -419,7 +419,9 @@ def test_only_the_entry_of_a_submodule_moves(repo, tmp_path):
     move = Move(move.worktree, move.gitdir, move.old, new, (Change("refs/heads/feature", new, move.old),))
     tree.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
     tree.write("sub/mine", "mine")
-    notes = [each for each in follow.check(Git(tree.path), move) if each.status == "note"]
+    notes = [
+        each for each in follow.check(Git(tree.path), move, shared(Git(tree.path))) if each.status == "note"
+    ]
     assert [(note.name, note.data["paths"]) for note in notes] == [("follow.submodule", ["sub"])]
     apply(tree, move)
     assert Repo(tree.path / "sub").oid() == one
@@ -505,7 +507,7 @@ def test_a_missing_worktree(repo, tmp_path):
     tree, move = between(repo, {"a": "1"}, {"a": "2"})
     tree.path.rename(tmp_path / "away")
     with pytest.raises(CannotRun, match="is not there"):
-        follow.apply(Git(repo.path), move, "run", "lane")
+        follow.apply(Git(repo.path), move, "run", "lane", shared(Git(repo.path)))
 
 
 def test_a_foreign_index_lock_is_waited_for_and_never_removed(repo):
@@ -677,15 +679,15 @@ def test_another_move_of_the_same_lane_is_not_mistaken(tmp_path, monkeypatch):
         patch.setattr(follow_refs, "move", killed)
         patch.setattr(follow_target, "take_back", killed)
         with pytest.raises(Killed):
-            follow.apply(place.git, place.move, "run", "lane")
+            follow.apply(place.git, place.move, "run", "lane", shared(place.git))
     assert follow.probe(place.git, place.move, "run", "lane") is Position.BETWEEN
     other = Move(place.move.worktree, place.move.gitdir, place.move.new, place.move.old, ())
     assert follow.probe(place.git, other, "run", "lane") is Position.NEITHER
     with pytest.raises(WorldMoved, match="unfinished"):
-        follow.apply(place.git, other, "run", "lane")
+        follow.apply(place.git, other, "run", "lane", shared(place.git))
     with pytest.raises(HeldBack, match=r"unfinished \(run-"):
-        follow.apply(place.git, place.move, "other run", "lane", wait=0.05)
-    follow.apply(place.git, place.move, "run", "lane")
+        follow.apply(place.git, place.move, "other run", "lane", shared(place.git), wait=0.05)
+    follow.apply(place.git, place.move, "run", "lane", shared(place.git))
     assert litter(place) == []
 
 

@@ -15,16 +15,19 @@ from raccord.model.handler import Position
 from tests.faults import inject
 from tests.faults.inject import Fault
 from tests.git import followkit
-from tests.git.followkit import Place
+from tests.git.followkit import Place, shared
 
 DRIVER = """
 import json, sys
 from pathlib import Path
 from raccord.git import follow
+from raccord.git.config import Settings
 from raccord.git.follow import Move
+from raccord.git.follow_shared import Shared
 from raccord.git.run import Git
 move = Move.of(json.loads(sys.argv[1]))
-getattr(follow, sys.argv[2])(Git(Path(move.worktree)), move, "run", "lane", wait=1.0)
+shared = [Shared(Settings())] if sys.argv[2] == "apply" else []
+getattr(follow, sys.argv[2])(Git(Path(move.worktree)), move, "run", "lane", *shared, wait=1.0)
 """
 
 pytestmark = pytest.mark.skipif(bool(inject.why_not()), reason=inject.why_not() or "-")
@@ -59,7 +62,7 @@ def recover(place: Place, known, how: str) -> None:
     assert position in (Position.BEFORE, Position.BETWEEN, Position.AFTER)
     if how == "apply":
         if position is not Position.AFTER:
-            moved = follow.apply(place.git, place.move, "run", "lane")
+            moved = follow.apply(place.git, place.move, "run", "lane", shared(place.git))
             assert moved.rescued == ()
         assert followkit.world(place) == after
         assert follow.probe(place.git, place.move, "run", "lane") is Position.AFTER

@@ -15,7 +15,7 @@ from raccord.git import follow
 from raccord.git.follow import Move
 from raccord.git.refs import Change
 from raccord.git.run import Git
-from tests.git.followkit import files
+from tests.git.followkit import files, shared
 from tests.gitkit import Repo
 
 CONTENT = ("one\n", "two\n", "three\n")
@@ -120,6 +120,8 @@ class Bench:
         for name, text in state.files.items():
             path = root / name
             if text is not None:
+                if path.is_dir():
+                    shutil.rmtree(path)  # left empty
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
             elif path.is_file():
@@ -156,7 +158,7 @@ def run(bench: Bench, state: State, modelled: bool) -> None:
         # An edit may also just be the old content: what is there counts.
         assert bench.work() == state.work
     try:
-        follow.apply(Git(bench.tree.path), move, "run", "lane")
+        follow.apply(Git(bench.tree.path), move, "run", "lane", shared(Git(bench.tree.path)))
     except (HeldBack, UnsafePath):
         event("held back")
         assert (files(bench.tree.path), bench.index()) == before

@@ -8,6 +8,7 @@ from pathlib import Path
 from raccord.errors import WorldMoved
 from raccord.git import follow
 from raccord.git.follow import Move
+from raccord.git.follow_shared import Shared
 from raccord.git.refs import Change
 from raccord.git.repo import Repository
 from raccord.model.handler import Context, Outcome, Position
@@ -44,8 +45,9 @@ class MoveHandler:
 
     kind, version = FOLLOW, 1
 
-    def __init__(self, repo: Repository) -> None:
+    def __init__(self, repo: Repository, shared: Shared) -> None:
         self._repo = repo
+        self._shared = shared
 
     def probe(self, step: Step, context: Context) -> Position:
         """Asks the worktree."""
@@ -60,9 +62,8 @@ class MoveHandler:
         if not Path(move.worktree).is_dir():
             raise WorldMoved(f"{shown(move.worktree)} is gone", hint="git worktree prune")
         # Filters that the repository's own configuration names run, as in the checkout that git would do.
-        done = follow.apply(
-            self._repo.git.at(Path(move.worktree)), move, context.run, context.lane, trusted=True
-        )
+        git = self._repo.git.at(Path(move.worktree))
+        done = follow.apply(git, move, context.run, context.lane, self._shared, trusted=True)
         note = f"kept what was being written: {', '.join(map(shown, done.rescued))}" if done.rescued else ""
         return Outcome({"paths": len(done.paths), "rescued": list(done.rescued)}, note=note)
 

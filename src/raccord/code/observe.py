@@ -18,6 +18,7 @@ from raccord.code.replay import Lane, replay
 from raccord.code.sources import Source, holds_upstream, source, stacks
 from raccord.errors import RaccordError
 from raccord.git import commits, follow
+from raccord.git.follow_shared import Shared
 from raccord.git.graph import Graph, graph, same_changes
 from raccord.git.quarantine import Quarantine
 from raccord.git.reflog import reflog
@@ -304,20 +305,26 @@ def move_of(facts: BranchFacts, message: str) -> follow.Move:
     return follow.Move(facts.key, facts.gitdir, facts.tip, facts.new, refs, message)
 
 
+def moves(one: BranchFacts) -> bool:
+    """Whether the worktree would move."""
+    return bool(one.new) and one.new != one.tip and one.outcome != "already-merged"
+
+
 def with_problems(
-    facts: Sequence[BranchFacts], place: Callable[[Path], Git], jobs: int
+    facts: Sequence[BranchFacts], place: Callable[[Path], Git], shared: Shared, jobs: int
 ) -> tuple[BranchFacts, ...]:
     """Adds what stands in the way of each worktree that would move.
 
     Args:
         place: git at a worktree, able to read the new commits.
+        shared: what the moves have in common.
     """
 
     def look(one: BranchFacts) -> BranchFacts:
-        if not one.new or one.new == one.tip or one.outcome == "already-merged":
+        if not moves(one):
             return one
         try:
-            found = follow.check(place(Path(one.key)), move_of(one, ""))
+            found = follow.check(place(Path(one.key)), move_of(one, ""), shared)
         except RaccordError as error:  # such as a damaged index: it holds back this one alone
             return replace(one, problems=(Finding("worktree.unreadable", "fail", error.message, error.hint),))
         return replace(one, problems=tuple(finding for finding in found if finding.status == "fail"))

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from raccord.errors import CannotRun, ProcessFailed
 from raccord.git import follow_index, follow_refs, follow_stage, follow_target
-from raccord.git.follow_check import differences
-from raccord.git.follow_move import Move, all_old, copy_index, joined, look, staged
+from raccord.git.deltas import differences
+from raccord.git.follow_move import Move, all_old, look, read_index, staged
+from raccord.git.follow_shared import Shared
 from raccord.git.follow_target import Moved
 from raccord.git.run import Git
 from raccord.kernel import fs, fs_swap_log
@@ -23,7 +24,7 @@ from raccord.model.plan import Finding
 __all__ = ["Move", "Moved", "apply", "check", "probe", "revert"]
 
 
-def check(git: Git, move: Move, *, trusted: bool = False) -> Sequence[Finding]:
+def check(git: Git, move: Move, shared: Shared, *, trusted: bool = False) -> Sequence[Finding]:
     """What stands in the way, by looking only: a finding "fail" holds the move back, a "note" is to be told.
 
     Names: follow.unfinished, follow.moved, follow.operation, follow.unmerged, follow.sparse, follow.filter,
@@ -40,19 +41,30 @@ def check(git: Git, move: Move, *, trusted: bool = False) -> Sequence[Finding]:
     if index.split:
         with follow_stage.opened(move.worktree, move.gitdir, "check", secrets.token_hex(8), 5.0) as stage:
             try:
-                index = joined(stage, git, copy_index(stage, move.width)[0])
+                index, _ = read_index(stage, git, move.width)
             finally:
                 stage.empty()
-    return look(git, move, index, seen.mtime_ns if seen else 0, trusted=trusted).findings
+    mtime_ns = seen.mtime_ns if seen else 0
+    return look(git, move, index, mtime_ns, trusted=trusted, shared=shared).findings
 
 
-def apply(git: Git, move: Move, run: str, lane: str, *, trusted: bool = False, wait: float = 5.0) -> Moved:
+def apply(
+    git: Git,
+    move: Move,
+    run: str,
+    lane: str,
+    shared: Shared,
+    *,
+    trusted: bool = False,
+    wait: float = 5.0,
+) -> Moved:
     """Does it, or finishes it after a kill.
 
     Args:
         git: at the worktree.
         run: the run's id, and
         lane: the lane's key: they name what is left beside the repository while it runs.
+        shared: what it has in common with other moves.
         trusted: run filters that the repository's own configuration names.
         wait: seconds to wait for another git command that holds the index or a ref.
 
@@ -69,7 +81,7 @@ def apply(git: Git, move: Move, run: str, lane: str, *, trusted: bool = False, w
         if left and _stands(git, move) is Position.AFTER:
             return Moved((), earlier)  # killed while it cleaned up
         try:
-            target, index = staged(stage, git, move, trusted=trusted)
+            target, index = staged(stage, git, move, trusted=trusted, shared=shared)
             swap = follow_target.prepare(stage, target)
         except BaseException:
             stage.empty()

@@ -6,7 +6,7 @@ Many small blobs come from one git process; one that is large goes straight from
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -44,45 +44,49 @@ def write_blobs(stage: Stage, git: Git, into: Path, wanted: Mapping[str, Wanted]
     """
     if not wanted:
         return
-    sizes = _sizes(stage, git, sorted({each.blob for each in wanted.values()}))
+    known = sizes(git, {each.blob for each in wanted.values()})
     for name, each in wanted.items():
-        if each.blob not in sizes:
+        if each.blob not in known:
             raise CannotRun(f"the content of {shown(each.path)} is missing: {each.blob}", hint="git fsck")
-        if sizes[each.blob] > LARGE and stat.S_ISREG(each.mode):
+        if known[each.blob] > LARGE and stat.S_ISREG(each.mode):
             _stream(git, each, into / name)
     small = [(name, each) for name, each in wanted.items() if not (into / name).is_file()]
-    for batch in _batches(small, sizes):
+    for batch in _batches(small, known):
         listed = "".join(f"{each.blob}\n" for _, each in batch).encode()
         output = memoryview(stage.call(git, "cat-file", "--batch", stdin=listed))
         for name, each in batch:
             begin = output[:128].tobytes().index(b"\n") + 1
-            data, output = output[begin : begin + sizes[each.blob]], output[begin + sizes[each.blob] + 1 :]
+            end = begin + known[each.blob]
+            data, output = output[begin:end], output[end + 1 :]
             if stat.S_ISLNK(each.mode):
                 fs.make_link(into / name, data.tobytes())
             else:
                 fs.write_new(into / name, data, mode=stat.S_IMODE(each.mode), exact=True)
 
 
-def _sizes(stage: Stage, git: Git, blobs: Sequence[str]) -> dict[str, int]:
-    listed = "".join(f"{blob}\n" for blob in blobs).encode()
-    said = stage.call(
-        git, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", stdin=listed
-    )
+def sizes(git: Git, blobs: Collection[str]) -> dict[str, int]:
+    """The bytes of each of these that is there and is a blob.
+
+    Raises:
+        ProcessFailed: git failed.
+    """
+    listed = "".join(f"{blob}\n" for blob in sorted(blobs)).encode()
+    said = git.out("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", stdin=listed)
     rows = [line.split(" ") for line in said.decode().splitlines()]
     return {row[0]: int(row[2]) for row in rows if len(row) == 3 and row[1] == "blob"}
 
 
 def _batches(
-    wanted: Sequence[tuple[str, Wanted]], sizes: Mapping[str, int]
+    wanted: Sequence[tuple[str, Wanted]], known: Mapping[str, int]
 ) -> Iterator[list[tuple[str, Wanted]]]:
     batch: list[tuple[str, Wanted]] = []
     total = 0
     for name, each in wanted:
-        if batch and total + sizes[each.blob] > BATCH:
+        if batch and total + known[each.blob] > BATCH:
             yield batch
             batch, total = [], 0
         batch.append((name, each))
-        total += sizes[each.blob]
+        total += known[each.blob]
     if batch:
         yield batch
 

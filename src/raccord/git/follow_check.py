@@ -16,8 +16,9 @@ from functools import cached_property
 
 from raccord.errors import UnsafePath
 from raccord.git import status
+from raccord.git.deltas import Delta
 from raccord.git.follow_index import GITLINK, Index, Item, blob_oid, same_mode
-from raccord.git.run import Git, strings
+from raccord.git.run import Git
 from raccord.kernel.fs import Signature
 from raccord.kernel.fs_swap_log import above
 from raccord.kernel.fs_tree import Tree
@@ -39,17 +40,6 @@ WHY = {
     "follow.unstaged": "have unstaged changes",
     "follow.untracked": "are untracked here and would be overwritten",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """One path that differs between two trees; mode 0 and "" where it isn't in one."""
-
-    path: str
-    old_mode: int
-    new_mode: int
-    old: str
-    new: str
 
 
 @dataclass(slots=True)
@@ -99,26 +89,6 @@ def some(paths: Sequence[str]) -> str:
     """The first paths, and how many more there are."""
     first = ", ".join(shown(path) for path in paths[:3])
     return first + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
-
-
-def differences(git: Git, old: str, new: str) -> list[Delta]:
-    """The paths that differ between two commits or trees.
-
-    Raises:
-        ProcessFailed: git can't read one of them.
-    """
-    if old == new:
-        return []
-    output = git.out(
-        "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none", old, new
-    )  # fmt: skip
-    fields = strings(output)
-    deltas = []
-    for head, path in zip(fields[0::2], fields[1::2], strict=True):
-        old_mode, new_mode, old_oid, new_oid, _ = head[1:].split(" ")
-        before, after = int(old_mode, 8), int(new_mode, 8)
-        deltas.append(Delta(path, before, after, old_oid if before else "", new_oid if after else ""))
-    return deltas
 
 
 def examine(

@@ -64,6 +64,7 @@ class Index:
         unmerged: paths in conflict.
         skipped: how many entries have the skip-worktree bit.
         extensions: the signatures of its extensions.
+        end: where its entries end and its extensions begin.
     """
 
     data: bytes
@@ -72,6 +73,7 @@ class Index:
     unmerged: tuple[bytes, ...] = ()
     skipped: int = 0
     extensions: frozenset[bytes] = frozenset()
+    end: int = 0
 
     def get(self, path: bytes) -> Item | None:
         """The entry of a path."""
@@ -155,13 +157,14 @@ def _parse(data: bytes, width: int) -> Index:
         else:
             offsets[name] = at
         at = following
-    extensions = []
+    extensions: list[bytes] = []
+    entries_end = at
     while at < len(data) - width:
         extensions.append(data[at : at + 4])
         at += 8 + int.from_bytes(data[at + 4 : at + 8], "big")
     if at != len(data) - width:
         raise ValueError("its parts don't add up")
-    return Index(data, width, offsets, tuple(unmerged), skipped, frozenset(extensions))
+    return Index(data, width, offsets, tuple(unmerged), skipped, frozenset(extensions), entries_end)
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -15,9 +15,12 @@ from pathlib import Path
 
 from raccord.errors import HeldBack, ProcessFailed, WorldMoved
 from raccord.git import follow_index, follow_refs, follow_target, worktrees
-from raccord.git.follow_check import Delta, Examined, differences, examine, problem, some
+from raccord.git.deltas import Delta
+from raccord.git.follow_check import Examined, examine, problem, some
+from raccord.git.follow_edit import edited
 from raccord.git.follow_index import Index
 from raccord.git.follow_refs import Head, RefMoves
+from raccord.git.follow_shared import Shared
 from raccord.git.follow_stage import PRIVATE, Stage, unfinished
 from raccord.git.follow_target import Target
 from raccord.git.refs import Change
@@ -28,6 +31,8 @@ from raccord.kernel.fs_swap_log import Entry
 from raccord.kernel.fs_tree import Tree
 from raccord.model.plan import Finding, Json
 from raccord.model.text import shown
+
+LINK, EXECUTABLE = 0o120000, 0o100755
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,12 @@ class Move:
 class Looked:
     """What a look at a move found."""
 
-    deltas: list[Delta]
+    deltas: Sequence[Delta]
     examined: Examined
     findings: list[Finding]
 
 
-def look(git: Git, move: Move, index: Index, mtime_ns: int, *, trusted: bool) -> Looked:
+def look(git: Git, move: Move, index: Index, mtime_ns: int, *, trusted: bool, shared: Shared) -> Looked:
     """Compares the two commits, and the worktree with what must hold.
 
     Args:
@@ -95,7 +100,7 @@ def look(git: Git, move: Move, index: Index, mtime_ns: int, *, trusted: bool) ->
         ProcessFailed: git failed, for one since a commit isn't there.
     """
     git, gitdir = git.at(Path(move.worktree)), Path(move.gitdir)
-    deltas = differences(git, move.old, move.new)
+    deltas = shared.differences(git, move.old, move.new)
     sparse = bool(index.skipped) and fs.signature(gitdir / "info" / "sparse-checkout") is not None
     examined = examine(git, index, mtime_ns, deltas, sparse=sparse, trusted=trusted)
     findings = [*_around(git, move, gitdir, index), *examined.findings()]
@@ -104,28 +109,33 @@ def look(git: Git, move: Move, index: Index, mtime_ns: int, *, trusted: bool) ->
     return Looked(deltas, examined, findings)
 
 
-def joined(stage: Stage, git: Git, index: Index) -> Index:
-    """The private index, with the entries of its shared part in it where it had one."""
-    if not index.split:
-        return index
-    stage.call(stage.private(git), *PRIVATE, "update-index", "--no-split-index", "--force-write-index")
-    return follow_index.parse(fs.read(stage.index), index.width)
+def read_index(stage: Stage, git: Git, width: int) -> tuple[Index, Signature | None]:
+    """Links the index, so that it can be put back, and reads it, with the entries of its shared part.
 
-
-def copy_index(stage: Stage, width: int) -> tuple[Index, Signature | None]:
-    """Copies the index for git to work on, and links it, so that it can be put back.
-
-    The copy keeps the time of the original: from it git tells which entries it must not trust.
+    Raises:
+        CannotRun: it can't be read.
     """
     seen = follow_target.link_index(stage)
-    if seen is None:
-        return follow_index.parse(b"", width), None
-    data = fs.read(stage.meta / "index.old")
-    fs.write_new(stage.index, data, durable=False, mtime_ns=seen.mtime_ns)
-    return follow_index.parse(data, width), seen
+    index = follow_index.parse(fs.read(stage.meta / "index.old") if seen else b"", width)
+    if index.split:
+        _copy_index(stage, index, seen)
+        stage.call(stage.private(git), *PRIVATE, "update-index", "--no-split-index", "--force-write-index")
+        index = follow_index.parse(fs.read(stage.index), width)
+    return index, seen
 
 
-def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> tuple[Target, Index | None]:
+def _copy_index(stage: Stage, index: Index, seen: Signature | None) -> None:
+    """Writes a private index. It keeps the time of the worktree's: from it git tells which entries it must
+    not trust.
+    """
+    fs.unlink(stage.index)
+    if seen is not None:
+        fs.write_new(stage.index, index.data, durable=False, mtime_ns=seen.mtime_ns)
+
+
+def staged(
+    stage: Stage, git: Git, move: Move, *, trusted: bool, shared: Shared
+) -> tuple[Target, Index | None]:
     """Puts everything new into the stage; also returns the new index, None where it stays as it is.
 
     Raises:
@@ -133,9 +143,8 @@ def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> tuple[Target
         HeldBack: something stands in the way.
         CannotRun: disk full.
     """
-    index, seen = copy_index(stage, move.width)
-    index = joined(stage, git, index)
-    looked = look(git, move, index, seen.mtime_ns if seen else 0, trusted=trusted)
+    index, seen = read_index(stage, git, move.width)
+    looked = look(git, move, index, seen.mtime_ns if seen else 0, trusted=trusted, shared=shared)
     refuse(looked.findings)
     examined, before = looked.examined, looked.examined.before
     # HEAD stays on its branch; that it is still there is looked at again when the index is locked.
@@ -145,18 +154,23 @@ def staged(stage: Stage, git: Git, move: Move, *, trusted: bool) -> tuple[Target
     if not looked.deltas:
         fs.unlink(stage.index)
         return Target(move.key, files, (), moves, seen, move.width), None
-    _merge_index(stage, git, move, trusted=trusted)
+    new = edited(index, looked.deltas)
+    _copy_index(stage, new or index, seen)
+    if new is None:
+        _merge_index(stage, git, move, trusted=trusted)
+        new = _check_index(stage, index, looked.deltas)
+    private = stage.private(git)
     if not trusted:
-        refuse(filters(stage.private(git), examined.write))
+        refuse(filters(private, examined.write))
     names = {path: str(number) for number, path in enumerate(examined.write)}
-    if names:
+    literal = shared.literal(private, new, names) and _write(files / "new", private, looked, names, shared)
+    if names and not literal:
         _check_out(stage, git, files, names, trusted)
     _confirm(stage, files / "new", examined, names)
-    new = _check_index(stage, index, looked.deltas)
     entries = [Entry(path, before[path], staged=name) for path, name in names.items()]
     entries += [Entry(path, before[path]) for path in examined.remove]
     entries += [Entry(path, before[path], folder=True) for path in examined.folders]
-    target = Target(move.key, files, tuple(entries), moves, seen, move.width)
+    target = Target(move.key, files, tuple(entries), moves, seen, move.width, synced=literal)
     return target, new
 
 
@@ -192,6 +206,21 @@ def _merge_index(stage: Stage, git: Git, move: Move, *, trusted: bool) -> None:
             stage.call(private, *merge, trusted=trusted)
         except ProcessFailed as failed:
             raise HeldBack(failed.message, hint="git status", stderr=failed.stderr) from failed
+
+
+def _write(into: Path, git: Git, looked: Looked, names: Mapping[str, str], shared: Shared) -> bool:
+    """Writes files whose bytes are those of their blobs, durably; False where some are too large for that."""
+    blobs = {delta.path: delta.new for delta in looked.deltas if delta.path in names}
+    contents = shared.contents(git, set(blobs.values()))
+    if any(blob not in contents for blob in blobs.values()):
+        return False
+    for path, name in names.items():
+        mode, data = looked.examined.write[path], contents[blobs[path]]
+        if mode == LINK:
+            fs.make_link(into / name, data)
+        else:
+            fs.write_new(into / name, data, mode=0o777 if mode == EXECUTABLE else 0o666)
+    return True
 
 
 def _check_out(stage: Stage, git: Git, files: Path, names: Mapping[str, str], trusted: bool) -> None:

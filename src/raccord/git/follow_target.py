@@ -51,6 +51,7 @@ class Target:
         index: the index file as it was seen, None where there was none; it is linked as `index.old` in the
             stage.
         width: bytes of an object's name.
+        synced: whether the staged files are durable already.
         refresh: whether git shall compare the new index with the files; else only the staged files get
             their stat data. The new index is the stage's private one; without one the index is left alone.
     """
@@ -62,6 +63,7 @@ class Target:
     index: Signature | None
     width: int
     refresh: bool = False
+    synced: bool = False
 
 
 def link_index(stage: Stage) -> Signature | None:
@@ -90,7 +92,9 @@ def prepare(stage: Stage, target: Target) -> Swap:
         "refresh": target.refresh,
     }
     stage.make_lock()
-    return fs_swap_log.prepare(stage.meta, stage.worktree, target.files, target.entries, extra)
+    return fs_swap_log.prepare(
+        stage.meta, stage.worktree, target.files, target.entries, extra, synced=target.synced
+    )
 
 
 def carry(

@@ -103,10 +103,15 @@ class Git:
         stdin: bytes = b"",
         trusted: bool = False,
         timeout: float | None = 600.0,
+        limit: int = proc.OUTPUT_LIMIT,
     ) -> proc.Result:
         """Runs git and returns how it ended, failed or not.
 
+        Args:
+            limit: bytes of output above which it is ended.
+
         Raises:
+            ProcessFailed: it said more than `limit` bytes.
             ProcessTimeout: it ran longer than `timeout` seconds.
             CannotRun: `cwd` is not there.
         """
@@ -121,6 +126,7 @@ class Git:
                 stdin=stdin,
                 env=self.environment(),
                 timeout=timeout,
+                limit=limit,
             )
         except ProcessTimeout as error:
             raise ProcessTimeout(brief, error.returncode, error.stderr, hint=error.hint) from None

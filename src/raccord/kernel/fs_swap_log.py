@@ -79,7 +79,15 @@ class Swap:
     extra: Mapping[str, Json] = field(default_factory=dict)
 
 
-def prepare(meta: Path, root: Path, files: Path, entries: Sequence[Entry], extra: Mapping[str, Json]) -> Swap:
+def prepare(
+    meta: Path,
+    root: Path,
+    files: Path,
+    entries: Sequence[Entry],
+    extra: Mapping[str, Json],
+    *,
+    synced: bool = False,
+) -> Swap:
     """Makes the staged files durable, looks at every parent, and writes the log. Nothing is swapped yet.
 
     Args:
@@ -87,6 +95,7 @@ def prepare(meta: Path, root: Path, files: Path, entries: Sequence[Entry], extra
         root: the tree's top.
         files: an existing directory with the staged files in `new/`.
         entries: what shall change; `after` is filled in here.
+        synced: whether the bytes of the staged files are durable already.
 
     Raises:
         UnsafePath: a parent is a symbolic link, or a path leads out of the root.
@@ -96,7 +105,8 @@ def prepare(meta: Path, root: Path, files: Path, entries: Sequence[Entry], extra
         for name in ("new", "old"):
             fs.make_dirs(files / name, durable=False)
         with Tree(files / "new") as staged:
-            done = [_staged(staged, entry) for entry in sorted(entries, key=lambda entry: entry.path)]
+            ordered = sorted(entries, key=lambda entry: entry.path)
+            done = [_staged(staged, entry, synced) for entry in ordered]
             sync_dirs(staged, {up(entry.staged) for entry in done if entry.staged})
         if files != meta:
             fs.sync_dir(files)
@@ -192,14 +202,14 @@ def _entry(row: Sequence[Json]) -> Entry:
     )
 
 
-def _staged(new: Tree, entry: Entry) -> Entry:
+def _staged(new: Tree, entry: Entry, synced: bool) -> Entry:
     if not entry.staged:
         return entry
     folder, name = new.parent(entry.staged)
     found = folder.signature(name)
     if found is None or found.is_dir:
         raise CannotRun(f"{shown(entry.path)} was not staged", path=entry.path)
-    if found.is_file:
+    if found.is_file and not synced:
         folder.sync_file(name)
     return replace(entry, after=found)
 

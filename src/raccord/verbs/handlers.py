@@ -28,7 +28,7 @@ def handlers(room: Room) -> list[Handler]:
         RebaseHandler(repo),
         ThenHandler(repo, lambda step, new: after_rebase(room, step, new)),
         CompareHandler(repo),
-        MoveHandler(repo),
+        MoveHandler(repo, room.shared),
         RestoreHandler(repo),
         SnapshotHandler(repo),
     ]

@@ -15,6 +15,7 @@ from raccord.config import Config, load
 from raccord.errors import StoreError, UsageError
 from raccord.git import leftover
 from raccord.git.archive import GitArchive
+from raccord.git.follow_shared import Shared
 from raccord.git.refs import read
 from raccord.git.repo import Repository, open_repository
 from raccord.git.worktrees import Worktree, worktrees
@@ -90,6 +91,11 @@ class Room:
     def archive(self) -> GitArchive:
         """The journal's second copy, under `refs/raccord/runs`."""
         return GitArchive(self.repo.git, self.repo.common, len(self.repo.zero) // 2)
+
+    @cached_property
+    def shared(self) -> Shared:
+        """What moves of several worktrees have in common."""
+        return Shared(self.repo.settings)
 
     @cached_property
     def store(self) -> Store:

@@ -14,7 +14,6 @@ from raccord.errors import CannotRun, NoCommits, UsageError
 from raccord.git.commits import committer
 from raccord.git.quarantine import Quarantine, quarantine
 from raccord.git.refs import read
-from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
@@ -105,13 +104,14 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
     )
     with quarantine(repo.git, repo.common) as place:
         seen = looking.observe(repo, refs, scope, place, committer(repo.git))
+        room.shared.expect((one.tip, one.new) for one in seen.facts if looking.moves(one))
         facts = _checked(room, options, seen, place) if options.dry_run or options.allow_dirty else seen.facts
         waiting = _waiting(room)
         decisions = {
             one.key: waiting[one.key] if one.key in waiting else decide(one, options) for one in facts
         }
         # Only tests ask which lock files changed.
-        changed = {} if options.skip_tests else _changed(place, facts)
+        changed = {} if options.skip_tests else _changed(room, place, facts)
         if not options.dry_run:
             moving = [one for one in facts if decisions[one.key].move_to]
             place.keep([one.new for one in moving], [oid for one in moving for oid in (one.tip, one.onto)])
@@ -153,18 +153,17 @@ def _checked(
         if name in ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")
     }
     return looking.with_problems(
-        seen.facts, lambda path: room.repo.git.at(path).using(**env), options.jobs or room.jobs
+        seen.facts, lambda path: room.repo.git.at(path).using(**env), room.shared, options.jobs or room.jobs
     )
 
 
-def _changed(place: Quarantine, facts: Sequence[BranchFacts]) -> dict[str, tuple[str, ...]]:
+def _changed(room: Room, place: Quarantine, facts: Sequence[BranchFacts]) -> dict[str, tuple[str, ...]]:
     """The paths that each move changes."""
-    moving = [one for one in facts if one.new and one.new != one.tip and one.outcome != "already-merged"]
-    found: dict[str, tuple[str, ...]] = {}
-    for one in moving:
-        listed = place.git.out("diff-tree", "-r", "-z", "--name-only", "--no-renames", one.tip, one.new)
-        found[one.key] = tuple(strings(listed))
-    return found
+    return {
+        one.key: tuple(delta.path for delta in room.shared.differences(place.git, one.tip, one.new))
+        for one in facts
+        if looking.moves(one)
+    }
 
 
 def _stages(pairs: Sequence[Pair], facts: Sequence[BranchFacts]) -> tuple[Stage, ...]:
