@@ -13,7 +13,7 @@ from pathlib import Path
 from raccord.code.base import Base, destination, push_remote
 from raccord.code.facts import BranchFacts
 from raccord.code.fates import Result
-from raccord.code.look import key_of, statuses
+from raccord.code.look import key_of
 from raccord.code.replay import Lane, replay
 from raccord.code.sources import Source, holds_upstream, source, stacks
 from raccord.errors import RaccordError
@@ -42,7 +42,6 @@ class Scope:
         stacked: whether branches may stand on each other (not when a base was asked for).
         protected: whether a short branch name is protected.
         landed: what raccord itself last pushed to a ref of a remote, or None.
-        jobs: how many threads look.
         ordered: whether the user ordered a change: then filters and a signer run, which never run in a look.
     """
 
@@ -53,7 +52,6 @@ class Scope:
     stacked: bool
     protected: Callable[[str], bool]
     landed: Callable[[str, str], str | None]
-    jobs: int
     ordered: bool
 
 
@@ -71,11 +69,18 @@ class Observation:
 
 
 def observe(
-    repo: Repository, refs: Refs, scope: Scope, quarantine: Quarantine, who: commits.Signature
+    repo: Repository,
+    refs: Refs,
+    scope: Scope,
+    states: Mapping[str, Status | RaccordError],
+    quarantine: Quarantine,
+    who: commits.Signature,
 ) -> Observation:
-    """Reads the chosen worktrees, and replays in memory those that have a branch to replay."""
-    git = repo.git.ordered() if scope.ordered else repo.git
-    states = statuses(git, scope.chosen, scope.jobs)
+    """Reads the chosen worktrees, and replays in memory those that have a branch to replay.
+
+    Args:
+        states: their statuses, by key.
+    """
     facts = {key_of(tree): _read(repo, refs, scope, tree, states.get(key_of(tree))) for tree in scope.chosen}
     able = {key: one for key, one in facts.items() if one.tip and one.onto and one.branch and not one.missing}
     if not able:

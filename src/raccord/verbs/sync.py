@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from raccord.code import observe as looking
 from raccord.code.base import choose_remote, find_base, push_remote
 from raccord.code.facts import BranchFacts, Decision
 from raccord.code.fetch import fetch_once
+from raccord.code.look import statuses
 from raccord.code.plan import decide
 from raccord.errors import CannotRun, NoCommits, UsageError
 from raccord.git.commits import committer
@@ -73,18 +75,13 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
     repo, known = room.repo, room.config.sync
     remote = choose_remote(repo.settings, known.remote)
     notes: list[Finding] = []
-    for name in _remotes(room, chosen, remote):
-        fetch_once(
-            repo,
-            room.store,
-            name,
-            asked=room.asked,
-            reuse_seconds=known.fetch_reuse_seconds,
-            lock_wait=known.lock_wait_seconds,
-            waiting=lambda what, who: room.listen(
-                Event("", "", "waiting", f"waiting for another fetch ({what})")
-            ),
-        )
+    jobs = options.jobs or room.jobs
+    with ThreadPoolExecutor(1) as pool:
+        # No status depends on what a fetch brings: they are read while the network is waited for.
+        git = repo.git if options.dry_run else repo.git.ordered()
+        states = pool.submit(statuses, git, chosen, jobs)
+        for name in _remotes(room, chosen, remote):
+            _fetch(room, name)
     if not remote:
         notes.append(
             Finding("remote.none", "note", "no remote: nothing is fetched or pushed", "git remote add")
@@ -99,11 +96,10 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         stacked=not options.base,
         protected=room.protected,
         landed=room.landed,
-        jobs=options.jobs or room.jobs,
         ordered=not options.dry_run,
     )
     with quarantine(repo.git, repo.common) as place:
-        seen = looking.observe(repo, refs, scope, place, committer(repo.git))
+        seen = looking.observe(repo, refs, scope, states.result(), place, committer(repo.git))
         room.shared.expect((one.tip, one.new) for one in seen.facts if looking.moves(one))
         facts = _checked(room, options, seen, place) if options.dry_run or options.allow_dirty else seen.facts
         waiting = _waiting(room)
@@ -120,6 +116,21 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         for one in facts
     ]
     return Plan("sync", _stages(pairs, facts), waivers, tuple(notes), by=options.by)
+
+
+def _fetch(room: Room, name: str) -> None:
+    known = room.config.sync
+    fetch_once(
+        room.repo,
+        room.store,
+        name,
+        asked=room.asked,
+        reuse_seconds=known.fetch_reuse_seconds,
+        lock_wait=known.lock_wait_seconds,
+        waiting=lambda what, who: room.listen(
+            Event("", "", "waiting", f"waiting for another fetch ({what})")
+        ),
+    )
 
 
 def _waiting(room: Room) -> dict[str, Decision]:
