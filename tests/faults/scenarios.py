@@ -77,17 +77,7 @@ class Place:
 
     def raccord(self, *argv: str, cwd: str = "main") -> tuple[int, str]:
         """Runs raccord without a fault; returns its exit status and what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "raccord", *argv],
-            cwd=self.top(cwd),
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=inject.LIMIT,
-            check=False,
-        )
-        return done.returncode, done.stdout.decode("utf-8", "replace")
+        return inject.ended([sys.executable, "-m", "raccord", *argv], self.top(cwd), self.env)
 
     def struck(
         self, argv: Sequence[str], cwd: str, fault: Fault, image: tuple[Path, Path] | None = None

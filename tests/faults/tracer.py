@@ -67,6 +67,7 @@ FAILS = {
     "enospc": (WRITING | MAKING | {"copy_file_range"}, errno.ENOSPC),
     "eio": (WRITING | {"fsync", "fdatasync", "rename", "renameat", "renameat2"}, errno.EIO),
 }
+QUIET_S = 0.3  # how long nothing happens before a child that nobody claims is looked at
 SERVERS = ("receive-pack", "upload-pack")
 
 CALLS, ARCH, TKILL = MACHINES.get(platform.machine(), (X86, 0, 0))
@@ -134,10 +135,6 @@ class Tracee:
     started: bool = False  # past the stop with which each tracee begins
 
 
-class TimeUp(Exception):
-    """The clock strikes."""
-
-
 class Tracer:
     """Follows a command to its end.
 
@@ -167,31 +164,43 @@ class Tracer:
         while True:
             try:
                 tid, seen = self.held.pop(0) if self.held else self.wait()
-                if os.WIFSTOPPED(seen):
-                    self.stopped(tid, seen)
-                else:
-                    self.tracees.pop(tid, None)
-                    if tid == pid:
-                        status = None if os.WIFSIGNALED(seen) and self.hit else seen
             except ChildProcessError:
                 return status
-            except TimeUp:
-                self.hit = "time"
-                self.kill_all()
+            if os.WIFSTOPPED(seen):
+                self.stopped(tid, seen)
+                continue
+            self.tracees.pop(tid, None)
+            self.early.discard(tid)
+            if tid == pid:
+                status = None if os.WIFSIGNALED(seen) and self.hit else seen
 
     def wait(self) -> tuple[int, int]:
         """The next thing that happens to a tracee."""
-        until = time.monotonic() + 0.3
-        while self.ending and self.early and time.monotonic() < until:
-            tid, status = os.waitpid(-1, WALL | os.WNOHANG)
-            if tid:
-                return tid, status
-            time.sleep(0.001)
-        if self.ending:  # nobody is left to claim them: their parents were killed
-            for tid in self.early:
-                self.kill(tid)
-            self.early.clear()
+        while self.early:
+            until = time.monotonic() + QUIET_S
+            while time.monotonic() < until:
+                tid, status = os.waitpid(-1, WALL | os.WNOHANG)
+                if tid:
+                    return tid, status
+                time.sleep(0.001)
+            for tid in [tid for tid in self.early if parent_of(tid) not in self.tracees]:
+                self.orphaned(tid)
         return os.waitpid(-1, WALL)
+
+    def orphaned(self, tid: int) -> None:
+        """Lets a child go on whose parent was killed before the fork was told: it stood still for ever."""
+        self.early.remove(tid)
+        if self.ending:
+            self.kill(tid)
+            return
+        self.tracees[tid] = Tracee(label="?", started=True)
+        ptrace(CONT, tid)
+
+    def time_up(self) -> None:
+        """Strikes by the clock, between any two lines of what else goes on: it neither raises nor waits."""
+        if not self.ending:
+            self.hit = self.hit or "time"
+            self.kill_all()
 
     def stopped(self, tid: int, status: int) -> None:
         """Handles one stop and lets the tracee go on."""
@@ -266,8 +275,9 @@ class Tracer:
     def kill_all(self) -> None:
         """Ends all but the far side."""
         self.ending = True
-        for tid in [tid for tid, tracee in self.tracees.items() if not tracee.server]:
-            self.kill(tid)
+        for tid, tracee in list(self.tracees.items()):
+            if not tracee.server:
+                self.kill(tid)
 
     def freeze(self, but: int) -> None:
         """Waits until every thread of the command stands still."""
@@ -314,6 +324,17 @@ def identify(tid: int) -> tuple[str, bool]:
     return "raccord" if name.startswith("python") else name, False
 
 
+def parent_of(tid: int) -> int:
+    """The process that a process was started by, or that a thread belongs to; 0 where there is none."""
+    try:
+        lines = Path(f"/proc/{tid}/status").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return 0
+    known = dict(line.split(":\t", 1) for line in lines if line.startswith(("Tgid:", "PPid:")))
+    group = int(known["Tgid"])
+    return int(known["PPid"]) if group == tid else group
+
+
 def link(path: str) -> str:
     """What a symbolic link says, or ""."""
     try:
@@ -351,12 +372,9 @@ def main() -> NoReturn:
     args = parser.parse_args()
     tracer = Tracer(args.at, args.do, tuple(args.image) if args.image else None)
 
-    def time_up(sign: int, frame: object) -> None:
-        raise TimeUp
-
     pid = start(args.command)
     if args.after:
-        signal.signal(signal.SIGALRM, time_up)
+        signal.signal(signal.SIGALRM, lambda sign, frame: tracer.time_up())
         signal.setitimer(signal.ITIMER_REAL, args.after)
     status = tracer.follow(pid)
     code = None if status is None else os.waitstatus_to_exitcode(status)
