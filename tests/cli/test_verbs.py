@@ -46,6 +46,24 @@ def test_bare_raccord_is_the_status_and_the_one_next_command(shop, capsys):
     assert out.splitlines()[-1] == "next: raccord sync --all"
 
 
+def test_status_asks_for_no_sync_that_would_do_nothing(shop, capsys):
+    assert raccord(shop, "sync", "--all", "--skip-tests", "--reason", "a test") == 0
+    capsys.readouterr()
+    assert raccord(shop, "status", "--json") == 0
+    document = said(capsys)
+    assert [tree["ahead"] for tree in document["worktrees"]] == [0, 1, 1]
+    assert document["next_command"] == ""
+    # A commit that the remote lacks; then one whose branch was deleted there, which no sync pushes again.
+    basket = shop.path.parent / "basket"
+    Repo(basket, shop.clock).commit({"more.txt": "m"})
+    assert raccord(shop, "status", "--json") == 0
+    assert said(capsys)["next_command"] == "raccord sync --all"
+    shop.git("branch", "--set-upstream-to=origin/basket", "basket")
+    shop.git("push", "--quiet", "--delete", "origin", "basket")
+    assert raccord(shop, "status", "--json") == 0
+    assert said(capsys)["next_command"] == ""
+
+
 def test_json_before_and_behind_the_verb_are_one(shop, capsys):
     for words in (["status", "--json"], ["--json", "status"], ["--json"]):
         assert raccord(shop, *words) == 0

@@ -31,6 +31,23 @@ class Base:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Far:
+    """Where a branch is pushed.
+
+    Attributes:
+        remote: the remote, "" where there is none.
+        dest: the full ref there.
+        known: what the remote had at `dest` at the last fetch, or None.
+        tracked: git's own configuration says that the branch follows that very ref.
+    """
+
+    remote: str
+    dest: str
+    known: str | None
+    tracked: bool
+
+
 def choose_remote(settings: Settings, configured: str) -> str:
     """The remote to sync with, "" where there is none.
 
@@ -103,3 +120,19 @@ def destination(settings: Settings, remote: str, branch: str, base: str) -> str:
     if tracked and merge and (merge != f"refs/heads/{base}" or branch == base):
         return merge
     return f"refs/heads/{branch}"
+
+
+def far_side(settings: Settings, refs: Refs, remote: str, branch: str, base: str) -> Far:
+    """Where a branch is pushed, and what is known of it.
+
+    Args:
+        remote: the remote to sync with, "" where there is none.
+        base: the short name of the base branch.
+    """
+    there = push_remote(settings, branch, remote)
+    dest = destination(settings, there, branch, base)
+    known = refs.get(f"refs/remotes/{there}/{dest.removeprefix('refs/heads/')}") if there else None
+    tracked = (
+        settings.get(f"branch.{branch}.remote") == there and settings.get(f"branch.{branch}.merge") == dest
+    )
+    return Far(there, dest, known, tracked)

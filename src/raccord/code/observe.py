@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from raccord.code.base import Base, destination, push_remote
+from raccord.code.base import Base, far_side
 from raccord.code.facts import BranchFacts
 from raccord.code.fates import Result
 from raccord.code.look import key_of
@@ -122,27 +122,23 @@ def _read(
     if not branch:
         return facts
     base = scope.base
-    remote = push_remote(repo.settings, branch, scope.remote)
-    tracked = repo.settings.get(f"branch.{branch}.remote") == remote
-    dest = destination(repo.settings, remote, branch, base.branch)
-    upstream = refs.get(f"refs/remotes/{remote}/{dest.removeprefix('refs/heads/')}") if remote else None
-    known = scope.landed(remote, dest) if remote else None
-    gone = upstream is None and bool(
-        known or (tracked and repo.settings.get(f"branch.{branch}.merge") == dest)
-    )
+    far = far_side(repo.settings, refs, scope.remote, branch, base.branch)
+    landed = scope.landed(far.remote, far.dest) if far.remote else None
     own = scope.protected(branch) or branch == base.branch
     onto, onto_name = (
-        (upstream or "", f"{remote}/{dest.removeprefix('refs/heads/')}") if own else (base.oid, base.name)
+        (far.known or "", f"{far.remote}/{far.dest.removeprefix('refs/heads/')}")
+        if own
+        else (base.oid, base.name)
     )
     return replace(
         facts,
         protected=own,
         onto=onto,
         onto_name=onto_name,
-        remote=remote,
-        dest=dest,
-        upstream=upstream,
-        gone=gone,
+        remote=far.remote,
+        dest=far.dest,
+        upstream=far.known,
+        gone=far.known is None and bool(landed or far.tracked),
     )
 
 

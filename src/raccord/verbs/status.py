@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import replace
 
-from raccord.code.base import Base, choose_remote, find_base
+from raccord.code.base import Base, choose_remote, far_side, find_base
 from raccord.code.look import key_of, statuses
 from raccord.errors import ProcessFailed, RaccordError, UsageError
 from raccord.git.graph import Graph, graph
@@ -47,7 +47,7 @@ def status(room: Room) -> StatusReport:
         disk=_disk(room, notes),
         snapshots=len(listing(room.repo.git)),
         notes=tuple(notes),
-        next_command=_next(stopped, reports, bool(remote)),
+        next_command=_next(stopped, reports, _pushes(room, refs, remote, base, reports)),
     )
 
 
@@ -141,12 +141,27 @@ def _runs(journal: Journal | None) -> tuple[RunSummary | None, tuple[RunSummary,
     return (newest[0] if newest else None), tuple(run for run in waiting if run.state != "running")
 
 
-def _next(stopped: Sequence[RunSummary], reports: Sequence[WorktreeReport], remote: bool) -> str:
+def _pushes(
+    room: Room, refs: Refs, remote: str, base: Base | None, reports: Sequence[WorktreeReport]
+) -> bool:
+    """Whether a sync would find something to push."""
+    if base is None:
+        return False
+    for report in reports:
+        if report.branch and report.ahead:
+            far = far_side(room.repo.settings, refs, remote, report.branch, base.branch)
+            deleted = far.known is None and far.tracked  # a sync does not push it again
+            if far.remote and far.known != report.head and not deleted:
+                return True
+    return False
+
+
+def _next(stopped: Sequence[RunSummary], reports: Sequence[WorktreeReport], pushes: bool) -> str:
     """The one next command."""
     if stopped:
         return f"raccord continue --run {stopped[-1].id}"
     if any(report.missing and not report.locked for report in reports):
         return "git worktree prune"
-    if any(report.behind or (report.ahead and remote) for report in reports):
+    if pushes or any(report.behind for report in reports):
         return "raccord sync --all" if len(reports) > 1 else "raccord sync"
     return ""
