@@ -27,7 +27,7 @@ def run(*words: str, cwd: Path | None = None, env: dict[str, str] | None = None,
         env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
         **options,
     )
 
@@ -37,7 +37,7 @@ def imported(*words: str) -> set[str]:
     script = (
         "import sys; from raccord.cli.main import main; main(sys.argv[1:]); print(*sys.modules, sep='\\n')"
     )
-    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, timeout=150)
     return set(done.stdout.splitlines())
 
 
@@ -134,7 +134,7 @@ def test_a_working_directory_that_is_gone(tmp_path):
     gone.mkdir()
     script = 'rmdir "$PWD" && exec "$0" -m raccord status'
     done = subprocess.run(
-        ["sh", "-c", script, sys.executable], cwd=gone, capture_output=True, text=True, timeout=50
+        ["sh", "-c", script, sys.executable], cwd=gone, capture_output=True, text=True, timeout=150
     )
     assert done.returncode == 6, done.stderr
     assert len(done.stderr.splitlines()) == 2
@@ -147,7 +147,7 @@ def test_a_full_disk_is_no_bug():
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=50,
+            timeout=150,
         )
     assert done.returncode == 6, done.stderr
     assert done.stderr.startswith("raccord: No space left on device\nnext: ")
@@ -167,7 +167,7 @@ def test_a_closed_pipe_leaves_no_trace():
         ["sh", "-c", f"{sys.executable} -m raccord --help | true; echo ${{PIPESTATUS:-}}"],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=150,
     )
     assert done.stderr == ""
 
@@ -214,7 +214,7 @@ def test_the_verb_is_found_behind_the_global_options():
 
 def test_the_generated_pages_are_up_to_date():
     done = subprocess.run(
-        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=50
+        [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=150
     )
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -191,7 +191,7 @@ def terminal(cwd: Path, words: list[str], answer: str) -> tuple[int, str]:
         close_fds=True,
     )
     os.close(theirs)
-    seen, asked, deadline = b"", False, time.monotonic() + 40
+    seen, asked, deadline = b"", False, time.monotonic() + 100
     while time.monotonic() < deadline:
         if select.select([ours], [], [], 0.1)[0]:
             try:
@@ -205,7 +205,7 @@ def terminal(cwd: Path, words: list[str], answer: str) -> tuple[int, str]:
         if child.poll() is not None and not select.select([ours], [], [], 0)[0]:
             break
     os.close(ours)
-    return child.wait(10), seen.decode()
+    return child.wait(100), seen.decode()
 
 
 @pytest.mark.parametrize(

@@ -378,7 +378,7 @@ def test_only_git_is_executed(tmp_path, template):
         [*strace, "-o", str(log), sys.executable, str(Path(__file__).with_name("look.py"))],
         input=json.dumps(places).encode(),
         stdout=subprocess.DEVNULL,
-        timeout=50,
+        timeout=150,
         check=True,
     )
     programs = re.findall(r'execve\("([^"]+)", .*\) = 0$', log.read_text(), re.MULTILINE)

@@ -110,5 +110,5 @@ def test_a_push_that_is_killed_is_cleared_at_once(repo: Repository) -> None:
     git = replace(
         repo.git, settings=("-c", "alias.die=!printf 01 > .git/refs/remotes/origin/main.lock; kill -9 $PPID")
     )
-    assert leftover.run(repo, git, *git.settings, "die", timeout=10).returncode == -signal.SIGKILL
+    assert leftover.run(repo, git, *git.settings, "die", timeout=100).returncode == -signal.SIGKILL
     assert not there.exists()

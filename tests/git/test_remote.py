@@ -153,7 +153,7 @@ class TestUnreachable:
         since = time.monotonic()
         with pytest.raises(Offline, match=r"no answer within 0\.5 s"):
             fetch(opened(clone), "origin", timeout=0.5)
-        assert time.monotonic() - since < 5
+        assert time.monotonic() - since < 25
 
     def test_a_rewritten_url_can_not_run_a_program(self, pair, tmp_path):
         _, clone = pair

@@ -305,4 +305,4 @@ def test_many_worktrees_at_once_are_quick(tmp_path):
             assert all(found.clean for found in pool.map(lambda top: status(opened.git.at(top)), tops))
             took.append(time.monotonic() - since)
     # Fifty took 0.19 s on two cores.
-    assert min(took) < 0.5
+    assert min(took) < 2

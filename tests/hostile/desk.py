@@ -77,7 +77,7 @@ def program(
         stdin=stdin,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        timeout=40,
+        timeout=150,
     )
     return Outcome(done.returncode, done.stdout or b"", done.stderr)
 

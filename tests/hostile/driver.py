@@ -26,7 +26,7 @@ from typing import NoReturn
 import raccord
 from raccord.cli.main import main
 
-GRACE_S = 3.0
+GRACE_S = 20.0
 SET_CHILD_SUBREAPER = 36  # of prctl(2): what a command line leaves running becomes ours
 # Another user may not be allowed to load anything later.
 BESIDE = (

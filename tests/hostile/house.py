@@ -91,7 +91,7 @@ class Driver:
         self._process.stdout.close()
 
     def run(
-        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], *, uid: int = 0, seconds: float = 40.0
+        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], *, uid: int = 0, seconds: float = 150.0
     ) -> Outcome:
         """Runs a command line to its end, as another user where `uid` says so."""
         out, err = self.folder / "out", self.folder / "err"

@@ -242,4 +242,4 @@ class Pause:
     def __call__(self, where: str, name: str) -> None:
         if (where, name) == self.point:
             self.inside.set()
-            assert self.go.wait(10)
+            assert self.go.wait(60)

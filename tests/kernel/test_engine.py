@@ -80,7 +80,7 @@ def test_two_lanes_that_fail_at_once_are_both_put_back(memory: Path) -> None:
 
         def fuse(where: str, name: str, gate: threading.Barrier = gate) -> None:
             if name.startswith("y"):
-                gate.wait(5)
+                gate.wait(60)
 
         house.setter.fuse = fuse
         red = [setting(f"y{i}", 0, 1, fails="held") for i in range(8)]
@@ -188,7 +188,7 @@ def test_while_one_lane_goes_on_the_others_stay_marked(house: House) -> None:
     pause = house.setter.fuse = Pause(("before", "s"))
     thread = threading.Thread(target=lambda: house.engine.resume(run, "a"))
     thread.start()
-    assert pause.inside.wait(5)
+    assert pause.inside.wait(60)
     other = Engine(house.store, [Setter(house.world)], house.archive)
     plan, record = other.apply(lambda: house.plan(lane("again", setting("b", 1, 2))))
     assert record is None and plan.stages[0].lanes[0].held is not None
@@ -473,7 +473,7 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
     held, interrupts = Pause(("before", "l0")), [KeyboardInterrupt(), KeyboardInterrupt()]
 
     def interrupted(*args: Any, **options: Any) -> object:
-        assert held.inside.wait(5)
+        assert held.inside.wait(60)
         if interrupts:
             raise interrupts.pop()
         held.go.set()
@@ -602,7 +602,7 @@ def test_a_killed_run_is_recovered_by_one_only(house: House) -> None:
     first: list[list[RunRecord]] = []
     thread = threading.Thread(target=lambda: first.append(house.engine.recover()))
     thread.start()
-    assert pause.inside.wait(5)
+    assert pause.inside.wait(60)
     other = Engine(house.store, [Setter(house.world)], house.archive)
     assert other.recover() == []
     pause.go.set()
@@ -739,15 +739,15 @@ def test_a_plan_that_waited_is_made_anew(house: House) -> None:
     pause = house.setter.fuse = Pause(("before", "a"))
     first = threading.Thread(target=lambda: house.apply(lane("a", setting("a", 0, 1))))
     first.start()
-    assert pause.inside.wait(5)
+    assert pause.inside.wait(60)
     house.defuse()
     seen = []
 
     def make() -> Plan:
         seen.append(house.world["a"])
+        threading.Timer(0.1, pause.go.set).start()
         return house.plan(lane("a", setting("a", seen[-1], 2)))
 
-    threading.Timer(0.1, pause.go.set).start()
     _, record = house.engine.apply(make)
     first.join()
     assert record is not None and record.state == "done"
@@ -775,16 +775,16 @@ def test_what_a_live_run_is_changing_is_not_taken_for_somebodys_edit(house: Hous
     deeds = lane("a", setting("a", 0, 1), setting("b", 0, 1))
     first = threading.Thread(target=lambda: house.apply(deeds))
     first.start()
-    assert pause.inside.wait(5)
+    assert pause.inside.wait(60)
     house.defuse()
     seen = []
 
     def make() -> Plan:
         seen.append((house.world["a"], house.world["b"]))
+        threading.Timer(0.1, pause.go.set).start()
         torn = Finding("clean", "fail", "torn") if seen[-1] == (1, 0) else None
         return Plan("sync", (Stage("one", (Lane("a", "a", held=torn),)),))
 
-    threading.Timer(0.1, pause.go.set).start()
     plan, record = house.engine.apply(make, reads=[*deeds.steps[0].resources, "other"])
     first.join()
     assert seen == [(1, 0), (1, 1)] and record is None
@@ -820,7 +820,7 @@ def test_a_live_owner_is_waited_for_only_so_long(house: House) -> None:
     pause = house.setter.fuse = Pause(("before", "a"))
     first = threading.Thread(target=lambda: house.apply(lane("a", setting("a", 0, 1))))
     first.start()
-    assert pause.inside.wait(5)
+    assert pause.inside.wait(60)
     other = Engine(house.store, [Setter(house.world)], house.archive, limits=Limits(2, 0.1))
     (run,) = house.runs()
     attempts: list[Callable[[], object]] = [
@@ -842,7 +842,7 @@ def test_a_live_run_is_not_driven_twice_even_where_it_locks_nothing(house: House
     free = Step("set", 1, "set a", {"name": "a", "old": 0, "new": 1})
     first = threading.Thread(target=lambda: house.apply(lane("a", free)))
     first.start()
-    assert pause.inside.wait(5)
+    assert pause.inside.wait(60)
     other = Engine(house.store, [Setter(house.world)], house.archive, limits=Limits(2, 0.1))
     with pytest.raises(LockTimeout, match="going on"):
         other.resume(house.runs()[0])

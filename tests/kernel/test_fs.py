@@ -218,14 +218,14 @@ def test_only_foreseen_failures_become_a_line(tmp_path):
 def test_a_child_holds_the_lock_of_its_dead_parent(tmp_path):
     path = tmp_path / "alive"
     with fs_alive.alive(path, 0) as file:
-        child = subprocess.Popen(["sleep", "10"], stderr=file)
+        child = subprocess.Popen(["sleep", "100"], stderr=file)
     try:
         with pytest.raises(LockTimeout), fs_alive.alive(path, 0.05):
             pass
     finally:
         child.kill()
         child.wait()
-    with fs_alive.alive(path, 1.0):
+    with fs_alive.alive(path, 60):
         pass
 
 
@@ -234,7 +234,7 @@ def test_the_lock_of_a_removed_file_is_no_lock(tmp_path):
     took = threading.Event()
 
     def second() -> None:
-        with fs_alive.alive(path, 5.0):
+        with fs_alive.alive(path, 60):
             took.set()
 
     with fs_alive.alive(path, 0):

@@ -24,7 +24,7 @@ def alive(pid: int) -> bool:
 
 
 def gone_soon(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(3000):
         if not alive(pid):
             return True
         time.sleep(0.02)
@@ -79,9 +79,9 @@ def test_a_file_that_is_no_program(tmp_path):
 def test_timeout_ends_the_whole_group(tmp_path):
     script = f"sleep 60 & echo $! > {tmp_path}/pid; wait"
     since = time.monotonic()
-    with pytest.raises(ProcessTimeout, match=r"no end after 0\.3 s"):
-        proc.run([SH, "-c", script], timeout=0.3)
-    assert time.monotonic() - since < 2
+    with pytest.raises(ProcessTimeout, match=r"no end after 1 s"):
+        proc.run([SH, "-c", script], timeout=1)
+    assert time.monotonic() - since < 30
     assert gone_soon(int((tmp_path / "pid").read_text()))
 
 
@@ -103,8 +103,8 @@ def test_timeout_also_holds_for_a_program_that_closed_its_output():
 
 def test_a_background_process_that_holds_the_pipes_does_not_hold_us():
     since = time.monotonic()
-    result = proc.run([SH, "-c", "sleep 30 & echo said; echo $!"])
-    assert time.monotonic() - since < 5
+    result = proc.run([SH, "-c", "sleep 100 & echo said; echo $!"])
+    assert time.monotonic() - since < 50
     said, pid = result.stdout.split()
     assert said == b"said"
     os.kill(int(pid), signal.SIGKILL)
@@ -155,38 +155,36 @@ def test_pipe_tells_which_one_failed():
 
 def test_pipe_ends_both(tmp_path):
     with pytest.raises(ProcessTimeout):
-        proc.pipe([SH, "-c", f"echo $$ > {tmp_path}/pid; sleep 60"], ["cat"], timeout=0.3)
+        proc.pipe([SH, "-c", f"echo $$ > {tmp_path}/pid; sleep 60"], ["cat"], timeout=1)
     assert gone_soon(int((tmp_path / "pid").read_text()))
 
 
 def test_pipe_whose_reader_stops_early_ends():
-    since = time.monotonic()
     with pytest.raises(ProcessFailed):
-        proc.pipe(["cat", "/dev/zero"], ["head", "-c", "1"])
-    assert time.monotonic() - since < 5
+        proc.pipe(["cat", "/dev/zero"], ["head", "-c", "1"], timeout=50)
 
 
 def test_stream_gives_output_as_it_comes(tmp_path):
-    seen: list[tuple[float, bytes]] = []
-    status = proc.stream(
-        [SH, "-c", "echo a; sleep 0.3; echo b >&2; exit 7"],
-        cwd=tmp_path,
-        sink=lambda data: seen.append((time.monotonic(), data)),
-    )
-    assert status == 7
-    assert b"".join(data for _, data in seen) == b"a\nb\n"
-    assert seen[1][0] - seen[0][0] > 0.2
+    seen: list[bytes] = []
+
+    def sink(data: bytes) -> None:
+        seen.append(data)
+        (tmp_path / "go").touch()
+
+    # It goes on once the first line has come.
+    script = "echo a; until test -e go; do sleep 0.01; done; echo b >&2; exit 7"
+    assert proc.stream([SH, "-c", script], cwd=tmp_path, sink=sink, timeout=50) == 7
+    assert seen == [b"a\n", b"b\n"]
 
 
 def test_stream_ends_when_cancelled(tmp_path):
-    stop = threading.Event()
-    threading.Timer(0.2, stop.set).start()
+    pid = tmp_path / "pid"
     with pytest.raises(KeyboardInterrupt):
         proc.stream(
-            [SH, "-c", f"echo $$ > {tmp_path}/pid; sleep 60"],
+            [SH, "-c", f"echo $$ > {pid}; sleep 60"],
             cwd=tmp_path,
             sink=lambda data: None,
-            cancelled=stop.is_set,
+            cancelled=lambda: pid.exists() and pid.read_text().endswith("\n"),
         )
     assert gone_soon(int((tmp_path / "pid").read_text()))
 

@@ -371,4 +371,4 @@ def test_kills_lose_nothing_that_was_acknowledged(path: Path) -> None:
         assert count == last >= acknowledged, "every acknowledged write is there, and no half one"
         acknowledged = last
         opened.close()
-    assert acknowledged > 40
+    assert acknowledged >= 20

@@ -16,7 +16,7 @@ from tests.verbs.flock import Flock, contents
 
 ROOT = Path(__file__).resolve().parents[2]
 # Says that it runs, and then takes its time.
-SLOW = ["sh", "-c", "echo $$ > ../pid; exec sleep 60"]
+SLOW = ["sh", "-c", "echo $$ > ../pid; exec sleep 200"]
 
 
 def started(flock: Flock, *words: str) -> subprocess.Popen[bytes]:
@@ -28,7 +28,7 @@ def started(flock: Flock, *words: str) -> subprocess.Popen[bytes]:
 
 
 def awaited(path: Path, child: subprocess.Popen[bytes]) -> int:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 100
     while time.monotonic() < until and child.poll() is None:
         if path.exists() and path.read_text().strip():
             return int(path.read_text())
@@ -53,7 +53,7 @@ def test_interrupted_in_a_gate(tmp_path: Path, sign: signal.Signals, then: str) 
     child = started(flock, "sync", "--test-command", json.dumps(SLOW))
     pid = awaited(tmp_path / "pid", child)
     child.send_signal(sign)
-    _, err = child.communicate(timeout=30)
+    _, err = child.communicate(timeout=100)
     assert child.returncode == 130, err
     assert not runs(pid), "the test command was ended too"
     waiting = flock.at("a").status()
@@ -66,7 +66,7 @@ def test_interrupted_in_a_gate(tmp_path: Path, sign: signal.Signals, then: str) 
         (tmp_path / "pid").unlink()
         again = started(flock, "continue")
         os.kill(awaited(tmp_path / "pid", again), signal.SIGTERM)  # the gate ends, red
-        again.communicate(timeout=30)
+        again.communicate(timeout=100)
         assert again.returncode == 5
         assert (tree.oid(), contents(tree.path), flock.on_remote("a")) == old
     assert flock.at("a").status().stopped == ()
@@ -75,14 +75,14 @@ def test_interrupted_in_a_gate(tmp_path: Path, sign: signal.Signals, then: str) 
 def test_killed_in_a_gate_the_next_sync_finishes(tmp_path: Path) -> None:
     flock = Flock.make(tmp_path)
     tree = flock.tree(
-        "a", {"a.py": "a\n", "gate.sh": "test -f ../go || { echo $$ > ../pid; exec sleep 60; }\n"}
+        "a", {"a.py": "a\n", "gate.sh": "test -f ../go || { echo $$ > ../pid; exec sleep 200; }\n"}
     )
     flock.advance({"lib.py": "new\n"})
     gate = json.dumps(["sh", "gate.sh"])
     child = started(flock, "sync", "--test-command", gate)
     pid = awaited(tmp_path / "pid", child)
     child.kill()
-    child.communicate(timeout=30)
+    child.communicate(timeout=100)
     if runs(pid):
         os.kill(pid, signal.SIGKILL)
     (tmp_path / "go").touch()

@@ -14,7 +14,7 @@ from tests.verbs.flock import Flock
 MANY = 20
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(500)
 def test_twenty_syncs_started_at_once(tmp_path: Path) -> None:
     flock = Flock.make(tmp_path)
     for number in range(4):
@@ -33,7 +33,7 @@ def test_twenty_syncs_started_at_once(tmp_path: Path) -> None:
     command += ["--skip-tests", "--reason", "a race", "--json"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     children = [subprocess.Popen(command, env=env, **pipes) for _ in range(MANY)]  # type: ignore[call-overload]
-    ends = [(child.communicate(timeout=150), child.returncode) for child in children]
+    ends = [(child.communicate(timeout=450), child.returncode) for child in children]
     failed = [(code, out.decode(), err.decode()) for (out, err), code in ends if code != 0]
     assert not failed, "\n".join(map(str, failed[0]))
     for name in flock.trees:
