@@ -122,4 +122,4 @@ def test_what_is_pushed(
 def test_every_outcome_of_a_replay_has_its_row() -> None:
     said = Result.__doc__ or ""
     assert all(f'"{outcome}"' in said for outcome in OUTCOMES)
-    assert len(OUTCOMES) == 9
+    assert len(OUTCOMES) == 10

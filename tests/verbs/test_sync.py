@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -527,3 +528,112 @@ def test_a_filter_of_the_repository_is_applied_and_an_undo_at_once_is_not_refuse
     assert (tree.path / "word.up").read_text() == "TWO\n" and tree.git("status", "--porcelain") == ""
     assert flock.undo().state == "done"
     assert contents(tree.path) == before and tree.git("status", "--porcelain") == ""
+
+
+def test_a_pipe_that_git_would_wait_for_holds_back_its_worktree_alone(tmp_path):
+    flock = Flock.make(tmp_path)
+    for name in "ab":
+        flock.tree(name, {f"{name}.py": "x\n"})
+    flock.advance({"lib.py": "new\n"})
+    pipe = flock.trees["a"].path / ".gitattributes"
+    os.mkfifo(pipe)
+    report = flock.sync()
+    assert names(report) == {"clone": "done", "a": "held", "b": "done"}, report
+    finding = flock.lane(report, "a").finding
+    assert finding is not None and finding.name == "worktree.unread"
+    assert "a pipe or device" in finding.message and finding.hint == f"rm {pipe}"
+    row = next(tree for tree in flock.at().status().worktrees if tree.name == "a")
+    assert row.clean is None and "a pipe or device" in row.note
+    pipe.unlink()
+    assert names(flock.sync())["a"] == "done"
+
+
+def reusing(tmp_path: Path) -> Flock:
+    """A workspace whose fetches are good for an hour, with a worktree that was synced."""
+    flock = Flock.make(tmp_path)
+    flock.tree("a", {"a.py": "a\n"})
+    flock.advance({"raccord.toml": "[sync]\nfetch_reuse_seconds = 3600\n"})
+    assert names(flock.sync())["a"] == "done"
+    flock.advance({"lib.py": "new\n"})
+    flock.at("a").status()
+    flock.main.git("fetch", "-q")
+    assert names(flock.sync())["a"] == "done"
+    return flock
+
+
+def test_a_stale_lease_makes_the_next_sync_fetch_again(tmp_path):
+    flock = reusing(tmp_path)
+    flock.other.git("fetch", "-q")
+    flock.other.git("switch", "-q", "a")
+    flock.other.commit({"theirs.py": "t\n"}, "theirs")
+    flock.other.git("push", "-q", "origin", "a")
+    flock.trees["a"].commit({"mine.py": "m\n"}, "mine")
+    finding = flock.lane(flock.sync(), "a").finding
+    assert finding is not None and (finding.name, finding.hint) == ("push.stale", "raccord sync")
+    assert names(flock.sync())["a"] == "done"
+    assert flock.trees["a"].git("ls-files", "theirs.py", "mine.py").split() == ["mine.py", "theirs.py"]
+    flock.in_step("a")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_what_others_pushed_to_a_branch_is_taken_in_wherever_the_base_is(tmp_path, moved):
+    flock = Flock.make(tmp_path)
+    tree = flock.tree("a", {"a.py": "a\n"})
+    flock.other.git("fetch", "-q")
+    flock.other.git("switch", "-q", "a")
+    flock.other.commit({"theirs.py": "t\n"}, "theirs")
+    flock.other.git("push", "-q", "origin", "a")
+    tree.commit({"mine.py": "m\n"}, "mine")
+    if moved:
+        flock.other.git("switch", "-q", "main")
+        flock.advance({"lib.py": "new\n"})
+    assert names(flock.sync())["a"] == "done"
+    assert tree.git("log", "--format=%s", "origin/main..").split("\n") == ["mine", "theirs", "a: work"]
+    flock.in_step("a")
+
+
+def test_merges_on_a_branch_that_others_pushed_to_wait_for_a_person(tmp_path):
+    flock = Flock.make(tmp_path)
+    tree = flock.tree("a", {"a.py": "a\n"})
+    flock.other.git("fetch", "-q")
+    flock.other.git("switch", "-q", "a")
+    theirs = flock.other.commit({"theirs.py": "t\n"}, "theirs")
+    flock.other.git("push", "-q", "origin", "a")
+    tree.git("switch", "-q", "-c", "side", "HEAD~1")
+    tree.commit({"side.py": "s\n"}, "side")
+    tree.git("switch", "-q", "a")
+    tree.git("merge", "-q", "--no-edit", "side")
+    finding = flock.lane(flock.sync(), "a").finding
+    assert finding is not None and finding.name == "replay.diverged"
+    assert finding.hint == f"git -C {tree.path} merge origin/a" and flock.on_remote("a") == theirs
+    tree.git("merge", "-q", "--no-edit", "origin/a")
+    assert names(flock.sync())["a"] == "done"
+    flock.in_step("a")
+
+
+def test_a_push_after_which_the_tracking_ref_is_locked(tmp_path):
+    flock = reusing(tmp_path)
+    lock = flock.main.path / ".git/refs/remotes/origin/a.lock"
+    lock.write_text("")
+    old = flock.trees["a"].oid()
+    flock.trees["a"].commit({"more.py": "m\n"}, "more")
+    assert names(flock.sync())["a"] == "done" and flock.main.oid("origin/a") == old
+    lock.unlink()
+    flock.trees["a"].git("commit", "-q", "--amend", "-m", "less")
+    assert names(flock.sync())["a"] == "done"
+    flock.in_step("a")
+
+
+def test_a_push_that_dies_before_it_tells_the_tracking_refs(tmp_path):
+    flock = reusing(tmp_path)
+    # Git's last deed in a push: it dies as it moves the tracking ref.
+    hook = flock.main.path / ".git/hooks/reference-transaction"
+    dies = 'test "$1" = prepared && grep -q refs/remotes/origin/a && rm ../dies && kill -9 $PPID\nexit 0\n'
+    hook.write_text(f"#!/bin/sh\ncd {tmp_path}/clone && test -e ../dies && {dies}")
+    hook.chmod(0o755)
+    (tmp_path / "dies").touch()
+    undone = flock.undo()
+    assert undone.state == "done" and not (tmp_path / "dies").exists(), undone
+    assert flock.on_remote("a") == flock.trees["a"].oid() != flock.main.oid("origin/a")
+    assert names(flock.sync())["a"] == "done"
+    flock.in_step("a")

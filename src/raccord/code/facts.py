@@ -21,6 +21,7 @@ class BranchFacts:
         locked: the reason of git's worktree lock, None where there is none.
         operation: what is in progress ("rebase", "merge", …), or "".
         unread: why the status could not be read, or "".
+        unread_hint: the next command then, or "".
         dirty: counts of staged, unstaged, untracked and unmerged paths.
         protected: the branch is never pushed with force, and follows only its own remote branch.
         onto: the commit to stand on, "" where there is none.
@@ -54,6 +55,7 @@ class BranchFacts:
     locked: str | None = None
     operation: str = ""
     unread: str = ""
+    unread_hint: str = ""
     dirty: tuple[int, int, int, int] = (0, 0, 0, 0)
     protected: bool = False
     onto: str = ""

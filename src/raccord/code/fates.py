@@ -68,12 +68,14 @@ class Branch:
         onto: the commit to stand on; "" when the branch that it is stacked on has no result.
         base: the merge base of tip and onto (in a stack, the old tip of the branch below), or "".
         squashed: a commit of onto with the patch of the whole branch, or "".
+        mixed: the remote's branch has commits that tip lacks, which are to be taken in.
     """
 
     tip: str
     onto: str
     base: str
     squashed: str = ""
+    mixed: bool = False
 
 
 def at_once(branch: Branch) -> str:
@@ -82,7 +84,7 @@ def at_once(branch: Branch) -> str:
         return "parent-held"
     if not branch.base:
         return "unrelated"
-    if branch.base == branch.onto:
+    if branch.base == branch.onto and not branch.mixed:
         return "up-to-date"
     if branch.base == branch.tip:
         return "fast-forward"
@@ -109,10 +111,12 @@ class Replayed:
     changes: bool
 
 
-def judge(replayed: Replayed) -> str:
+def judge(replayed: Replayed, *, mixed: bool = False) -> str:
     """The outcome of a replay, or "" when the straight merge of branch and onto must be asked."""
     if replayed.state == "unknown":
         return "unknown"
+    if replayed.merges and mixed:
+        return "diverged"  # the straight merge would leave the remote's commits out
     if replayed.merges or replayed.state == "conflict":
         return ""
     if replayed.empty:
@@ -142,7 +146,7 @@ class Result:
 
     Attributes:
         outcome: "up-to-date", "fast-forward", "replayed", "merged-base", "already-merged", "conflict",
-            "unrelated", "parent-held" or "unknown".
+            "diverged", "unrelated", "parent-held" or "unknown".
         new: where the branch would stand; None where it is held back.
         tree: the tree of `new`.
         rewritten: (old, new) of each commit that got a new name, oldest first, as `post-rewrite` is told.

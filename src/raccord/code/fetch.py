@@ -16,6 +16,11 @@ from raccord.kernel.store import Store
 SPACE = "fetch"
 
 
+def forget(store: Store, remote: str) -> None:
+    """Makes the next sync fetch again: what is known of the remote is not what it has."""
+    store.cache_put(SPACE, remote, None)
+
+
 def fetch_once(
     repo: Repository,
     store: Store,

@@ -115,6 +115,7 @@ def _read(
         locked=tree.locked,
         operation=tree.operation or "",
         unread=state.message if isinstance(state, RaccordError) else "",
+        unread_hint=state.hint if isinstance(state, RaccordError) else "",
     )
     if isinstance(state, Status):
         counts = (len(state.staged), len(state.unstaged), len(state.untracked), len(state.unmerged))
@@ -219,6 +220,7 @@ def _lanes(
             branch=one.branch,
             onto_ref=f"refs/heads/{one.onto_name}" if one.stacked_on else scope.base.ref,
             duplicates=twice,
+            mixed=sources[key].mixed,
         )
     return lanes
 

@@ -34,6 +34,7 @@ class Lane:
         onto_ref: the full name of the base's ref, for the message of a merge.
         duplicates: those picks whose patch a commit of onto has too.
         squashed: a commit of onto that has the patch of the whole branch, or "".
+        mixed: some picks are not below tip: the remote's branch has commits beside the branch's own.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Lane:
     onto_ref: str = ""
     duplicates: frozenset[str] = frozenset()
     squashed: str = ""
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def replayed(lane: Lane, onto: Spot | None, known: Known) -> Asking:
         return draft
     # A stacked lane may stand on a commit that has no name yet.
     standing = (onto.oid or "new") if onto else ""
-    draft.outcome = fates.at_once(fates.Branch(lane.tip, standing, lane.base, lane.squashed))
+    draft.outcome = fates.at_once(fates.Branch(lane.tip, standing, lane.base, lane.squashed, lane.mixed))
     if draft.outcome == "up-to-date":
         tip = known.commits[lane.tip]
         draft.end = Spot(tip.oid, tip.tree, tip.tree)
@@ -142,7 +144,7 @@ def replayed(lane: Lane, onto: Spot | None, known: Known) -> Asking:
         merges=any(len(known.commits[oid].parents) > 1 for oid in lane.picks),
         changes=known.commits[lane.tip].tree != known.commits[lane.base].tree,
     )
-    draft.outcome = fates.judge(came)
+    draft.outcome = fates.judge(came, mixed=lane.mixed)
     if not draft.outcome:
         yield from _straight(draft, came, known)
     if draft.outcome == "already-merged":

@@ -78,9 +78,8 @@ def _detached(facts: BranchFacts, options: SyncOptions) -> Decision:
 
 
 def _unread(facts: BranchFacts, options: SyncOptions) -> Decision:
-    return _unknown(
-        "worktree.unread", f"its status can't be read: {shown(facts.unread)}", _git(facts, "status")
-    )
+    hint = facts.unread_hint or _git(facts, "status")
+    return _unknown("worktree.unread", f"its status can't be read: {shown(facts.unread)}", hint)
 
 
 def _unmerged(facts: BranchFacts, options: SyncOptions) -> Decision:
@@ -137,6 +136,12 @@ def _conflict(facts: BranchFacts, options: SyncOptions) -> Decision:
         commit=facts.conflict_commit,
         onto=facts.onto,
     )
+
+
+def _diverged(facts: BranchFacts, options: SyncOptions) -> Decision:
+    there = f"{facts.remote}/{facts.branch}"
+    said = f"it and {shown(there)} both have commits, and merges among them: a replay would lose those"
+    return _held("replay.diverged", said, _git(facts, f"merge {shlex.quote(there)}"))
 
 
 def _parent_held(facts: BranchFacts, options: SyncOptions) -> Decision:
@@ -203,6 +208,7 @@ def _pushed(facts: BranchFacts, options: SyncOptions, new: str, decision: Decisi
 OUTCOMES: dict[str, Row] = {
     "already-merged": _merged,
     "conflict": _conflict,
+    "diverged": _diverged,
     "fast-forward": _moves,
     "merged-base": _moves,
     "parent-held": _parent_held,

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from raccord.code.facts import PushIntent
 from raccord.errors import HeldBack, RaccordError, Unanswered, WorldMoved
+from raccord.git.refs import read
 from raccord.git.remote import Push, Pushed, PushResult, ask, push
 from raccord.git.repo import Repository
 from raccord.model.handler import Context, Outcome, Position
@@ -18,6 +19,7 @@ from raccord.model.plan import Step
 from raccord.model.text import shown
 
 KIND = "branch.push"
+LANDED = (Pushed.OK, Pushed.SAME)
 
 
 def push_step(intent: PushIntent, branch: str, *, stack: str = "", batch: bool = True) -> Step:
@@ -57,6 +59,8 @@ class PushHandler:
         repo: the repository.
         protected: whether a full ref on a remote must never be forced.
         pushed: told the remote, the ref and the commit of each push that landed.
+        doubted: told a remote whose tracking refs may say what it no longer has: somebody else pushed, or git
+            did not move them after a push of ours.
     """
 
     kind, version = KIND, 1
@@ -66,8 +70,9 @@ class PushHandler:
         repo: Repository,
         protected: Callable[[str], bool],
         pushed: Callable[[str, str, str | None], None],
+        doubted: Callable[[str], None],
     ) -> None:
-        self._repo, self._protected, self._pushed = repo, protected, pushed
+        self._repo, self._protected, self._pushed, self._doubted = repo, protected, pushed, doubted
 
     def probe(self, step: Step, context: Context) -> Position:
         """Asks the remote."""
@@ -75,9 +80,10 @@ class PushHandler:
 
     def probe_batch(self, steps: Sequence[Step], contexts: Sequence[Context]) -> list[Position]:
         """Asks the remote about all of them at once."""
-        dests = [step.payload["dest"] for step in steps]
+        remote, dests = steps[0].payload["remote"], [step.payload["dest"] for step in steps]
+        self._doubted(remote)
         try:
-            found = ask(self._repo, steps[0].payload["remote"], dests)
+            found = ask(self._repo, remote, dests)
         except RaccordError:
             return [Position.UNKNOWN] * len(steps)
         return [_position(step, found[step.payload["dest"]]) for step in steps]
@@ -103,8 +109,11 @@ class PushHandler:
             try:
                 results = push(self._repo, remote, updates, atomic=bool(steps[0].payload["atomic"]))
             except RaccordError as error:
+                self._doubted(remote)
                 held = HeldBack(error.message, hint=error.hint or "raccord sync", finding="push.failed")
                 return [held] * len(steps)
+        if not self._told(remote, updates):
+            self._doubted(remote)
         doubtful = [s for s in steps if _doubtful(s, results.get(s.payload["dest"]))]
         settled = self.probe_batch(doubtful, contexts) if doubtful else []
         positions = {id(s): position for s, position in zip(doubtful, settled, strict=True)}
@@ -112,6 +121,11 @@ class PushHandler:
             self._answer(step, no, results.get(step.payload["dest"]), positions.get(id(step)))
             for step, no in zip(steps, refused, strict=True)
         ]
+
+    def _told(self, remote: str, updates: Sequence[Push]) -> bool:
+        """Whether the tracking refs say that all of it landed. Git ends well where it can't move one."""
+        known = read(self._repo.git, f"refs/remotes/{remote}").remote(remote)
+        return all(known.get(each.ref.removeprefix("refs/heads/")) == each.new for each in updates)
 
     def _answer(
         self, step: Step, refused: bool, result: PushResult | None, settled: Position | None
@@ -124,7 +138,7 @@ class PushHandler:
                 hint="git revert",
                 finding="push.protected",
             )
-        landed = result is not None and result.status in (Pushed.OK, Pushed.SAME)
+        landed = result is not None and result.status in LANDED
         if landed or settled is Position.AFTER:
             self._pushed(remote, dest, new)
             return Outcome(

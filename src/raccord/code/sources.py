@@ -16,6 +16,7 @@ class Source:
         tip: where it stands, with the remote branch's own commits taken in.
         base: the merge base with what it shall stand on, "" for none.
         picks: the commits to replay, oldest first.
+        mixed: whether some of the picks are the remote's alone, beside `tip`.
         known: whether history was complete enough to tell.
     """
 
@@ -23,6 +24,7 @@ class Source:
     base: str
     picks: tuple[str, ...]
     known: bool = True
+    mixed: bool = False
 
 
 UNKNOWN = Source("", "", (), known=False)
@@ -56,7 +58,8 @@ def source(graph: Graph, floor: str, tip: str, upstream: str | None, *, integrat
     if follows:
         return Source(upstream, base, theirs)
     have = set(theirs)
-    return Source(tip, base, (*theirs, *(oid for oid in own if oid not in have)))
+    picks = (*theirs, *(oid for oid in own if oid not in have))
+    return Source(tip, base, picks, mixed=not have <= set(own))
 
 
 def holds_upstream(

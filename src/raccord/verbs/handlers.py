@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from raccord.checks.steps import GateRun, GateSetup
 from raccord.code.by_hand import RebaseHandler, ThenHandler
+from raccord.code.fetch import forget
 from raccord.code.hooks import HookHandler
 from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
 from raccord.code.moves import MoveHandler
@@ -21,6 +22,7 @@ def handlers(room: Room) -> list[Handler]:
             repo,
             lambda dest: room.protected(dest.removeprefix("refs/heads/")),
             lambda remote, dest, oid: store.cache_put(PUSHED, f"{remote} {dest}", oid),
+            lambda remote: forget(store, remote),
         ),
         GateRun(store),
         GateSetup(),
