@@ -215,7 +215,8 @@ class Tracer:
             return
         if event in (FORK, VFORK, CLONE):
             message = ctypes.c_ulong()
-            ptrace(GETEVENTMSG, tid, 0, ctypes.addressof(message))
+            if ptrace(GETEVENTMSG, tid, 0, ctypes.addressof(message)) or not message.value:
+                return  # killed by somebody else meanwhile, and the child is an orphan
             self.tracees[message.value] = Tracee(tracee.server, tracee.label)
             if message.value in self.early:
                 self.early.remove(message.value)

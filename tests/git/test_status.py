@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raccord.errors import ProcessFailed
+from raccord.errors import HeldBack, ProcessFailed
+from raccord.git import answer
 from raccord.git.repo import open_repository
 from raccord.git.status import Status, hidden, ignored, parse, status
 from tests.git.traps import Trap, touch
@@ -287,6 +288,17 @@ def test_what_is_no_status_raises(data):
         return
     with pytest.raises(ValueError, match="status"):
         parse(data)
+
+
+@pytest.mark.parametrize("name", [".gitignore", "deep/er/.gitignore"])
+def test_a_pipe_that_git_would_open_is_named_and_not_waited_for(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(answer, "PATIENCE_S", 0.5)
+    repo = Repo.init(tmp_path / "main")
+    repo.commit({"deep/er/f": "1"})
+    os.mkfifo(repo.path / name)
+    with pytest.raises(HeldBack, match=rf"^{name} is no file but a pipe") as caught:
+        status(open_repository(repo.path).git)
+    assert caught.value.hint == f"rm {repo.path / name}"
 
 
 @pytest.mark.long

@@ -169,6 +169,13 @@ def pipes_and_sockets(house: House) -> None:
     os.close(folder)
 
 
+@case("status", "sync", "snapshot", "move", every=5, status=0, says="is no file but a pipe")
+def pipes_that_git_itself_would_open(house: House) -> None:
+    os.mkfifo(house.agent.path / ".gitattributes")
+    (house.repo.path / ".gitignore").unlink()
+    os.mkfifo(house.repo.path / ".gitignore")
+
+
 @case("status", "sync")
 def a_large_file_of_nothing(house: House) -> None:
     with (house.repo.path / "large").open("wb") as file:

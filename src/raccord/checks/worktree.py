@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.errors import WorldMoved
+from raccord.git.answer import ask
 from raccord.git.run import Git, strings
 
 
@@ -42,9 +43,8 @@ def look(worktree: Path) -> Seen:
     """Two git processes."""
     git = Git(worktree)
     head = git.line("rev-parse", "--verify", "HEAD^{tree}")
-    out = git.out(
-        "status", "--porcelain=v2", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=none"
-    )
+    words = ("--porcelain=v2", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=none")
+    out = ask(git, "status", *words).check().stdout
     modified, untracked = set(), set()
     for entry in strings(out):
         kind, _, rest = entry.partition(" ")

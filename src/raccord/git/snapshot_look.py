@@ -17,6 +17,7 @@ from typing import Any
 
 from raccord.errors import CannotRun, HeldBack, ProcessFailed, UnsafePath
 from raccord.git import snapshot_unseen as unseen
+from raccord.git.answer import ask
 from raccord.git.repo import Repository
 from raccord.git.run import Git, strings
 from raccord.git.snapshot_draft import Draft
@@ -53,7 +54,7 @@ def look(repo: Repository, worktree: Worktree, ignored: str | Sequence[str]) -> 
         ignored: "none", "all", or the paths to look at byte by byte, whatever git says of them.
 
     Raises:
-        HeldBack: a directory can't be read.
+        HeldBack: a directory can't be read, or git would wait for ever.
         CannotRun: the index is damaged, or changes all the time.
         ProcessFailed: git failed.
     """
@@ -151,7 +152,7 @@ def together(*calls: Callable[[], Any]) -> list[Any]:
 
 
 def _run(git: Git, worktree: Worktree, *args: str) -> bytes:
-    result = git.run(*args).check()
+    result = ask(git, *args).check()
     # git only warns of a directory that it can't open, and lists what it can.
     for line in result.stderr.splitlines():
         if line.startswith("warning: could not open directory"):

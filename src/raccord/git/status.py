@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raccord.errors import CannotRun, ProcessFailed
+from raccord.errors import CannotRun, HeldBack, ProcessFailed
+from raccord.git.answer import ask
 from raccord.git.gitdir import content, gitdir_at
 from raccord.git.repo import open_repository
 from raccord.git.run import Git, strings
@@ -29,7 +30,7 @@ COMMAND = (
 )
 # An index entry's mode, big-endian, for a submodule (160000 octal): written out in every index version.
 GITLINK_MODE = b"\0\0\xe0\0"
-LIMIT_S = 120.0  # an ignore file that is a pipe makes git wait for ever
+LIMIT_S = 120.0
 DEEPEST = 16  # submodules within submodules
 
 
@@ -77,6 +78,7 @@ def status(git: Git) -> Status:
     """What changed in the worktree at `git.cwd`, its submodules included.
 
     Raises:
+        HeldBack: git would wait for ever.
         ProcessFailed: git failed.
     """
     return _status(git, 0)
@@ -135,7 +137,7 @@ def hidden(git: Git) -> tuple[str, ...]:
 
 
 def _status(git: Git, depth: int) -> Status:
-    found = parse(git.run(*COMMAND, timeout=LIMIT_S).check().stdout)
+    found = parse(ask(git, *COMMAND, timeout=LIMIT_S).check().stdout)
     dirty = [path for path in _submodules(git) if path not in found.submodules and _dirty(git, path, depth)]
     if not dirty:
         return found
@@ -171,5 +173,5 @@ def _dirty(git: Git, path: str, depth: int) -> bool:
         if sub.top is None or str(sub.top) != top or depth >= DEEPEST:
             return True
         return not _status(sub.git, depth + 1).clean
-    except (CannotRun, ProcessFailed):
+    except (CannotRun, HeldBack, ProcessFailed):
         return True
