@@ -148,10 +148,23 @@ def test_no_index_conflicts_submodules_and_intentions_are_left_to_git(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        b".git/hooks/pre-commit", b"a/.GIT/config", b"a/../b", b"./a", b"a//b", b"a\\b", b".git ", b".git.",
-        b"GIT~1/x", b"c:x", b".g\xe2\x80\x8cit/config", b"a/.git\xe2\x80\x8d", b".gitmodules", b"gi7eba~1", b"",
+        b".git/hooks/pre-commit",
+        b"a/.GIT/config",
+        b"a/../b",
+        b"./a",
+        b"a//b",
+        b"a\\b",
+        b".git ",
+        b".git.",
+        b"GIT~1/x",
+        b"c:x",
+        b".g\xe2\x80\x8cit/config",
+        b"a/.git\xe2\x80\x8d",
+        b".gitmodules",
+        b"gi7eba~1",
+        b"",
     ],
-)  # fmt: skip
+)
 def test_a_name_that_some_git_refuses_is_left_to_git(name):
     assert not ordinary(name, 0o100644)
 
