@@ -66,14 +66,20 @@ def cli() -> str:
         if where != panel:
             out.append(f"\n## {where}\n")
             panel = where
-        command = group.commands[name]
-        arguments = "".join(f" {p.metavar}" for p in command.params if p.param_type_name == "argument")
-        out.append(f"\n### `raccord {name}{arguments}`\n\n{command.help}\n\n{_table(command)}\n")
-        out.append(f"{_example(command.epilog)}\n")
+        out += _verb(name, group.commands[name])
     out.append("\n## Exit codes\n\n| code | meaning |\n|---|---|\n")
     out += [f"| {code} | {meaning} |\n" for code, meaning in exits.MEANING.items()]
     out.append(SEED)
     return "".join(out)
+
+
+def _verb(name: str, command: typing.Any) -> list[str]:
+    arguments = "".join(f" {p.metavar}" for p in command.params if p.param_type_name == "argument")
+    out = [f"\n### `raccord {name}{arguments}`\n\n{command.help}\n\n{_table(command)}\n"]
+    out.append(f"{_example(command.epilog)}\n")
+    for below, verb in getattr(command, "commands", {}).items():
+        out += _verb(f"{name} {below}", verb)
+    return out
 
 
 def _example(epilog: str) -> str:
@@ -105,6 +111,13 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "run": ("verbs that change something, and `raccord show`", (report.RunReport,), ""),
     "log": ("`raccord log`", (report.RunSummary,), "runs"),
     "snapshots": ("`raccord restore --list`", (report.SnapshotReport,), "snapshots"),
+    "migrations": ("`raccord migrations status`", (report.MigrationStatus,), ""),
+    "migration": ("`raccord migrations find`", (report.MigrationFind,), ""),
+    "histories": (
+        "`raccord migrations list`, `current`, `history` and `heads`",
+        (report.MigrationList,),
+        "histories",
+    ),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),
     "error": ("any verb that failed", (exits.Problem,), "error"),

@@ -232,8 +232,8 @@ def writes(module: Module, call: ast.Call) -> bool:
 
 
 def check_sqlite(module: Module) -> Iterator[str]:
-    """Only kernel/store.py opens SQLite files."""
-    if module.path != "kernel/store.py":
+    """Only kernel/store.py opens the state database, only database/sqlite.py the databases of projects."""
+    if module.path not in ("database/sqlite.py", "kernel/store.py"):
         yield from module.mentions(SQLITE)
 
 

@@ -125,7 +125,10 @@ def test_both_files_are_refused_with_the_line(tmp_path):
     ("text", "said"),
     [
         ('[sync]\n\nbsae = "x"', "f:3: sync.bsae: is no key; did you mean base?; expected one of base,"),
-        ("[snc]", "f:1: snc: is no section; did you mean sync?; expected one of gates, snapshots, sync"),
+        (
+            "[snc]",
+            "f:1: snc: is no section; did you mean sync?; expected one of gates, migrations, snapshots, sync",
+        ),
         ('base = "x"', "f:1: base: is no section; did you mean sync.base?"),
         ("[sync]\nlock-wait-seconds = 3", "f:2: sync.lock-wait-seconds: is no key; did you mean lock_wait"),
         (

@@ -132,7 +132,15 @@ def test_verbs_and_options_exist(page: Path) -> None:
             if words[at].split(",")[0] not in commands:
                 unknown.append(words)
                 continue
-            known |= {opt for param in commands[words[at].split(",")[0]].params for opt in param.opts}
+            verb = commands[words[at].split(",")[0]]
+            known |= {opt for param in verb.params for opt in param.opts}
+            below = getattr(verb, "commands", {})
+            if below and words[at + 1 : at + 2]:
+                name = words[at + 1].split(",")[0]
+                if name not in below:
+                    unknown.append(words)
+                    continue
+                known |= {opt for param in below[name].params for opt in param.opts}
         options = {word for word in words if word.startswith("--") and word != "--"}
         unknown += [[*words, f"({option})"] for option in options - known]
     assert unknown == []

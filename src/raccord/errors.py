@@ -29,6 +29,10 @@ class UsageError(RaccordError):
     """The command was called wrongly: an unknown branch, a waiver without its reason."""
 
 
+class NotOurs(UsageError):
+    """What was to be removed was not made by raccord. Nothing was removed."""
+
+
 class RunIsOver(UsageError):
     """The run to go on with, or to take back, has nothing left to do."""
 
@@ -79,6 +83,22 @@ class ConfigError(CannotRun):
 
 class StoreError(CannotRun):
     """The state database can't be opened, read or written."""
+
+
+class DatabaseError(CannotRun):
+    """A database can't be reached, read or written. The message never holds a password."""
+
+
+class DatabaseMissing(DatabaseError):
+    """There is no such database, or no such file."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Others are at work on a database, for longer than the wait allowed."""
+
+
+class DriverMissing(DatabaseError):
+    """The package that speaks to this kind of database is not installed."""
 
 
 class LockTimeout(CannotRun):

@@ -7,9 +7,19 @@ from pathlib import Path
 
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
-from raccord.model.options import SyncOptions
+from raccord.model.options import HealOptions, SyncOptions
 from raccord.model.plan import Plan
-from raccord.model.report import Answer, RemovalReport, RunReport, RunSummary, SnapshotReport, StatusReport
+from raccord.model.report import (
+    Answer,
+    MigrationFind,
+    MigrationList,
+    MigrationStatus,
+    RemovalReport,
+    RunReport,
+    RunSummary,
+    SnapshotReport,
+    StatusReport,
+)
 from raccord.verbs.report import plan_report, run_report, summaries
 from raccord.verbs.room import Room
 
@@ -100,6 +110,49 @@ class Workspace:
         from raccord.verbs import snapshots
 
         return _answer(*snapshots.restore(self._room, snapshot, dry_run=dry_run, by=by), dry_run=dry_run)
+
+    def migration_status(self, backend: str = "") -> MigrationStatus:
+        """Every worktree's migrations against its database."""
+        from raccord.verbs import migration_looks
+
+        return migration_looks.status(self._room, backend)
+
+    def migration_list(self, backend: str = "") -> MigrationList:
+        """The revisions of every worktree, branch and commit."""
+        from raccord.verbs import migration_looks
+
+        return migration_looks.listing(self._room, backend)
+
+    def migration_find(self, revision: str, backend: str = "", *, diff: bool = False) -> MigrationFind:
+        """Every content of a revision, and every place that holds it."""
+        from raccord.verbs import migration_looks
+
+        return migration_looks.find(self._room, revision, backend, diff=diff)
+
+    def migration_current(self, backend: str = "") -> tuple[MigrationList, ...]:
+        """What this worktree's databases are at."""
+        from raccord.verbs import migration_looks
+
+        return migration_looks.current(self._room, backend)
+
+    def migration_history(self, backend: str = "") -> tuple[MigrationList, ...]:
+        """This worktree's history, and what is missing in it."""
+        from raccord.verbs import migration_looks
+
+        return migration_looks.history(self._room, backend)
+
+    def migration_heads(self, backend: str = "") -> tuple[MigrationList, ...]:
+        """The heads of this worktree's files."""
+        from raccord.verbs import migration_looks
+
+        return migration_looks.heads(self._room, backend)
+
+    def migration_heal(self, options: HealOptions | None = None) -> Answer:
+        """Puts back what is missing; the plan where `dry_run` is set."""
+        from raccord.verbs import migrations
+
+        chosen = options or HealOptions()
+        return _answer(*migrations.put_back(self._room, chosen), dry_run=chosen.dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -212,8 +214,34 @@ def changed(place: Place) -> None:
     shutil.rmtree(b.path / "cache")
 
 
+INI = "[alembic]\nscript_location = migrations\nsqlalchemy.url = sqlite:///{place.root}/app.db\n"
+
+
+def unhealed(place: Place) -> None:
+    """A database at a revision of which one worktree has the files, committed and not, and main none."""
+    files = {"alembic.ini": INI.format(place=place), "migrations/env.py": "raise SystemExit('not run')\n"}
+    main, a = Repo(place.top("main")), Repo(place.top("a"))
+    for repo, ids in ((main, "1"), (a, "123")):
+        chain = {f"migrations/versions/r{n}.py": revision(n) for n in map(int, ids)}
+        repo.commit(files | chain, "migrations")
+    for n in (4, 5):
+        a.write(f"migrations/versions/r{n}.py", revision(n))
+    with contextlib.closing(sqlite3.connect(place.root / "app.db")) as db, db:
+        db.execute("create table alembic_version (version_num text)")
+        db.execute("insert into alembic_version values ('r5')")
+
+
+def revision(number: int) -> str:
+    """A revision file whose import would fail."""
+    below = f"'r{number - 1}'" if number > 1 else None
+    return f"revision = 'r{number}'\ndown_revision = {below}\nraise SystemExit('imported')\n"
+
+
+HEAL = ("migrations", "heal")
+
 SCENARIOS = (
     Scenario("gates", ("sync", "--all", "--allow-dirty", "--reason", "faults"), finish=SYNC),
+    Scenario("heal", HEAL, prepare=unhealed, finish=HEAL),
     Scenario("restore", ("restore", "--yes"), "b", changed, ("restore", "--yes")),
     Scenario("snapshot", ("snapshot", "--all", "--ignored"), finish=("snapshot", "--all")),
     Scenario("sync", SYNC, finish=SYNC),

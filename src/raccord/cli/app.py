@@ -18,7 +18,7 @@ from raccord.errors import CannotRun, UsageError
 
 LOOK, ACT, RUN, SET_UP = "Look", "Act", "Run", "Set up"
 
-# In the order of the help page; each verb is the function `command` of its own file.
+# In the order of the help page; each verb is the function `command` of its own file, or a `group` of verbs.
 VERBS = {
     "status": LOOK,
     "log": LOOK,
@@ -27,6 +27,7 @@ VERBS = {
     "snapshot": ACT,
     "restore": ACT,
     "undo": ACT,
+    "migrations": ACT,
     "continue": RUN,
     "skip": RUN,
     "abort": RUN,
@@ -90,6 +91,9 @@ def application(verb: str | None = None) -> typer.Typer:
     app.callback(help=ROOT_HELP, epilog=ROOT_EXAMPLE)(root)
     for name in [verb] if verb in VERBS else VERBS:
         module = import_module(f"raccord.cli.{module_name(name)}")
+        if hasattr(module, "group"):
+            app.add_typer(module.group(), name=name, rich_help_panel=VERBS[name])
+            continue
         app.command(name, epilog=f"Example: {module.EXAMPLE}", rich_help_panel=VERBS[name])(module.command)
     return app
 

@@ -16,7 +16,16 @@ import typer
 
 from raccord.cli import exits, output
 from raccord.model.plan import Plan
-from raccord.model.report import Answer, RemovalReport, RunSummary, SnapshotReport, StatusReport
+from raccord.model.report import (
+    Answer,
+    MigrationFind,
+    MigrationList,
+    MigrationStatus,
+    RemovalReport,
+    RunSummary,
+    SnapshotReport,
+    StatusReport,
+)
 
 if TYPE_CHECKING:
     from raccord.cli.render import Page
@@ -104,6 +113,42 @@ class Face:
 
             self._print(lambda page: render(page, snapshots))
         return exits.DONE
+
+    def migration_status(self, report: MigrationStatus) -> int:
+        """Answers with every worktree's migrations."""
+        if self.as_json:
+            output.document("migrations", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_migrations import status
+
+            self._print(lambda page: status(page, report))
+        return exits.DONE
+
+    def migration_lists(self, reports: Sequence[MigrationList]) -> int:
+        """Answers with drawn histories."""
+        if self.as_json:
+            output.document("histories", {"histories": [dataclasses.asdict(one) for one in reports]})
+        else:
+            from raccord.cli.render_migrations import lists
+
+            self._print(lambda page: lists(page, reports))
+        return exits.DONE
+
+    def migration_find(self, report: MigrationFind) -> int:
+        """Answers with where a revision is."""
+        if self.as_json:
+            output.document("migration", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_migrations import find
+
+            self._print(lambda page: find(page, report))
+        return exits.DONE
+
+    @staticmethod
+    def untrusted(answer: Answer) -> bool:
+        """Whether a plan waits for a person's word on what it would put back."""
+        lanes = [lane for stage in answer.stages for lane in stage.lanes] if isinstance(answer, Plan) else []
+        return any(lane.held is not None and lane.held.name == "migration.untrusted" for lane in lanes)
 
     def removal(self, report: RemovalReport) -> int:
         """Answers with what was or would be removed."""

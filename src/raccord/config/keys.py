@@ -88,6 +88,30 @@ class Gates:
 
 
 @dataclass(frozen=True, slots=True)
+class Migrations:
+    """Where Alembic's revisions are looked for, and which of them may be put back without being asked."""
+
+    backend: str = key(
+        "",
+        TEXT,
+        "The folder that alembic is run in, or its configuration file, relative to a worktree; looked for "
+        "where it is empty.",
+        '"backend"',
+    )
+    outside: tuple[str, ...] = key(
+        (),
+        GLOBS,
+        "Directories that git does not list as worktrees and that hold migrations too; ~ is your home.",
+        '["~/Project-*"]',
+    )
+    trusted_remote: str = key(
+        "",
+        TEXT,
+        "The remote whose revisions may be put back unasked; where it is empty, origin, else the only one.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshots:
     """How long backups are kept; `raccord gc` drops what is both older and beyond the newest."""
 
@@ -109,11 +133,12 @@ class Config:
 
     sync: Sync = dataclasses.field(default_factory=Sync)
     gates: Gates = dataclasses.field(default_factory=Gates)
+    migrations: Migrations = dataclasses.field(default_factory=Migrations)
     snapshots: Snapshots = dataclasses.field(default_factory=Snapshots)
     source: str = ""
 
 
-SECTIONS: dict[str, type] = {"sync": Sync, "gates": Gates, "snapshots": Snapshots}
+SECTIONS: dict[str, type] = {"sync": Sync, "gates": Gates, "migrations": Migrations, "snapshots": Snapshots}
 
 
 @dataclass(frozen=True, slots=True)

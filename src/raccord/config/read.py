@@ -18,6 +18,11 @@ PREFIX = ("tool", "raccord")
 SIZE_LIMIT = 1024 * 1024  # bytes; nobody writes more by hand
 
 
+def expanded(path: str) -> str:
+    """A path as a person writes it, absolute where it begins with ~."""
+    return os.path.expanduser(path)
+
+
 def load(top: Path) -> Config:
     """Reads the configuration of the worktree whose top directory is `top`.
 

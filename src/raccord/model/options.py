@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +46,24 @@ class SyncOptions:
     def unexplained(self) -> bool:
         """Whether a guard is skipped without a reason: nothing is silent."""
         return bool(self.waived) and not self.reason.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class HealOptions:
+    """How missing revisions are put back.
+
+    Attributes:
+        all: every worktree, not only this one.
+        backend: the folder that alembic is run in, relative to a worktree; "" for the configured one.
+        choose: revision to digest, or the beginning of one, where several contents claim an id.
+        trust: whether revisions are put back that no trusted remote has and that were never applied here.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    all: bool = False
+    backend: str = ""
+    choose: Mapping[str, str] = field(default_factory=dict)
+    trust: bool = False
+    dry_run: bool = False
+    by: str = ""

@@ -9,6 +9,7 @@ from raccord.code.hooks import HookHandler
 from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
 from raccord.code.moves import MoveHandler
 from raccord.code.push import PushHandler
+from raccord.migrations.steps import ExcludeHandler, FilesHandler
 from raccord.model.handler import Handler
 from raccord.verbs.lanes import after_rebase
 from raccord.verbs.room import PUSHED, Room
@@ -30,6 +31,8 @@ def handlers(room: Room) -> list[Handler]:
         RebaseHandler(repo),
         ThenHandler(repo, lambda step, new: after_rebase(room, step, new)),
         CompareHandler(repo),
+        ExcludeHandler(),
+        FilesHandler(repo),
         MoveHandler(repo, room.shared),
         RestoreHandler(repo),
         SnapshotHandler(repo),

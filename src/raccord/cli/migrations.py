@@ -1,0 +1,166 @@
+"""`raccord migrations`: finds Alembic revisions wherever they are, and puts the missing ones back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from raccord.cli import output
+from raccord.cli.face import DryRun, Face, Json, Yes, person
+from raccord.errors import UsageError
+from raccord.model.options import HealOptions
+
+EXAMPLE = "raccord migrations heal --dry-run"
+HELP = "Find Alembic revisions, and put missing ones back."
+
+Backend = Annotated[
+    str,
+    typer.Argument(
+        metavar="[BACKEND]",
+        help="The folder that alembic is run in, relative to the worktree.",
+        show_default=False,
+    ),
+]
+# What scripts that source the seed's file call; `command raccord` passes functions of that name by.
+SHELL = """\
+# raccord migrations shell-init: put this into a script with  eval "$(raccord migrations shell-init)"
+auto_copy_missing_migrations() { command raccord migrations heal "$@"; }
+list_all_migrations() { command raccord migrations list "$@"; }
+find_migration_in_worktrees() { command raccord migrations find "$@"; }
+"""
+
+
+def group() -> typer.Typer:
+    """The verbs below `migrations`."""
+    app = typer.Typer(no_args_is_help=True)
+    app.callback(help=HELP, epilog=f"Example: {EXAMPLE}")(root)
+    verbs: dict[str, tuple[Callable[..., int], str]] = {
+        "status": (status, "raccord migrations status"),
+        "list": (list_, "raccord migrations list backend"),
+        "find": (find, "raccord migrations find a1b2c3d4 --diff"),
+        "current": (current, "raccord migrations current"),
+        "history": (history, "raccord migrations history backend"),
+        "heads": (heads, "raccord migrations heads"),
+        "heal": (heal, EXAMPLE),
+        "shell-init": (shell_init, 'eval "$(raccord migrations shell-init)"'),
+    }
+    for name, (verb, example) in verbs.items():
+        app.command(name, epilog=f"Example: {example}")(verb)
+    return app
+
+
+def root(context: typer.Context, as_json: Json = False) -> None:
+    """What the verbs share."""
+    context.obj = Face.of(context, as_json)
+
+
+def status(context: typer.Context, backend: Backend = "", as_json: Json = False) -> int:
+    """Show every worktree's migrations against its database."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        report = workspace.migration_status(backend)
+    return face.migration_status(report)
+
+
+def list_(context: typer.Context, backend: Backend = "", as_json: Json = False) -> int:
+    """Draw the revisions of every worktree, branch and commit."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        report = workspace.migration_list(backend)
+    return face.migration_lists([report])
+
+
+def find(
+    context: typer.Context,
+    revision: Annotated[
+        str, typer.Argument(metavar="REVISION", help="Its id, the beginning of one, or a label.")
+    ],
+    backend: Backend = "",
+    diff: Annotated[bool, typer.Option("--diff", help="Show what differs between its contents.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Find every content of a revision, and every place that holds it."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        report = workspace.migration_find(revision, backend, diff=diff)
+    return face.migration_find(report)
+
+
+def current(context: typer.Context, backend: Backend = "", as_json: Json = False) -> int:
+    """List what this worktree's database is at, with or without files of it."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        reports = workspace.migration_current(backend)
+    return face.migration_lists(reports)
+
+
+def history(context: typer.Context, backend: Backend = "", as_json: Json = False) -> int:
+    """Draw this worktree's history, and what is missing in it."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        reports = workspace.migration_history(backend)
+    return face.migration_lists(reports)
+
+
+def heads(context: typer.Context, backend: Backend = "", as_json: Json = False) -> int:
+    """List the heads of this worktree's files."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        reports = workspace.migration_heads(backend)
+    return face.migration_lists(reports)
+
+
+def heal(
+    context: typer.Context,
+    backend: Backend = "",
+    every: Annotated[bool, typer.Option("--all", "-a", help="Every worktree, not only this one.")] = False,
+    choose: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--choose",
+            metavar="REV=DIGEST",
+            help="Take this content where several claim the id; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="Put back revisions that no trusted remote has and nobody applied here."
+        ),
+    ] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> int:
+    """Put back every revision that the database or a file names and that is missing here."""
+    face = Face.of(context, as_json)
+    picks = dict(_pair(one) for one in choose or ())
+
+    def options(*, trusting: bool, dry: bool) -> HealOptions:
+        return HealOptions(every, backend, picks, trusting, dry, person())
+
+    if not trust and not dry_run and face.asks:
+        with face.workspace() as workspace:
+            planned = workspace.migration_heal(options(trusting=False, dry=True))
+        if face.untrusted(planned):
+            face.answer(planned)
+            trust = yes or typer.confirm("Put them back all the same?", err=True)
+    with face.workspace() as workspace:
+        answer = workspace.migration_heal(options(trusting=trust, dry=dry_run))
+    return face.answer(answer)
+
+
+def shell_init() -> int:
+    """Print the shell functions of scripts that used to copy migrations."""
+    output.write(SHELL)
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    revision, equals, digest = text.rpartition("=")
+    if not equals or not revision or not digest:
+        raise UsageError(f"--choose {text}: not REV=DIGEST", hint="raccord migrations find REV")
+    return revision, digest

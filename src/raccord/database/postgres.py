@@ -1,0 +1,291 @@
+"""Connections to PostgreSQL, and its errors as raccord's own: what, where, the next command, no password.
+
+psycopg is imported here only, and only when a connection is made. What a session sets, it sets by statements:
+a pooler such as pgbouncer refuses start-up options that it does not know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from raccord.database.url import POSTGRESQL, Target
+from raccord.database.url import masked as masked
+from raccord.errors import DatabaseBusy, DatabaseError, DatabaseMissing, DriverMissing
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+CONNECT_SECONDS = 10
+POLL_SECONDS = 0.1
+
+# asyncpg's `ssl` is libpq's `sslmode`, and takes truth as well.
+_SSL = {
+    "true": "require",
+    "1": "require",
+    "yes": "require",
+    "false": "disable",
+    "0": "disable",
+    "no": "disable",
+}
+_BUSY = ("53300", "55006", "55P03", "57014", "57P03")
+_MISSING = ("3D000",)
+
+
+def driver() -> Any:
+    """The module psycopg.
+
+    Raises:
+        DriverMissing: it is not installed, or finds no libpq.
+    """
+    try:
+        import psycopg
+    except ImportError as error:
+        reason = " ".join(str(error).split())
+        raise DriverMissing(
+            f"PostgreSQL needs the package psycopg, and it can't be imported here: {reason}",
+            hint="pip install 'raccord[postgresql]'",
+        ) from error
+    return psycopg
+
+
+def keywords(target: Target, database: str = "") -> dict[str, str]:
+    """A target as libpq's connection keywords, the password among them; what libpq doesn't know is left out.
+
+    Args:
+        database: another database of the same server.
+
+    Raises:
+        DatabaseError: the target is no PostgreSQL database.
+    """
+    if target.kind != POSTGRESQL:
+        raise DatabaseError(
+            f"{target.shown} is no PostgreSQL database", hint="raccord reads PostgreSQL and SQLite by itself"
+        )
+    known = {entry.keyword.decode() for entry in driver().pq.Conninfo.get_defaults()}
+    found = {key: value for key, value in target.query if key in known}
+    options = dict(target.query)
+    if "ssl" in options and "sslmode" not in found:
+        found["sslmode"] = _SSL.get(options["ssl"].lower(), options["ssl"])
+    places = {
+        "host": target.host,
+        "port": target.port,
+        "user": target.user,
+        "dbname": database or target.name,
+    }
+    found |= {key: value for key, value in places.items() if value}
+    if target.password is not None:
+        found["password"] = target.password
+    return found | {"client_encoding": "utf8"}
+
+
+@contextlib.contextmanager
+def connected(target: Target, database: str = "", *, name: str = "raccord") -> Iterator[Connection]:
+    """A connection in autocommit mode, closed afterwards; errors within the block become raccord's.
+
+    Args:
+        database: another database of the same server.
+        name: how the server's lists of sessions show it.
+
+    Raises:
+        DatabaseError: no connection, or a statement failed.
+    """
+    module = driver()
+    given = keywords(target, database)
+    asked = given.pop("connect_timeout", "")
+    limit = min(int(asked), CONNECT_SECONDS) if asked.isdigit() and int(asked) else CONNECT_SECONDS
+    with failures(target, database):
+        db = module.connect(
+            **given,
+            connect_timeout=limit,
+            application_name=name[:63],
+            autocommit=True,
+            # A pooler may give each transaction another session, which knows no prepared statement.
+            prepare_threshold=None,
+        )
+        with contextlib.closing(db):
+            yield db
+
+
+@contextlib.contextmanager
+def looking(db: Connection, *, seconds: float = 0.0) -> Iterator[None]:
+    """A transaction that can't write and sees one state; the server qualifies every name that it spells.
+
+    Args:
+        seconds: that a statement may take, and wait for a lock; 0 for no limit.
+    """
+    from psycopg import IsolationLevel
+
+    db.isolation_level, db.read_only = IsolationLevel.REPEATABLE_READ, True
+    try:
+        with db.transaction():
+            bound(db, seconds)
+            db.execute("set local row_security to off")
+            db.execute("set local search_path to pg_catalog")
+            yield
+    finally:
+        db.isolation_level = db.read_only = None
+
+
+def bound(db: Connection, seconds: float) -> None:
+    """Limits the statements of a transaction, and their waiting for locks; 0 for no limit.
+
+    Of the transaction alone: behind a pooler the session is somebody else's next.
+    """
+    db.execute(
+        "select set_config(name, %s, true) from unnest(array['lock_timeout', 'statement_timeout']) name",
+        [str(max(1, int(seconds * 1000)) if seconds else 0)],
+    )
+
+
+@contextlib.contextmanager
+def failures(target: Target, database: str = "") -> Iterator[None]:
+    """Turns psycopg's errors into raccord's. Their chain is cut: a cause may repeat what was passed to it."""
+    module = driver()
+    try:
+        yield
+    except (module.Error, UnicodeError) as error:
+        raise translated(error, target, database) from None
+
+
+def translated(error: Exception, target: Target, database: str = "") -> DatabaseError:
+    """The error of psycopg as raccord's."""
+    state = getattr(error, "sqlstate", None) or ""
+    pg = getattr(error, "pgconn", None)
+    text = " ".join(str(error).split())
+    known = (target.name, target.user, target.host, target.scheme)
+    text = masked(text, target.secrets, known)
+    where = target.shown if not database else f"the database {database} beside {target.shown}"
+    kind: type[DatabaseError] = DatabaseError
+    hint = ""
+    if state in _BUSY:
+        kind, hint = DatabaseBusy, "run it again once the others are done"
+    elif state in _MISSING or (pg is not None and "does not exist" in text and "database" in text):
+        kind, hint = DatabaseMissing, f"createdb {shlex.quote(database or target.name)}"
+    elif pg is not None and not state:
+        hint = _reach(target)
+        if getattr(pg, "needs_password", False):
+            hint = "give a password in the URL, or in the file that PGPASSFILE names"
+        elif getattr(pg, "used_password", False):
+            hint = "check the user and the password in the URL"
+    elif state == "42501":
+        hint = f"let the role {target.user or 'that connects'} do this, or use its owner's URL"
+    what = "can't be reached" if pg is not None and not state else "can't be used"
+    return kind(f"{where} {what}: {text}", hint=hint, sqlstate=state)
+
+
+def _reach(target: Target) -> str:
+    host, port = target.hosts[0]
+    words = ["pg_isready", *(["-h", host] if host else []), *(["-p", port] if port else [])]
+    return shlex.join(words)
+
+
+@contextlib.contextmanager
+def administering(target: Target) -> Iterator[Connection]:
+    """A connection to the same server, and not to the target itself: it is to be copied, renamed or dropped.
+
+    Raises:
+        DatabaseError: no other database of that server lets us in.
+    """
+    own = keywords(target).get("dbname", target.user)
+    refused: DatabaseError | None = None
+    with contextlib.ExitStack() as stack:
+        for name in ("postgres", "template1"):
+            if name == own:
+                continue
+            try:
+                db = stack.enter_context(connected(target, name))
+                # Copying a database is one statement, however long it takes.
+                db.execute("set statement_timeout to 0")
+                break
+            except DatabaseError as error:
+                refused = refused or error
+        else:
+            assert refused is not None
+            raise refused
+        yield db
+
+
+def sessions(db: Connection, name: str) -> list[str]:
+    """Who else is connected to a database, as "psql of alice (pid 12)"."""
+    rows = db.execute(
+        "select coalesce(nullif(application_name, ''), backend_type, 'a session'),"
+        " usename, client_addr::text, pid"
+        " from pg_stat_activity where datname = %s and pid <> pg_backend_pid()"
+        # The server sends away by itself those that are nobody's, such as vacuum.
+        " and usesysid is not null order by pid",
+        [name],
+    ).fetchall()
+    return [
+        f"{what}{f' of {user}' if user else ''}{f' at {host}' if host else ''} (pid {pid})"
+        for what, user, host, pid in rows
+    ]
+
+
+def alone(db: Connection, target: Target, name: str, act: Any, *, wait: float, evict: bool = False) -> None:
+    """Does what the server refuses while others are connected to a database, once they are gone.
+
+    Args:
+        act: what to do; called again until it gets through.
+        wait: seconds.
+        evict: end the others' sessions instead of only waiting.
+
+    Raises:
+        DatabaseBusy: they stayed; the message names them.
+    """
+    errors = driver().errors
+    until = time.monotonic() + wait
+    while True:
+        # The server itself waits five seconds before it refuses: asking first is quicker.
+        if evict:
+            db.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity"
+                " where datname = %s and pid <> pg_backend_pid()",
+                [name],
+            )
+        others = sessions(db, name)
+        if not others:
+            with contextlib.suppress(errors.ObjectInUse):
+                act()
+                return
+        if time.monotonic() >= until:
+            others = others or sessions(db, name)
+            who = ", ".join(others) or "somebody who is gone by now"
+            raise DatabaseBusy(
+                f"others are connected to the database {name} of {target.shown}: {who}",
+                hint="end their sessions, then run it again",
+                sessions=others,
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def quoted(db: Connection, *names: str) -> str:
+    """Names as SQL, joined by dots."""
+    from psycopg import sql
+
+    return sql.SQL(".").join(map(sql.Identifier, names)).as_string(db)
+
+
+def child(
+    target: Target, database: str = "", more: Mapping[str, str] | None = None
+) -> tuple[str, dict[str, str]]:
+    """How a PostgreSQL program connects: the words for its `--dbname`, without secrets, and its environment.
+
+    Raises:
+        DatabaseError: a secret for which libpq has no environment variable.
+    """
+    given = keywords(target, database)
+    password = given.pop("password", None)
+    if "sslpassword" in given:
+        raise DatabaseError("sslpassword can only be passed as an argument, which every local user can read")
+    given.pop("client_encoding")
+    words = driver().conninfo.make_conninfo("", **{**given, **(more or {})})
+    # PGTZ: times are dumped as the session has them, and are compared as text.
+    env = {"PGCONNECT_TIMEOUT": str(CONNECT_SECONDS), "PGTZ": "UTC", "PGAPPNAME": f"raccord {os.getpid()}"}
+    return words, env if password is None else {**env, "PGPASSWORD": password}

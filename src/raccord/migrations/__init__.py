@@ -1,0 +1,1 @@
+"""Keeps the migrations of every worktree and of the databases they share in step."""

@@ -1,0 +1,54 @@
+"""What is wrong with a history, as findings that every face can show. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raccord.migrations.graph import Graph
+from raccord.migrations.loading import Loaded
+from raccord.model.plan import Finding
+from raccord.model.text import shown
+
+
+def findings(graph: Graph, loaded: Loaded | None = None) -> tuple[Finding, ...]:
+    """Everything that keeps alembic from loading a history; none where it is healthy.
+
+    Args:
+        graph: the history.
+        loaded: what it was read from, for the files that are no part of it.
+    """
+    return (*_of_files(loaded or Loaded()), *_of_graph(graph))
+
+
+def _of_files(loaded: Loaded) -> Iterator[Finding]:
+    for fault in loaded.faults:
+        where = f"{fault.path}:{fault.line}" if fault.line else fault.path
+        yield _fail("unread", f"{where}: {fault.reason}", f"edit {where}", path=fault.path, line=fault.line)
+    for path in loaded.strangers:
+        yield _fail("stranger", f"{path} is no revision, and alembic refuses to work beside it", path=path)
+
+
+def _of_graph(graph: Graph) -> Iterator[Finding]:
+    for rev, twins in graph.duplicates.items():
+        names = sorted(one.name for one in twins)
+        same = len({one.digest for one in twins}) == 1
+        how = "with the same content" if same else "with different contents"
+        yield _fail(
+            "duplicate", f"revision {rev} is in several files, {how}: {', '.join(names)}", id=rev, names=names
+        )
+    for cycle in graph.cycles:
+        if len(cycle) == 1:
+            said = f"revision {cycle[0]} comes before itself"
+        else:
+            said = f"these revisions come before each other: {', '.join(cycle)}"
+        yield _fail("cycle", said, ids=list(cycle), names=[graph[rev].name for rev in cycle])
+    for clash in graph.clashes:
+        said = f"the branch label {clash.label!r} is taken more than once: {', '.join(clash.ids)}"
+        yield _fail("label", said, label=clash.label, ids=list(clash.ids))
+    for rev, named_by in graph.missing.items():
+        said = f"revision {rev} is missing; {', '.join(named_by)} can't be applied without it"
+        yield _fail("missing", said, "raccord migrations heal", id=rev, named_by=list(named_by))
+
+
+def _fail(name: str, message: str, hint: str = "", **data: object) -> Finding:
+    return Finding(f"migrations.{name}", "fail", shown(message), shown(hint), data)

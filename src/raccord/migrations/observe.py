@@ -1,0 +1,173 @@
+"""Reads every worktree's migrations: its alembic environments, their files, and what their databases are at.
+
+Imports no migration, runs no env.py, writes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from raccord.database.heads import heads
+from raccord.database.url import OTHER, Target, parse
+from raccord.errors import RaccordError
+from raccord.git.worktrees import Worktree
+from raccord.migrations import loading, places
+from raccord.migrations.graph import Graph
+from raccord.migrations.loading import Loaded
+from raccord.migrations.memo import Memo
+from raccord.migrations.project import Database, Project, read_project
+from raccord.migrations.walk import Links
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One database's history as one worktree has it.
+
+    Attributes:
+        tree: the worktree.
+        project: its alembic environment.
+        database: which of the environment's databases.
+        loaded: the revision files.
+        graph: the history that they form.
+        target: the database, None where its URL isn't known.
+        heads: the revisions in the version table; empty where there is no such table; None where the
+            database was not read.
+        unread: why it was not read, or "".
+        unread_hint: the next command then, or "".
+    """
+
+    tree: Worktree
+    project: Project
+    database: Database
+    loaded: Loaded = field(repr=False)
+    graph: Graph = field(repr=False)
+    target: Target | None = None
+    heads: frozenset[str] | None = None
+    unread: str = ""
+    unread_hint: str = ""
+
+    @property
+    def key(self) -> str:
+        """Names the lane: the worktree, and the database where there are several."""
+        several = len(self.project.databases) > 1
+        return f"{self.tree.path}{'#' + self.database.name if several else ''}"
+
+    @property
+    def several(self) -> bool:
+        """Whether the environment has more databases."""
+        return len(self.project.databases) > 1
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The version folders inside the worktree, relative to its top."""
+        top = os.path.realpath(self.tree.path)
+        found = [os.path.relpath(os.path.realpath(one), top) for one in self.database.versions]
+        return tuple("" if one == "." else one for one in found if not one.startswith(".."))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The ids that the database or a file names and that no file here has."""
+        wanted = {*(self.heads or ()), *self.graph.missing}
+        return tuple(sorted(one for one in wanted if one not in self.graph and one not in self.graph.labels))
+
+    @property
+    def links(self) -> Links:
+        """What each revision here stands on, and the labels with the revision that each names."""
+        known = {one: self.graph.needs(one) for one in self.graph}
+        return known | {label: (one,) for label, one in self.graph.labels.items() if label not in known}
+
+
+@dataclass(frozen=True, slots=True)
+class Unfound:
+    """A worktree whose migrations can't be read.
+
+    Attributes:
+        error: why.
+    """
+
+    tree: Worktree
+    error: RaccordError
+
+    @property
+    def key(self) -> str:
+        """Names the lane."""
+        return str(self.tree.path)
+
+
+def sites(
+    trees: Sequence[Worktree], backend: str = "", *, ask: bool = True, memo: Memo | None = None
+) -> list[Site | Unfound]:
+    """What each worktree has, worktree by worktree.
+
+    Args:
+        backend: the folder to run alembic in, or the configuration file, relative to a worktree's top; ""
+            to look for it.
+        ask: whether the databases are read.
+        memo: what was read before.
+    """
+    memo = memo or Memo()
+    known: dict[tuple[str, str, str | None], Callable[[], frozenset[str]]] = {}
+    found: list[Site | Unfound] = []
+    for tree in trees:
+        if tree.bare or tree.missing:
+            continue
+        try:
+            ini = places.find(tree.path, tree.path / backend if backend else None)
+            project = read_project(tree.path, ini)
+        except RaccordError as error:
+            found.append(Unfound(tree, error))
+            continue
+        for database in project.databases:
+            loaded = loading.load(
+                database.versions, recursive=database.recursive, sourceless=database.sourceless, memo=memo
+            )
+            site = Site(tree, project, database, loaded, Graph(loaded.revisions))
+            found.append(_asked(site, known) if ask else site)
+    return found
+
+
+Known = dict[tuple[str, str, str | None], Callable[[], frozenset[str]]]
+
+
+def _asked(site: Site, known: Known) -> Site:
+    """The site with what its database is at; each database is asked once, whoever names it."""
+    from dataclasses import replace
+
+    database = site.database
+    if database.url is None:
+        return replace(site, unread=database.url_unclear, unread_hint="raccord migrations status --url URL")
+    try:
+        target = parse(database.url, site.project.backend)
+        site = replace(site, target=target)
+        if target.kind == OTHER:
+            return replace(site, unread=f"raccord does not speak {target.scheme}")
+        if database.unclear:
+            named = " and ".join(one.replace("_", " ") for one in database.unclear)
+            return replace(site, unread=f"env.py decides the {named} while it runs")
+        question = (target.key, database.version_table, database.version_schema)
+        if question not in known:
+            known[question] = _answer(target, database)
+        return replace(site, heads=known[question]())
+    except RaccordError as error:
+        return replace(site, unread=error.message, unread_hint=error.hint)
+
+
+def _answer(target: Target, database: Database) -> Callable[[], frozenset[str]]:
+    try:
+        found = heads(target, database.version_table, database.version_schema) or frozenset()
+    except RaccordError as error:
+        failed = error
+
+        def fail() -> frozenset[str]:
+            raise failed
+
+        return fail
+    return lambda: found
+
+
+def by_path(loaded: Loaded) -> Mapping[str, Path]:
+    """Where the file of each revision lies; of two, the one that counts."""
+    return {file.revision.id: Path(file.path) for file in loaded.files}

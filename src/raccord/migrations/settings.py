@@ -1,0 +1,175 @@
+"""Reads alembic's configuration, alembic.ini and `[tool.alembic]` of pyproject.toml, as alembic 1.20 does.
+
+Only text: nothing is imported, the environment is not read. An option of the ini file wins over the same one
+in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from raccord.errors import ConfigError
+from raccord.kernel.fs_look import foreseen
+from raccord.model.text import shown
+
+MAIN = "alembic"
+_SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
+_LEGACY_PATHS = re.compile(r", *|(?: +)")
+_LEGACY_SYS_PATHS = re.compile(r", *|(?: +)|:")
+
+
+class Settings:
+    """The options of one alembic environment.
+
+    Args:
+        ini: the alembic.ini, whatever its name; None where there is none.
+        toml: the pyproject.toml beside it; None where it has no `[tool.alembic]`.
+
+    Raises:
+        ConfigError: one of them can't be read.
+    """
+
+    def __init__(self, ini: Path | None, toml: Path | None) -> None:
+        self.ini = ini
+        self.toml = toml
+        self._values = _toml_table(toml) if toml is not None else {}
+        # A "%" in the folder's name is no reference.
+        here = str((ini or toml or Path()).absolute().parent.as_posix()).replace("%", "%%")
+        self._parser = configparser.ConfigParser({"here": here})
+        self._own = configparser.ConfigParser(default_section="\0", interpolation=None)
+        if ini is not None:
+            text = _text(ini)
+            _parse(self._parser, text, ini)
+            _parse(self._own, text, ini)
+
+    @property
+    def file(self) -> str:
+        """The file that a message names."""
+        return str(self.ini or self.toml or "")
+
+    def sections(self) -> tuple[str, ...]:
+        """The sections of the ini file, `DEFAULT` left out."""
+        return tuple(self._parser.sections())
+
+    def has(self, section: str, name: str) -> bool:
+        """Whether a section of the ini file sets an option itself, not through `DEFAULT`."""
+        return self._own.has_option(section, name)
+
+    def option(self, section: str, name: str) -> str | None:
+        """An option of the ini file, what it refers to filled in.
+
+        Raises:
+            ConfigError: it refers to something that the file does not hold.
+        """
+        try:
+            return self._parser.get(section, name, fallback=None)
+        except configparser.InterpolationError as error:
+            raise self._wrong(section, name, f"{error.message.splitlines()[0]}") from error
+
+    def text(self, section: str, name: str, default: str = "") -> str:
+        """An option as alembic reads it: from the ini file, else from pyproject.toml."""
+        if (found := self.option(section, name)) is not None:
+            return found
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            return self._filled(name, value) if isinstance(value, str) else str(value)
+        raise self._wrong("tool.alembic", name, "is no text", file=self.toml)
+
+    def flag(self, section: str, name: str) -> bool:
+        """An option that is on or off; in the ini file only "true" is on."""
+        if (found := self.option(section, name)) is not None:
+            return found == "true"
+        value = self._values.get(name, False)
+        if not isinstance(value, bool):
+            raise self._wrong("tool.alembic", name, "is neither true nor false", file=self.toml)
+        return value
+
+    def paths(self, section: str, name: str) -> tuple[str, ...]:
+        """A list of paths: `version_locations` or `prepend_sys_path`."""
+        if found := self.option(section, name):
+            separator = self._separator(section, with_old=name == "version_locations")
+            if separator is None:
+                legacy = _LEGACY_PATHS if name == "version_locations" else _LEGACY_SYS_PATHS
+                return tuple(legacy.split(found))
+            return tuple(one.strip() for one in found.split(separator) if one)
+        value = self._values.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self._wrong("tool.alembic", name, "is no list of texts", file=self.toml)
+        return tuple(self._filled(name, one) for one in value)
+
+    def _separator(self, section: str, *, with_old: bool) -> str | None:
+        for name in ["path_separator", *(["version_path_separator"] if with_old else [])]:
+            if (found := self.option(section, name)) is not None:
+                if found not in _SEPARATORS:
+                    wanted = ", ".join(_SEPARATORS)
+                    raise self._wrong(section, name, f"{found!r} is not valid", expected=wanted)
+                return _SEPARATORS[found]
+        return None
+
+    def _filled(self, name: str, value: str) -> str:
+        here = str((self.toml or Path()).absolute().parent.as_posix())
+        try:
+            return value % {"here": here}
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._wrong("tool.alembic", name, f"{value!r}: {error}", file=self.toml) from error
+
+    def _wrong(
+        self, section: str, name: str, problem: str, *, expected: str = "", file: Path | None = None
+    ) -> ConfigError:
+        where = shown(str(file or self.file))
+        return ConfigError(where, 0, f"[{section}] {name}", problem, expected)
+
+
+def has_table(toml: Path) -> bool:
+    """Whether a pyproject.toml has a `[tool.alembic]`.
+
+    Raises:
+        ConfigError: it seems so, and it can't be read.
+    """
+    try:
+        source = toml.read_bytes()
+    except OSError:
+        return False
+    return b"alembic" in source and b"tool" in source and bool(_toml_table(toml))
+
+
+def _toml_table(toml: Path) -> Mapping[str, Any]:
+    with foreseen(f"can't read {shown(str(toml))}"):
+        source = toml.read_bytes()
+    try:
+        table = tomllib.loads(source.decode("utf-8")).get("tool", {})
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(shown(str(toml)), 0, "", str(error)) from error
+    table = table.get(MAIN, {}) if isinstance(table, dict) else {}
+    if not isinstance(table, dict):
+        raise ConfigError(shown(str(toml)), 0, "tool.alembic", "is no table")
+    return table
+
+
+def _text(ini: Path) -> str:
+    with foreseen(f"can't read {shown(str(ini))}"):
+        return ini.read_bytes().decode("utf-8-sig", "surrogateescape")
+
+
+def _parse(parser: configparser.ConfigParser, text: str, ini: Path) -> None:
+    file = shown(str(ini))
+    try:
+        parser.read_string(text.replace("\r\n", "\n"), file)
+    except configparser.DuplicateSectionError as error:
+        raise ConfigError(file, error.lineno or 0, f"[{error.section}]", "is there twice") from error
+    except configparser.DuplicateOptionError as error:
+        key = f"[{error.section}] {error.option}"
+        raise ConfigError(file, error.lineno or 0, key, "is there twice") from error
+    except configparser.MissingSectionHeaderError as error:
+        raise ConfigError(file, error.lineno, "", "stands before the first [section]") from error
+    except configparser.ParsingError as error:
+        line = error.errors[0][0] if error.errors else 0
+        raise ConfigError(file, line, "", "is neither a [section] nor an option") from error

