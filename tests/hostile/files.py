@@ -169,7 +169,7 @@ def pipes_and_sockets(house: House) -> None:
     os.close(folder)
 
 
-@case("status", "sync", "snapshot", "move", every=5, status=0, says="is no file but a pipe")
+@case("status", "sync", "snapshot", "move", sync=0, every=5, status=0, says="is no file but a pipe")
 def pipes_that_git_itself_would_open(house: House) -> None:
     os.mkfifo(house.agent.path / ".gitattributes")
     (house.repo.path / ".gitignore").unlink()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.errors import UnsafePath
+from raccord.git.answer import ask
 from raccord.git.repo import Repository
 from raccord.git.run import Git, strings
 from raccord.git.snapshot_draft import Draft
@@ -90,10 +91,10 @@ def conversion(repo: Repository, git: Git, index: Index) -> Conversion:
     entries_of = (*repo.settings.entries, *repo.settings.elsewhere)
     values = {each.value.lower() for each in entries_of if each.key == "core.autocrlf"}
     everything = not values <= {"false", "no", "off", "0", ""}
-    names = None if everything else set(strings(git.out("ls-files", "-z", "--", CONVERTING)))
+    names = None if everything else set(strings(ask(git, "ls-files", "-z", "--", CONVERTING).check().stdout))
     if names is not None and not names:
         return Conversion({})
-    rewritten = set(strings(git.out("ls-files", "-z", "--", REWRITING)))
+    rewritten = set(strings(ask(git, "ls-files", "-z", "--", REWRITING).check().stdout))
     entries = [e for e in index.entries() if not e.stage and plain(e) and (names is None or e.path in names)]
     asked = "".join(f"{entry.oid}\n" for entry in entries).encode()
     sizes = git.out("cat-file", "--batch-check=%(objectsize)", stdin=asked).split(b"\n")
