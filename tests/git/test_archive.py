@@ -72,8 +72,9 @@ def test_what_is_not_there_or_not_ours_is_named(repo):
     with pytest.raises(UsageError):
         archive.load(found, "none")
     repo.git("update-ref", "refs/raccord/runs/foreign", "HEAD")
-    with pytest.raises(RaccordError, match="foreign"):
-        archive.load_all(found)
+    (none,) = archive.load_all(found).values()
+    assert isinstance(none, RaccordError) and none.message == "refs/raccord/runs/foreign holds no run"
+    assert none.hint == "git update-ref -d refs/raccord/runs/foreign"
 
 
 def test_it_runs_no_hook(repo, tmp_path):

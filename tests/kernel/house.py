@@ -36,7 +36,7 @@ class Memory:
     def save(self, run: str, document: bytes, pins: Sequence[str]) -> None:
         self.documents[run], self.pins[run] = document, pins
 
-    def load_all(self) -> Mapping[str, bytes]:
+    def load_all(self) -> Mapping[str, bytes | RaccordError]:
         return self.documents
 
 

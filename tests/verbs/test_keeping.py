@@ -13,7 +13,7 @@ from raccord.model.options import SyncOptions
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace
 from tests.gitkit import Repo, git
-from tests.verbs.flock import Flock, contents
+from tests.verbs.flock import Flock, contents, names
 
 
 @pytest.fixture
@@ -297,3 +297,23 @@ def test_the_library_is_what_the_command_line_uses(flock: Flock) -> None:
     listening.sync(SyncOptions(skip_tests=True, reason="a test"))
     assert events[0].what == "started" and events[-1].what == "ended"
     assert git(flock.main.path, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_ref_that_is_no_run_is_named_and_stops_nobody(flock: Flock, lost: bool) -> None:
+    """Where the database is made anew from the refs."""
+    flock.tree("a", {"a.py": "a\n"})
+    flock.advance({"lib.py": "new\n"})
+    ref = "refs/raccord/runs/garbage"
+    flock.main.git("update-ref", ref, "HEAD")
+    if lost:
+        (flock.main.path / ".git" / ref).write_text("1" * 40 + "\n")
+    if not lost:  # git itself fetches nothing beside a lost object, and says which ref it is
+        assert names(flock.sync())["a"] == "done"
+    status = flock.at().status()
+    (note,) = [note for note in status.notes if note.name == "run.none"]
+    assert (note.message, note.hint) == (f"{ref} holds no run", f"git update-ref -d {ref}")
+    assert flock.at().show("garbage").state == "failed" and not status.stopped
+    assert lost or flock.undo().state == "done"
+    flock.main.git("update-ref", "-d", ref)
+    assert not flock.at().status().notes

@@ -6,6 +6,7 @@ Each commit holds `run.json`; its parents are its predecessor and the commits th
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -68,19 +69,18 @@ def load(git: Git, run: str) -> bytes:
     return found[1]
 
 
-def load_all(git: Git) -> dict[str, bytes]:
-    """The last document of every run, in two processes.
+def load_all(git: Git) -> dict[str, bytes | RaccordError]:
+    """The last document of every run, in two processes; an error for a ref that holds none.
 
     Raises:
-        RaccordError: a ref under `refs/raccord/runs/` is none of ours.
         ProcessFailed: git failed.
     """
     names = sorted(read(git, PREFIX.rstrip("/")).by_name)
-    documents = {}
+    documents: dict[str, bytes | RaccordError] = {}
     for name, found in zip(names, batch(git, [f"{name}:run.json" for name in names]), strict=True):
-        if found is None:
-            raise RaccordError(f"{shown(name)} holds no run", hint=f"git show {shown(name)}", ref=name)
-        documents[name.removeprefix(PREFIX)] = found[1]
+        hint = f"git update-ref -d {shlex.quote(shown(name))}"
+        none = RaccordError(f"{shown(name)} holds no run", hint=hint, ref=name)
+        documents[name.removeprefix(PREFIX)] = none if found is None else found[1]
     return documents
 
 
@@ -120,6 +120,6 @@ class GitArchive:
                 self._git, self._common, run, document, pins, after=after, hash_size=self._hash_size
             )
 
-    def load_all(self) -> Mapping[str, bytes]:
-        """Every document that is kept, by run; raises as the function of the same name."""
+    def load_all(self) -> Mapping[str, bytes | RaccordError]:
+        """Every document that is kept, by run; see the function of the same name."""
         return load_all(self._git)

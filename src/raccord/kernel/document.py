@@ -12,6 +12,7 @@ from raccord.kernel.owner import Owner
 from raccord.kernel.record import (
     EVERYTHING,
     FOREIGN,
+    NO_RUN,
     SPACING,
     LaneRecord,
     Retreat,
@@ -194,4 +195,22 @@ def foreign(run: str, text: bytes, why: RaccordError, owner: Owner) -> RunRecord
         undo_of="",
         lanes={"run": lane},
         by_lane={"run": [StepRecord(SPACING, 0, "run", step, "done" if over else "running")]},
+    )
+
+
+def nothing(run: str, why: RaccordError, owner: Owner) -> RunRecord:
+    """Stands for what is kept in the place of a run and is none: it is named, and holds nothing up."""
+    finding = Finding(NO_RUN, "unknown", why.message, why.hint, dict(why.data))
+    title = "no run"
+    return RunRecord(
+        id=run,
+        verb="?",
+        state="failed",
+        plan=Plan("?", (Stage("run", (Lane("run", title),)),), notes=(finding,)),
+        owner=owner,
+        release="?",
+        started=0.0,
+        ended=0.0,
+        undo_of="",
+        lanes={"run": LaneRecord("run", title, "failed", finding)},
     )

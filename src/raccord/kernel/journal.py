@@ -14,9 +14,10 @@ from typing import Protocol
 
 from raccord import __version__
 from raccord.errors import RaccordError, UsageError
-from raccord.kernel.document import document, foreign, outcome_json, read_document
+from raccord.kernel.document import document, foreign, nothing, outcome_json, read_document
 from raccord.kernel.owner import me
 from raccord.kernel.record import (
+    NO_RUN,
     OPEN_LANES,
     SPACING,
     LaneRecord,
@@ -28,7 +29,8 @@ from raccord.kernel.record import (
 from raccord.kernel.rows import insert, insert_steps, load
 from raccord.kernel.store import Store, dumps
 from raccord.model.handler import Outcome
-from raccord.model.plan import Finding, Plan, Step, plain
+from raccord.model.plan import Finding, Plan, Step, finding_from, plain
+from raccord.model.text import shown
 
 # Steps that become known on the way lie this far apart at most, so that more can come between them.
 NEST = 1 << 16
@@ -40,8 +42,8 @@ class Archive(Protocol):
     def save(self, run: str, document: bytes, pins: Sequence[str]) -> None:
         """Keeps the run's document, and the objects that it names, durably."""
 
-    def load_all(self) -> Mapping[str, bytes]:
-        """Every document that is kept, by run."""
+    def load_all(self) -> Mapping[str, bytes | RaccordError]:
+        """Every document that is kept, by run; an error where something is kept that is none."""
 
 
 def new_id(now: float) -> str:
@@ -119,7 +121,9 @@ class Journal:
                 insert(self._store, record)
         return len(records)
 
-    def _read(self, run: str, text: bytes) -> RunRecord:
+    def _read(self, run: str, text: bytes | RaccordError) -> RunRecord:
+        if isinstance(text, RaccordError):
+            return nothing(shown(run), text, me(self._store.folder))
         try:
             record = read_document(text, self._store.folder)
             if record.id != run:
@@ -227,6 +231,14 @@ class Journal:
             "select id from runs where state in ('running', 'stopped', 'interrupted') order by seq"
         )
         return [row[0] for row in rows]
+
+    def unreadable(self) -> list[Finding]:
+        """What is kept in the place of a run and is none."""
+        rows = self._store.rows(
+            "select l.finding from lanes l join runs r on r.id = l.run where r.verb = '?' order by r.seq"
+        )
+        found = [finding_from(json.loads(row[0])) for row in rows]
+        return [one for one in found if one.name == NO_RUN]
 
     def newest(self, limit: int) -> list[str]:
         """The newest runs, newest first; by the order in which they were written, whatever the clock said."""

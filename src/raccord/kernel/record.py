@@ -19,6 +19,7 @@ OPEN_LANES = ("pending", "running", "stopped")
 # The step that stands for the whole of a run whose document this release can't read. It has no handler.
 FOREIGN = "journal.document"
 EVERYTHING = "*"
+NO_RUN = "run.none"  # the finding of what is kept in a run's place and is none
 
 
 @dataclass(slots=True)

@@ -37,6 +37,9 @@ def status(room: Room) -> StatusReport:
         if not tree.bare
     ]
     newest, stopped = _runs(journal)
+    if journal and (none := journal.unreadable()):
+        kept = read(room.repo.git, "refs/raccord/runs").by_name
+        notes += [finding for finding in none if finding.data["ref"] in kept]
     cut_off = {run.id for run in stopped if run.state == "interrupted"}
     reports = [replace(one, last_run=_last(last.get(one.path), cut_off)) for one in reports]
     return StatusReport(
