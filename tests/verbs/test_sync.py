@@ -637,3 +637,25 @@ def test_a_push_that_dies_before_it_tells_the_tracking_refs(tmp_path):
     assert flock.on_remote("a") == flock.trees["a"].oid() != flock.main.oid("origin/a")
     assert names(flock.sync())["a"] == "done"
     flock.in_step("a")
+
+
+def test_an_undo_that_is_refused_half_way_says_what_each_side_has(tmp_path):
+    flock = Flock.make(tmp_path)
+    tree = flock.tree("a", {"a.py": "a\n"})
+    old = tree.oid()
+    flock.advance({"lib.py": "new\n"})
+    flock.sync()
+    hook = flock.main.path / ".git/hooks/pre-push"
+    hook.write_text(f"#!/bin/sh\necho mine >{tree.path}/lib.py\n")
+    hook.chmod(0o755)
+    report = flock.undo()
+    hook.unlink()
+    lane = flock.lane(report, "a")
+    assert lane.state == "held" and flock.on_remote("a") == old != tree.oid()
+    (note,) = [note for note in lane.notes if note.name == "undo.half"]
+    assert note.message == "a was put back on origin, and stays as it is here: a sync pushes it again"
+    assert note.hint == f"raccord -C {tree.path} sync" and flock.lane(flock.at().show(report.id), "a") == lane
+    assert flock.at().status().next_command == "raccord sync --all"
+    tree.git("checkout", "-q", "lib.py")
+    assert names(flock.sync())["a"] == "done"
+    flock.in_step("a")

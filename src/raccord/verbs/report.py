@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
+from raccord.code.push import KIND as PUSH
 from raccord.kernel.journal import Journal
-from raccord.kernel.record import RunRecord, StepRecord
+from raccord.kernel.record import LaneRecord, RunRecord, StepRecord
 from raccord.model.plan import Finding, Plan
 from raccord.model.report import LaneReport, LaneState, RunReport, RunState, RunSummary, StepReport
+from raccord.model.text import shown
 
 
 def run_report(record: RunRecord) -> RunReport:
@@ -18,7 +22,10 @@ def run_report(record: RunRecord) -> RunReport:
             state=lane_state(lane.state),
             finding=lane.finding,
             steps=tuple(_step(step) for step in record.of(lane.key)),
-            notes=tuple(note for part in planned.get(lane.key, ()) for note in part.notes),
+            notes=(
+                *(note for part in planned.get(lane.key, ()) for note in part.notes),
+                *_half_undone(record, lane),
+            ),
         )
         for lane in record.lanes.values()
     )
@@ -35,6 +42,17 @@ def run_report(record: RunRecord) -> RunReport:
         by=record.plan.by,
         next_command=next_command(record.id, state_of(record), [lane.finding for lane in lanes]),
     )
+
+
+def _half_undone(record: RunRecord, lane: LaneRecord) -> list[Finding]:
+    """What an undo says whose push back landed before the rest was refused: the two sides differ since."""
+    pushed = [s for s in record.of(lane.key) if s.step.kind == PUSH and s.state == "done" and not s.back]
+    if not record.undo_of or lane.state != "held" or not pushed:
+        return []
+    branch = shown(pushed[-1].step.payload["dest"].removeprefix("refs/heads/"))
+    there = shown(pushed[-1].step.payload["remote"])
+    said = f"{branch} was put back on {there}, and stays as it is here: a sync pushes it again"
+    return [Finding("undo.half", "note", said, f"raccord -C {shlex.quote(lane.key)} sync")]
 
 
 def plan_report(plan: Plan, now: float) -> RunReport:
