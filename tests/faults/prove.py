@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -100,6 +101,9 @@ class Bench:
             return self._run(case)
         except inject.Hung as error:
             return Result(case, "", (str(error),), ())
+        except Exception as error:  # noqa: BLE001 - told with its case, and the other cases go on
+            where = "".join(traceback.format_exception(error)[-3:]).rstrip()
+            return Result(case, "", (f"{type(error).__name__}: {error}\n{where}",), ())
 
     def _run(self, case: Case) -> Result:
         scenario = BY_NAME[case.scenario]
