@@ -378,6 +378,7 @@ def main() -> NoReturn:
         signal.signal(signal.SIGALRM, lambda sign, frame: tracer.time_up())
         signal.setitimer(signal.ITIMER_REAL, args.after)
     status = tracer.follow(pid)
+    signal.setitimer(signal.ITIMER_REAL, 0)  # Python's end puts the handler away: an alarm would kill us
     code = None if status is None else os.waitstatus_to_exitcode(status)
     report = {"hit": tracer.hit, "exit": code, "calls": tracer.calls}
     Path(args.report).write_text(json.dumps(report))
