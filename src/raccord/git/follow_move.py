@@ -1,7 +1,8 @@
-"""A move between two commits: what it is, what must hold, and staging what it writes through git itself.
+"""A move between two commits: what it is, what must hold, and staging what it writes.
 
-Git merges the index (staged edits that don't overlap stay) and writes the files (filters and end of lines
-of the new commit's attributes apply), both on private copies. Changes nothing outside of the stage.
+What is plain is written here; else git merges the index (staged edits that don't overlap stay) and writes the
+files (filters and end of lines of the new commit's attributes apply), both on private copies. Changes nothing
+outside of the stage.
 """
 
 from __future__ import annotations
