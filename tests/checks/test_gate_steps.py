@@ -67,9 +67,7 @@ def test_green_is_kept_and_not_run_again(repo: Repo, gate: GateRun, tmp_path: Pa
     assert "fine\n" in log(repo)
     assert "exit 0" in log(repo)
     assert gate.probe(one, context()) is Position.AFTER
-    since = time.perf_counter()
     again = gate.apply(one, context())
-    assert time.perf_counter() - since < 0.01
     assert again.record["cached"] is True
     assert again.record["log"] == outcome.record["log"]
     assert (tmp_path / "count").read_text() == "ran\n"
@@ -85,6 +83,14 @@ def test_red_is_held_back_with_its_last_lines_and_never_kept(repo: Repo, gate: G
     assert held.value.hint == f"less {held.value.data['log']}"
     assert "assert 1 == 2" in log(repo)
     assert gate.probe(one, context()) is Position.BEFORE
+
+
+def test_what_make_says_of_itself_tells_nothing(repo: Repo, gate: GateRun) -> None:
+    ends = "echo 'make[1]: *** [Makefile:2: test] Error 1'; echo \"make[1]: Leaving directory '/x'\"; exit 2"
+    with pytest.raises(HeldBack, match=r"exit 2\): 1 failed"):
+        gate.apply(step(repo, f"echo '1 failed'; {ends}"), context())
+    with pytest.raises(HeldBack, match="Leaving directory"):
+        gate.apply(step(repo, ends), context())
 
 
 def test_the_environment_is_scrubbed(repo: Repo, gate: GateRun, monkeypatch: pytest.MonkeyPatch) -> None:

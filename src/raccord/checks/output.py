@@ -9,6 +9,7 @@ from collections import deque
 
 HEAD_LIMIT = 256 * 1024
 TAIL_LIMIT = 768 * 1024
+_OF_MAKE = re.compile(r"g?make(\[\d+\])?: ")
 
 
 class Output:
@@ -45,10 +46,11 @@ class Output:
             return bytes(self._head) + between + b"".join(self._tail)
 
     def last_lines(self, count: int) -> list[str]:
-        """The last lines that aren't blank, each cut to 500 characters."""
+        """The last lines that aren't blank, each cut to 500 characters; what make says of itself left out."""
         text = self.kept()[-64 * 1024 :].decode("utf-8", "surrogateescape")
-        lines = [line.rstrip()[:500] for line in text.splitlines()]
-        return [line for line in lines if line.strip()][-count:]
+        lines = [line.rstrip()[:500] for line in text.splitlines() if line.strip()]
+        telling = [line for line in lines if not _OF_MAKE.match(line)]
+        return (telling or lines)[-count:]
 
 
 def log_name(lane: str, number: int) -> str:
