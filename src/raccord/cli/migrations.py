@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from raccord.cli import output
-from raccord.cli.face import DryRun, Face, Json, Yes, person
+from raccord.cli.face import DryRun, Face, Json, person
 from raccord.errors import UsageError
 from raccord.model.options import HealOptions
 
@@ -132,7 +132,6 @@ def heal(
         ),
     ] = False,
     dry_run: DryRun = False,
-    yes: Yes = False,
     as_json: Json = False,
 ) -> int:
     """Put back every revision that the database or a file names and that is missing here."""
@@ -147,7 +146,7 @@ def heal(
             planned = workspace.migration_heal(options(trusting=False, dry=True))
         if face.untrusted(planned):
             face.answer(planned)
-            trust = yes or typer.confirm("Put them back all the same?", err=True)
+            trust = typer.confirm("Put them back all the same?", err=True)
     with face.workspace() as workspace:
         answer = workspace.migration_heal(options(trusting=trust, dry=dry_run))
     return face.answer(answer)

@@ -94,7 +94,8 @@ def heal(
     if not ground.folders:
         said = "every version folder lies outside of this worktree"
         return Heal(held=Finding("migration.folder", "fail", said, "raccord migrations find REV"))
-    picks = [one.pick for one in choices.values() if one.pick is not None]
+    # The search went from the newest down.
+    picks = [one.pick for one in reversed(choices.values()) if one.pick is not None]
     notes = tuple(_told(one, choices[one.revision.id], trust) for one in picks)
     foreign = [one for one in picks if one.digest not in trust]
     if foreign and not trusting:
@@ -213,7 +214,9 @@ def _untrusted(foreign: Sequence[Candidate]) -> Finding:
 def _told(pick: Candidate, choice: Choice, trust: Mapping[str, str]) -> Finding:
     title = f" {shown(pick.revision.message)}" if pick.revision.message else ""
     why = trust.get(pick.digest, "not vouched for")
-    said = f"{shown(pick.revision.id)}{title}: {where(pick.origins[0])}; {pick.digest[:SHORT]}, {why}"
+    # That raccord kept it says less than where it lies or lay.
+    first = next((one for one in pick.origins if one.kind != "archive"), pick.origins[0])
+    said = f"{shown(pick.revision.id)}{title}: {where(first)}; {pick.digest[:SHORT]}, {why}"
     data = {
         "revision": pick.revision.id,
         "digest": pick.digest,
