@@ -95,7 +95,7 @@ def heal(
         said = "every version folder lies outside of this worktree"
         return Heal(held=Finding("migration.folder", "fail", said, "raccord migrations find REV"))
     # The search went from the newest down.
-    picks = [one.pick for one in reversed(choices.values()) if one.pick is not None]
+    picks = [one.pick for one in reversed(list(choices.values())) if one.pick is not None]
     notes = tuple(_told(one, choices[one.revision.id], trust) for one in picks)
     foreign = [one for one in picks if one.digest not in trust]
     if foreign and not trusting:
