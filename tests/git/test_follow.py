@@ -84,6 +84,27 @@ def test_everything_moves_and_every_edit_stays(tmp_path):
         assert place.tree.git("reflog", "-1", "--format=%gs", name) == "raccord: test"
 
 
+@pytest.mark.parametrize("attributes", ["", "* text=auto eol=crlf\n"], ids=["plain", "by git"])
+def test_all_that_a_recovery_needs_is_durable_before_the_log_is(repo, monkeypatch, attributes):
+    """A power cut leaves what was synced: the log must not be there without what it speaks of."""
+    synced: list[str] = []
+    real, before = os.fsync, []
+
+    def fsync(file):
+        handle = file if isinstance(file, int) else file.fileno()
+        path = os.readlink(f"/proc/self/fd/{handle}")
+        synced.append(path)
+        if "manifest" in path:
+            before.extend(synced)
+        real(handle)
+
+    tree, move = between(repo, {"a": "1", ".gitattributes": attributes}, {"a": "2", "new/b": "3"})
+    monkeypatch.setattr(os, "fsync", fsync)
+    apply(tree, move)
+    names = [path.rpartition("raccord-stage/")[2].partition("/")[2] for path in before]
+    assert {"index", "new/0", "new/1", "new"} <= set(names)
+
+
 def test_it_goes_back_the_same_way(tmp_path):
     place = followkit.place(tmp_path / "place")
     before = world(place)

@@ -77,7 +77,7 @@ def link_index(stage: Stage) -> Signature | None:
 
 
 def prepare(stage: Stage, target: Target) -> Swap:
-    """Writes the log: from now on the move is finished or taken back.
+    """Writes the log: from now on the move is finished or taken back, from what is durable.
 
     Raises:
         CannotRun: see `fs_swap_log.prepare`; nothing was changed.
@@ -91,6 +91,8 @@ def prepare(stage: Stage, target: Target) -> Swap:
         "width": target.width,
         "refresh": target.refresh,
     }
+    if extra["new_index"]:
+        fs.sync_file(stage.index)
     stage.make_lock()
     return fs_swap_log.prepare(
         stage.meta, stage.worktree, target.files, target.entries, extra, synced=target.synced
