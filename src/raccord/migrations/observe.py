@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from raccord.database.heads import heads
@@ -134,11 +134,9 @@ Known = dict[tuple[str, str, str | None], Callable[[], frozenset[str]]]
 
 def _asked(site: Site, known: Known) -> Site:
     """The site with what its database is at; each database is asked once, whoever names it."""
-    from dataclasses import replace
-
     database = site.database
     if database.url is None:
-        return replace(site, unread=database.url_unclear, unread_hint="raccord migrations status --url URL")
+        return replace(site, unread=database.url_unclear, unread_hint="alembic current, there")
     try:
         target = parse(database.url, site.project.backend)
         site = replace(site, target=target)
