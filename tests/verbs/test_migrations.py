@@ -125,6 +125,19 @@ def test_it_is_taken_away_again(shop, two):
     assert (shop.main.path / ".git/info/exclude").read_bytes() == before
 
 
+def test_eject_takes_its_lines_out_of_the_ignore_file(shop, two):
+    _, other = two
+    path = shop.main.path / ".git/info/exclude"
+    path.write_bytes(path.read_bytes() + b"mine")
+    before = path.read_bytes()
+    shop.heal(other)
+    path.write_bytes(path.read_bytes() + b"later\n")
+    report = shop.at(other).eject()
+    assert path.read_bytes() == before + b"\nlater\n"
+    assert any(note.name == "eject.migrations" for note in report.notes)
+    assert other.git("status", "--porcelain", "-uall").count("??") == 3
+
+
 def test_an_undo_leaves_what_was_edited_since(shop, two):
     _one, other = two
     shop.heal(other)

@@ -14,6 +14,7 @@ from raccord.git.repo import Repository
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
 from raccord.kernel.fs_tree import Tree
+from raccord.migrations import excluded
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Json, Step, checkout
 from raccord.model.text import shown
@@ -43,6 +44,11 @@ def exclude_step(common: Path, patterns: Sequence[str], *, add: bool = True) -> 
     count = f"{len(patterns)} files" if len(patterns) != 1 else "1 file"
     payload: dict[str, Json] = {"common": str(common), "patterns": list(patterns), "add": add}
     return Step(EXCLUDE, 1, f"{verb}: {count}", payload, shared=(f"exclude:{common}",))
+
+
+def exclude_file(common: Path) -> Path:
+    """The repository's own ignore file, which holds for all its worktrees."""
+    return common / "info" / "exclude"
 
 
 def pattern(path: str) -> str:
@@ -130,25 +136,22 @@ class ExcludeHandler:
 
     def probe(self, step: Step, context: Context) -> Position:
         """Whether the lines are there."""
-        lines = set(_lines(_file(step)))
-        there = [line in lines for line in map(os.fsencode, step.payload["patterns"])]
-        done = all(there) if step.payload["add"] else not any(there)
+        there = excluded.patterns(fs.read_or_none(_file(step)) or b"")
+        found = [line in there for line in _patterns(step)]
+        done = all(found) if step.payload["add"] else not any(found)
         return Position.AFTER if done else Position.BEFORE
 
     def apply(self, step: Step, context: Context) -> Outcome:
         """Writes the file anew, whole."""
-        path = _file(step)
-        lines = _lines(path)
-        wanted = [os.fsencode(line) for line in step.payload["patterns"]]
-        if step.payload["add"]:
-            new = [*lines, *(line for line in dict.fromkeys(wanted) if line not in lines)]
-        else:
-            new = [line for line in lines if line not in wanted]
-        changed = [line for line in wanted if (line in lines) != step.payload["add"]]
-        if new != lines:
+        path, wanted = _file(step), _patterns(step)
+        data = fs.read_or_none(path) or b""
+        there = excluded.patterns(data)
+        add = [line for line in wanted if step.payload["add"] and line not in there]
+        remove = [line for line in wanted if not step.payload["add"] and line in there]
+        if add or remove:
             fs.make_dirs(path.parent)
-            fs.write_atomic(path, b"".join(line + b"\n" for line in new), mode=0o644)
-        return Outcome({"changed": [os.fsdecode(line) for line in changed]})
+            fs.write_atomic(path, excluded.changed(data, add, remove))
+        return Outcome({"changed": [os.fsdecode(line) for line in (*add, *remove)]})
 
     def revert(self, step: Step, context: Context) -> None:
         """The file is written whole or not at all; a line too many harms nobody."""
@@ -162,12 +165,11 @@ class ExcludeHandler:
 
 
 def _file(step: Step) -> Path:
-    return Path(step.payload["common"]) / "info" / "exclude"
+    return exclude_file(Path(step.payload["common"]))
 
 
-def _lines(path: Path) -> list[bytes]:
-    data = fs.read_or_none(path) or b""
-    return data.split(b"\n")[:-1] if data.endswith(b"\n") else data.split(b"\n") if data else []
+def _patterns(step: Step) -> list[bytes]:
+    return [os.fsencode(line) for line in step.payload["patterns"]]
 
 
 def blob_of(source: bytes, repo: Repository) -> str:

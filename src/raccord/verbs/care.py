@@ -13,6 +13,8 @@ from raccord.git.refs import read
 from raccord.git.snapshot_model import SnapshotInfo
 from raccord.kernel import fs
 from raccord.kernel.locks import living
+from raccord.migrations import excluded
+from raccord.migrations.steps import exclude_file
 from raccord.model.plan import Finding
 from raccord.model.report import RemovalReport
 from raccord.verbs.room import Room
@@ -69,9 +71,15 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
     removed = list(refs)
     if room.state.is_dir():
         removed.append(str(room.state))
-    notes: tuple[Finding, ...] = ()
+    notes: list[Finding] = []
     if room.repo.top is not None and (room.repo.top / FILE).exists():
-        notes = (Finding("eject.config", "note", f"{FILE} stays: it is yours", f"git rm {FILE}"),)
+        notes.append(Finding("eject.config", "note", f"{FILE} stays: it is yours", f"git rm {FILE}"))
+    ignoring = exclude_file(room.repo.common)
+    data = fs.read_or_none(ignoring) or b""
+    if hidden := excluded.patterns(data):
+        removed.append(f"{len(hidden)} lines of {ignoring}")
+        said = "the migrations that were put back stay: git shows them now"
+        notes.append(Finding("eject.migrations", "note", said, "git status"))
     if not dry_run:
         room.close()
         snapshot.delete(room.repo.git, refs)
@@ -80,7 +88,9 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
                 fs.remove_tree(left)
         if room.state.is_dir():
             fs.remove_tree(room.state)
-    return RemovalReport("eject", dry_run, tuple(removed), 0, None, notes)
+        if hidden:
+            fs.write_atomic(ignoring, excluded.changed(data, remove=hidden))
+    return RemovalReport("eject", dry_run, tuple(removed), 0, None, tuple(notes))
 
 
 def init(room: Room, *, write: bool) -> str:
