@@ -20,7 +20,7 @@ from raccord.git import follow, follow_refs, follow_target
 from raccord.git.follow import Move
 from raccord.git.refs import Change
 from raccord.git.run import Git
-from raccord.kernel import fs_rename, fs_swap
+from raccord.kernel import fs, fs_rename, fs_swap
 from raccord.model.handler import Position
 from tests.git import followkit
 from tests.git.followkit import files, litter, shared, world
@@ -103,6 +103,26 @@ def test_all_that_a_recovery_needs_is_durable_before_the_log_is(repo, monkeypatc
     apply(tree, move)
     names = [path.rpartition("raccord-stage/")[2].partition("/")[2] for path in before]
     assert {"index", "new/0", "new/1", "new"} <= set(names)
+
+
+def test_a_disk_that_fails_at_the_very_end_takes_all_back(tmp_path, monkeypatch):
+    """The log says "done" already, and nobody knows whether that would outlive a power cut."""
+    place = followkit.place(tmp_path / "place")
+    before = world(place)
+    real, failed = fs.sync_dir, []
+
+    def sync_dir(path):
+        if (Path(path) / "done.json").exists() and not failed:
+            failed.append(path)
+            raise CannotRun("can't sync: input/output error")
+        real(path)
+
+    monkeypatch.setattr(fs, "sync_dir", sync_dir)
+    with pytest.raises(CannotRun, match="input/output"):
+        follow.apply(place.git, place.move, "run", "lane", shared(place.git))
+    assert failed and world(place) == before
+    assert not any("raccord" in str(path) for path in place.gitdir.rglob("*"))
+    assert "changed" in follow.apply(place.git, place.move, "run", "lane", shared(place.git)).paths
 
 
 def test_it_goes_back_the_same_way(tmp_path):

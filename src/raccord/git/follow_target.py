@@ -210,7 +210,9 @@ def take_back(
         CannotRun: disk full or read-only; call it again.
     """
     if phase is Phase.FORWARD:
-        fs_swap_log.turn(stage.meta, Phase.FORWARD, Phase.BACK)
+        # It may have been turned to "done" already, and only the disk did not take that.
+        turned = fs.signature(stage.meta / Phase.FORWARD.value) is None
+        fs_swap_log.turn(stage.meta, Phase.DONE if turned else Phase.FORWARD, Phase.BACK)
     stage.lock(wait)
     moves = RefMoves.of(swap.extra["moves"])
     since = os.stat(stage.meta / Phase.BACK.value).st_mtime_ns

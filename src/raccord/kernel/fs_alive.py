@@ -53,12 +53,20 @@ def alive(path: Path, wait: float) -> Iterator[IO[bytes]]:
                     raise LockTimeout(f"an earlier attempt is still at work ({shown(str(path.parent))})")
                 time.sleep(0.02)
                 continue
-            with contextlib.suppress(FileNotFoundError):
-                if os.stat(path).st_ino == os.fstat(handle).st_ino:
-                    with foreseen(f"can't write {shown(str(path))}"):
-                        file.write(b" " * ROOM)
-                    yield file
-                    return
+            if not _is(path, handle):
+                continue
+            with foreseen(f"can't write {shown(str(path))}"):
+                file.write(b" " * ROOM)
+            yield file
+            return
+
+
+def _is(path: Path, handle: int) -> bool:
+    """Whether a file is still the one at a path: whoever ended before us took it away."""
+    try:
+        return os.stat(path).st_ino == os.fstat(handle).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _lock(handle: int) -> bool:
