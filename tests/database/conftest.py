@@ -26,7 +26,10 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def pg() -> pgkit.Server:
-    return pgkit.server()
+    try:
+        return pgkit.server()
+    except pgkit.NoServer as error:
+        pytest.skip(f"no PostgreSQL server: {error}")
 
 
 @dataclasses.dataclass

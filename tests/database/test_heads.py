@@ -322,7 +322,7 @@ def open_folder():
     """A folder that everybody reaches: those of pytest are their owner's alone."""
     import tempfile
 
-    folder = Path(tempfile.mkdtemp())
+    folder = Path(tempfile.mkdtemp(dir=pgkit.open_base()))
     folder.chmod(0o755)
     yield folder
     folder.chmod(0o755)

@@ -109,7 +109,8 @@ def test_a_disk_that_fails_at_the_very_end_takes_all_back(tmp_path, monkeypatch)
     """The log says "done" already, and nobody knows whether that would outlive a power cut."""
     place = followkit.place(tmp_path / "place")
     before = world(place)
-    real, failed = fs.sync_dir, []
+    real = fs.sync_dir
+    failed: list[object] = []
 
     def sync_dir(path):
         if (Path(path) / "done.json").exists() and not failed:

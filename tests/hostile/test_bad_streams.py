@@ -92,7 +92,9 @@ def test_names_that_are_not_utf_8(house):
         assert "PYTHONUTF8=1" in found.text
 
 
-@pytest.mark.parametrize("columns", ["20", "1", "0", "100000"])
+@pytest.mark.parametrize(
+    "columns", ["1", "100000", *(pytest.param(n, marks=pytest.mark.long) for n in ("0", "20"))]
+)
 def test_a_narrow_terminal(house, columns):
     for verb in ("status", "sync --all --dry-run", "log"):
         found = program([*RACCORD, *verb.split()], house.at, {"COLUMNS": columns, "LINES": "1"})

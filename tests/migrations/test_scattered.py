@@ -21,7 +21,7 @@ from raccord.migrations.revision import Revision, read
 from raccord.migrations.sightings import stands_on
 from raccord.migrations.sources import Sources
 from tests.migrations.places import KINDS, VERSIONS, Desk, digest, header, written
-from tests.migrations.test_oracle import CACHE, PUBLISHED, versions
+from tests.migrations.test_oracle import PUBLISHED, needs_downloads, versions
 
 CASES = 40  # of one desk
 DESKS = 50
@@ -34,11 +34,6 @@ BODIES = (
     "op.execute('select 1')", "x = '\u00e9\u4e16'", "x = 1  # why", "if x:\n        y()", "x = '''\r\n'''",
     "raise SystemExit", "import os; os.abort()", "x = '\\\\d'",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def downloads(tmp_path_factory):
-    return Path(CACHE) if CACHE else tmp_path_factory.mktemp("downloads")
 
 
 @dataclass
@@ -212,9 +207,10 @@ def test_scattered_revisions_are_found_always(tmp_path, seed):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
+@needs_downloads
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("package", "folder"), [each[:2] for each in PUBLISHED])
-def test_revisions_of_published_histories_are_found(tmp_path, downloads, package, folder, seed):
+def test_revisions_of_published_histories_are_found(tmp_path, package, folder, seed):
     chance = random.Random(f"{package} {folder} {seed}")
-    right, _ = proved(tmp_path, [published(versions(package, folder, downloads), chance)])
+    right, _ = proved(tmp_path, [published(versions(package, folder), chance)])
     assert right

@@ -23,8 +23,19 @@ def started(flock: Flock, *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "raccord", "-C", str(flock.trees["a"].path), *words]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     return subprocess.Popen(
-        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=heeding,
     )
+
+
+def heeding() -> None:
+    """As a terminal starts it: what a shell starts behind itself, or nohup, inherits deaf ears."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def awaited(path: Path, child: subprocess.Popen[bytes]) -> int:
