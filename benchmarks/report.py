@@ -82,7 +82,12 @@ def table(samples: Sequence[Sample], worktrees: int) -> str:
                 f"{max(run.rss_kib for run in runs) / 1024:.0f} MiB",
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
+    return grid(rows)
+
+
+def grid(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as lines, each column as wide as its widest."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     form = "  ".join(f"{{:{width}}}" for width in widths)
     return "\n".join(form.format(*row).rstrip() for row in rows)
 
@@ -103,10 +108,10 @@ def verdicts(samples: Sequence[Sample], quick: Quick | None) -> list[Verdict]:
             name = f"at least {least}x faster than {contender}, with latency"
             judged.append(Verdict(name, f"{times:.1f}x", times >= least))
     if local := _of(mine, SELF, LOCAL):
-        judged.append(_within("sync, local path", median(run.seconds for run in local), 1.5))
+        judged.append(within("sync, local path", median(run.seconds for run in local), 1.5))
     if quick:
-        judged.append(_within("raccord --version", median(quick.version), 0.15))
-        judged.append(_within("raccord status", median(quick.status), 0.7))
+        judged.append(within("raccord --version", median(quick.version), 0.15))
+        judged.append(within("raccord status", median(quick.status), 0.7))
     return judged
 
 
@@ -123,5 +128,6 @@ def _of(samples: Iterable[Sample], contender: str, setting: str) -> list[Sample]
     return [sample for sample in samples if (sample.contender, sample.setting) == (contender, setting)]
 
 
-def _within(name: str, seconds: float, limit: float) -> Verdict:
+def within(name: str, seconds: float, limit: float) -> Verdict:
+    """A time that depends on the machine, against its limit."""
     return Verdict(f"{name} within {limit:g} s", f"{seconds:.3f} s", seconds <= limit, absolute=True)

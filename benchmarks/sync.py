@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import oracle, report, wire
 from benchmarks.contenders import Contender, contenders
 from benchmarks.hermetic import raccord
+from benchmarks.timing import costs, machine, say
 from benchmarks.workspaces import Workspace
 
 QUICK_RUNS = 7
@@ -42,7 +41,7 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, scratch: Path) -> int:
-    _say(f"building {options.worktrees} worktrees of {options.files} files in {scratch}")
+    say(f"building {options.worktrees} worktrees of {options.files} files in {scratch}")
     built = Workspace.build(
         scratch / "workspace", worktrees=options.worktrees, files=options.files, seed=options.seed
     )
@@ -50,7 +49,7 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
     able = []
     for contender in contenders():
         if contender.missing:
-            _say(f"{contender.name} is left out: {contender.missing}")
+            say(f"{contender.name} is left out: {contender.missing}")
         else:
             able.append(contender)
     quick = _quick(built, scratch) if any(contender.name == report.SELF for contender in able) else None
@@ -61,11 +60,11 @@ def _run(options: argparse.Namespace, scratch: Path) -> int:
             wire.lay(fresh, options.latency)
         sample = _measured(contender, fresh, expected, setting, number)
         samples.append(sample)
-        _say(f"  {setting} {number + 1}: {contender.name} {sample.seconds:.2f} s, {len(sample.faults)} wrong")
+        say(f"  {setting} {number + 1}: {contender.name} {sample.seconds:.2f} s, {len(sample.faults)} wrong")
         for branch, fault in list(sample.faults.items())[:3]:
-            _say(f"    {branch}: {fault}")
+            say(f"    {branch}: {fault}")
         if sample.faults:
-            _say("    " + (scratch / "copy.log").read_text(encoding="utf-8", errors="replace")[-500:])
+            say("    " + (scratch / "copy.log").read_text(encoding="utf-8", errors="replace")[-500:])
     judged = report.verdicts(samples, quick)
     _show(options, samples, judged, quick)
     return 0 if all(verdict.passed or verdict.absolute for verdict in judged) else 1
@@ -94,12 +93,7 @@ def _measured(
 
 def _cost(workspace: Workspace, command: list[str]) -> dict[str, Any]:
     """Run `command` in the main clone through the launcher that counts its time and memory."""
-    result = workspace.root.with_suffix(".json")
-    launcher = [sys.executable, "-I", "-S", str(Path(__file__).with_name("measure.py"))]
-    outputs = [str(result), str(workspace.root.with_suffix(".log"))]
-    subprocess.run([*launcher, *outputs, *command], cwd=workspace.main, env=workspace.environment, check=True)
-    cost: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
-    return cost
+    return costs(command, workspace.main, workspace.environment, workspace.root)
 
 
 def _quick(built: Workspace, scratch: Path) -> report.Quick:
@@ -116,24 +110,14 @@ def _show(
     quick: report.Quick | None,
 ) -> None:
     if options.json:
-        head = {"version": 1, "machine": _machine(), "options": vars(options)}
+        head = {"version": 1, "machine": machine(), "options": vars(options)}
         print(json.dumps(head | report.as_data(samples, judged, quick), indent=2))
         return
-    print(f"\n{options.worktrees} worktrees x {options.files} files; {_machine()}")
+    print(f"\n{options.worktrees} worktrees x {options.files} files; {machine()}")
     print(f"latency: {options.latency:g} s for each connection; ratios are paired by round\n")
     print(report.table(samples, options.worktrees), end="\n\n")
     for verdict in judged:
         print(verdict)
-
-
-def _machine() -> str:
-    git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, load {load:.1f}, {git}, Python {platform.python_version()}"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _options() -> argparse.Namespace:

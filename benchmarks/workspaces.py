@@ -14,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 from benchmarks import content, hermetic
 from benchmarks.fastimport import Stream
@@ -99,7 +100,7 @@ class Workspace:
         """Point the clone's `origin` at `url`."""
         self.git(self.main, "config", "remote.origin.url", url)
 
-    def copy(self, root: Path) -> Workspace:
+    def copy(self, root: Path) -> Self:
         """The same workspace in `root`, new or a used copy; its indexes are fresh, as a user's are."""
         mirror(self.root, root)
         copied = replace(self, root=root.resolve())

@@ -84,6 +84,7 @@ class Engine:
             make: observes and plans; called again under the locks, when another run held them meanwhile.
             reads: resources that the plan is decided on even where it comes to no step: what another run
                 is changing must not be taken for somebody's edit. They are locked no longer than that.
+                Asked for once, after the first `make`.
 
         Returns:
             The plan as it was applied, in which lanes that an unfinished run still needs are held; and the
@@ -98,7 +99,7 @@ class Engine:
         run = new_id(self._clock())
         locks = Locks(self.store, run)
         try:
-            plan = hold_marked(self._locked(make, locks, frozenset(reads)), self.journal)
+            plan = hold_marked(self._locked(make, locks, reads), self.journal)
             refuse_unbacked(plan)
             if plan.empty:
                 return plan, None
@@ -111,13 +112,15 @@ class Engine:
         finally:
             locks.release()
 
-    def _locked(self, make: Callable[[], Plan], locks: Locks, reads: Set[str]) -> Plan:
+    def _locked(self, make: Callable[[], Plan], locks: Locks, reads: Iterable[str]) -> Plan:
+        read: frozenset[str] | None = None
         while True:
             seen = tokens(self.store)
             plan = make()
+            read = frozenset(reads) if read is None else read
             needed = resources(plan.steps())
-            if not self._take(locks, needed | reads, seen):
-                locks.release(reads - needed)
+            if not self._take(locks, needed | read, seen):
+                locks.release(read - needed)
                 return plan
 
     def _take(self, locks: Locks, wanted: Iterable[str], seen: Mapping[str, int] | None = None) -> bool:

@@ -76,6 +76,7 @@ class Store:
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._inside = False
+        self._readonly = readonly
         self.newer = False
         for ref in _stores.valuerefs():
             other = ref()
@@ -94,11 +95,11 @@ class Store:
             self.newer = self._version(self._db) > len(schema.MIGRATIONS)
         _stores[id(self)] = self
 
-    def _connect(self, how: str) -> sqlite3.Connection:
+    def _connect(self, how: str, busy: float = BUSY_SECONDS) -> sqlite3.Connection:
         return sqlite3.connect(
             f"{self.path.absolute().as_uri()}?{how}",
             uri=True,
-            timeout=BUSY_SECONDS,
+            timeout=busy,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -237,6 +238,30 @@ class Store:
                 "insert or replace into cache values (?, ?, ?, ?)",
                 (space, dumps(key), dumps(value), time.time() if at is None else at),
             )
+
+    def cache_fill(self, rows: Sequence[tuple[str, str, str, float]]) -> None:
+        """Keeps many values: space, key and value as JSON text, and when it was read in Unix seconds.
+
+        Also where this was opened for looking only; what was read by a look is lost where somebody else
+        writes just then, or the file has another release's schema.
+
+        Raises:
+            StoreError: the database can't be written.
+        """
+        keep = "insert or replace into cache values (?, ?, ?, ?)"
+        if not self._readonly:
+            with self.transaction() as db:
+                db.executemany(keep, rows)
+            return
+        self._refuse_forked()
+        # One that is gone by now is not made anew: it would lack what `first` puts into it.
+        with self._mutex, self._errors(), contextlib.closing(self._connect("mode=rw", busy=0)) as db:
+            if self._version(db) == len(schema.MIGRATIONS):
+                # Nothing waits for the disk: nobody misses this after a power cut.
+                db.execute("pragma synchronous = normal")
+                db.execute("begin immediate")
+                db.executemany(keep, rows)
+                db.execute("commit")
 
     def close(self) -> None:
         """Closes the database; the write-ahead log is folded in when nobody else has it open."""

@@ -94,6 +94,13 @@ class Shelf:
         return None
 
 
+def sightings(shelf: Shelf) -> list[Sighting]:
+    """What is in the store, as a source of a search."""
+    return [
+        Sighting("archive", REF, kept.name, kept.blob, *_provenance(kept)) for kept in shelf.contents.values()
+    ]
+
+
 class Archive:
     """The store of one repository."""
 
@@ -120,13 +127,6 @@ class Archive:
     def applied(self, database: str, revision: str) -> str | None:
         """The SHA-256 of the content that was last applied to a database; None where nobody recorded it."""
         return self.read().digests(database).get(revision)
-
-    def sightings(self) -> list[Sighting]:
-        """What is in the store, as a source of a search."""
-        return [
-            Sighting("archive", REF, kept.name, kept.blob, *_provenance(kept))
-            for kept in self.read().contents.values()
-        ]
 
     def remember(self, contents: Iterable[Content], *, applied_to: str = "", at: float | None = None) -> int:
         """Adds contents, durably; returns how many were new.

@@ -5,11 +5,13 @@ Everything in here can be read anew; nothing is known only here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
+from raccord.errors import StoreError
 from raccord.kernel.store import Store, dumps
 from raccord.model.plan import Json
 
@@ -21,12 +23,12 @@ class Cache:
 
     Args:
         store: None where there is no state database.
-        keep: whether it may be written.
+        look: whether what can't be written is forgotten: a look has to work on a full disk too.
     """
 
-    def __init__(self, store: Store | None = None, *, keep: bool = True) -> None:
-        self._store = store
-        self._keep = store is not None and keep and not store.newer
+    def __init__(self, store: Store | None = None, *, look: bool = False) -> None:
+        self._store, self._look = store, look
+        self._keep = store is not None and not store.newer
         self._new: dict[tuple[str, str], Json] = {}
 
     def get(self, space: str, keys: Iterable[str]) -> dict[str, Json]:
@@ -57,14 +59,14 @@ class Cache:
         """Writes what was put.
 
         Raises:
-            StoreError: the database can't be written.
+            StoreError: the database can't be written, and this is no look.
         """
         if not self._new or self._store is None:
             return
         now = time.time()
         rows = [(space, dumps(key), dumps(value), now) for (space, key), value in self._new.items()]
-        with self._store.transaction() as db:
-            db.executemany("insert or replace into cache values (?, ?, ?, ?)", rows)
+        with contextlib.suppress(*([StoreError] if self._look else [])):
+            self._store.cache_fill(rows)
         self._new.clear()
 
 

@@ -6,6 +6,7 @@ Never executes it. What it says only when run is named as unclear.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -56,6 +57,8 @@ class Env:
     variables: tuple[str, ...] = ()
 
 
+# Worktrees mostly have the same one.
+@functools.lru_cache(maxsize=32)
 def read_env(source: bytes) -> Env:
     """What the source of an env.py says; all unclear where it is no Python."""
     try:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from itertools import islice
 
 from raccord.errors import ProcessFailed
@@ -116,9 +117,14 @@ class GitSources:
 
     # Refs
 
+    @cached_property
+    def refs(self) -> refs.Refs:
+        """Every ref, as it was when first asked for."""
+        return refs.read(self.objects.git, "refs")
+
     def tips(self) -> dict[str, str]:
         """Commit to the name of a ref that stands on it, branches first, or of a worktree's HEAD."""
-        read = refs.read(self.objects.git, "refs")
+        read = self.refs
         for name in read.broken:
             self.troubles.append(Trouble("ref", name, "", "a broken ref", "git fsck"))
         rank = {prefix: number for number, prefix in enumerate(FIRST)}

@@ -63,7 +63,8 @@ def candidates(top: Path) -> Iterator[Path]:
             continue  # a folder that can't be listed can't be used either; `find` says what it searched
         if folder != os.fspath(top) and {".git", "pyvenv.cfg"} & entries.keys():
             continue
-        if (here := _in_folder(Path(folder))) is not None:
+        # What isn't listed needs no other look: there are thousands of folders.
+        if {INI, TOML} & entries.keys() and (here := _in_folder(Path(folder))) is not None:
             yield here
         below = sorted(
             name

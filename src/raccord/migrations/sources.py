@@ -15,7 +15,7 @@ from raccord.errors import ProcessFailed
 from raccord.git.repo import Repository
 from raccord.git.worktrees import Worktree
 from raccord.migrations import dangling, file_sources
-from raccord.migrations.archive import Archive
+from raccord.migrations.archive import Archive, Shelf, sightings
 from raccord.migrations.cache import Cache
 from raccord.migrations.candidates import Candidates
 from raccord.migrations.contents import ORDER, Found, Kind, Searched, Sighting, Trouble
@@ -25,6 +25,7 @@ from raccord.migrations.git_sources import JOBS, GitSources
 from raccord.migrations.headers import Headers
 from raccord.migrations.objects import Objects
 from raccord.migrations.reflogs import logged
+from raccord.migrations.revision import Revision
 from raccord.migrations.sightings import Sightings
 
 
@@ -61,6 +62,7 @@ class Sources:
         self._troubles: list[Trouble] = []
         self._searched: dict[tuple[Kind, bool], tuple[int, int]] = {}
         self._done: set[str] = set()
+        self._held: dict[tuple[str, tuple[str, ...]], frozenset[str]] = {}
         self._folders = set(self.folders)
 
     def find(self, wanted: Iterable[str], known: Set[str] = frozenset(), *, thorough: bool = False) -> Found:
@@ -115,6 +117,26 @@ class Sources:
         found += self.all.unread(today=today)
         return tuple(sorted(dict.fromkeys(found), key=lambda one: ORDER.index(one.kind)))
 
+    def held_by(self, remote: str, beside: Iterable[str] = ()) -> frozenset[str]:
+        """The digests of all revisions that a remote's refs hold, as last fetched, today or in their history.
+
+        Args:
+            beside: folders that are looked at as well as the version folders.
+        """
+        folders = tuple(sorted({*self.folders, *filter(None, beside)}))
+        if (remote, folders) not in self._held:
+            below = f"refs/remotes/{remote}/"
+            tips = [ref.oid for name, ref in self.git.refs.by_name.items() if name.startswith(below)]
+            rows = self.history.read(tips, pathspecs(folders), of=remote).rows
+            files = {(row.blob, row.path.rpartition("/")[2]) for row in rows}
+            self.headers.look(files)
+            headers = (self.headers.get(blob, name) for blob, name in files)
+            self._held[remote, folders] = frozenset(
+                header.digest for header in headers if isinstance(header, Revision)
+            )
+            self.cache.flush()
+        return self._held[remote, folders]
+
     @property
     def searched(self) -> tuple[Searched, ...]:
         """What was looked at so far."""
@@ -124,6 +146,15 @@ class Sources:
                 self._searched.items(), key=lambda item: (item[0][1], ORDER.index(item[0][0]))
             )
         )
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """What was in raccord's own store when it was first asked for.
+
+        Raises:
+            RaccordError: it can't be read.
+        """
+        return self.archive.read()
 
     @cached_property
     def tips(self) -> dict[str, str]:
@@ -164,7 +195,7 @@ class Sources:
         self._look("ref", self.git.at_tips(self.tips, folders), everywhere, places=len(self.tips))
 
     def _archived(self) -> None:
-        self._look("archive", self.archive.sightings())
+        self._look("archive", sightings(self.shelf))
 
     def _walked(self, found: Walk, kind: Kind = "history") -> list[Row]:
         for tip, said in found.broken.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from raccord.migrations.cache import Cache
 from raccord.migrations.choose import Choice, settle
 from raccord.migrations.contents import Candidate, Found
 from raccord.migrations.observe import Site, Unfound, sites
-from raccord.migrations.plan import Ground, Heal, Place, heal, spares, vouched
+from raccord.migrations.plan import SPARE, Ground, Heal, Place, heal, spares, vouched
 from raccord.migrations.sources import Sources
 from raccord.migrations.steps import blob_of, exclude_step, files_step, pattern
 from raccord.migrations.trust import trusted
@@ -33,7 +33,8 @@ class Desk:
     """What the migration verbs look at together: the chosen worktrees' sites, and all sources.
 
     Args:
-        keep: whether the cache may be written.
+        keep: whether the state database is made where there is none. In one that is there a look keeps
+            what it read too, which only raccord sees.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Desk:
         folders = dict.fromkeys(folder for site in self.sites for folder in site.folders)
         store = self.room.store if self._keep else self.room.reading
         outside = [expanded(one) for one in self.room.config.migrations.outside]
-        cache = Cache(store, keep=self._keep)
+        cache = Cache(store, look=not self._keep)
         return Sources(self.room.repo, self.room.trees, folders, outside=outside, cache=cache)
 
     @cached_property
@@ -76,7 +77,7 @@ class Desk:
 
     def choices(self, site: Site, found: Found, chosen: Mapping[str, str]) -> dict[str, Choice]:
         """What to take of what was found for a worktree."""
-        applied = self.sources.archive.read().digests(site.target.key if site.target else "")
+        applied = self.sources.shelf.digests(site.target.key if site.target else "")
         wanted = [one for one in site.missing if one in found.contents]
         return settle(wanted, found.contents, site.links, chosen=chosen, applied=applied)
 
@@ -106,9 +107,8 @@ def put_back(room: Room, options: HealOptions) -> tuple[Plan, RunRecord | None]:
         CannotRun: no alembic environment here.
         UsageError: there are several, or a choice names nothing.
     """
-    trees = chosen(room, every=options.all)
     if options.dry_run:
-        return plan(room, options, trees), None
+        return plan(room, options, chosen(room, every=options.all)), None
     engine = room.engine()
     engine.recover()
 
@@ -116,7 +116,10 @@ def put_back(room: Room, options: HealOptions) -> tuple[Plan, RunRecord | None]:
         room.__dict__.pop("trees", None)
         return plan(room, options, chosen(room, every=options.all))
 
-    return engine.apply(make, [checkout(tree.path) for tree in trees])
+    def reads() -> Iterator[str]:
+        yield from (checkout(tree.path) for tree in chosen(room, every=options.all))
+
+    return engine.apply(make, reads())
 
 
 def plan(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Plan:
@@ -202,6 +205,8 @@ def _lane(room: Room, site: Site, decision: Heal) -> Lane:
 
 def _spare(room: Room, site: Site) -> list[tuple[str, str, str]]:
     """The copies of an earlier heal that the branch has itself now, as changes."""
+    if not any(os.path.basename(one.path).startswith(SPARE) for one in site.loaded.files):
+        return []
     top = os.path.realpath(site.tree.path)
     files = [(os.path.relpath(os.path.realpath(one.path), top), one.revision.id) for one in site.loaded.files]
     return [
@@ -212,7 +217,7 @@ def _spare(room: Room, site: Site) -> list[tuple[str, str, str]]:
 
 
 def _stages(room: Room, lanes: Sequence[Lane], places: Sequence[Place]) -> tuple[Stage, ...]:
-    hidden = sorted({pattern(place.path) for place in places if place.exclude})
+    hidden = sorted(map(pattern, {place.path for place in places if place.exclude}))
     if not hidden:
         return (Stage("heal", tuple(lanes)),)
     first = Lane(KEEPING, KEEPING, (exclude_step(Path(room.repo.common), hidden),))

@@ -79,6 +79,9 @@ class Room:
         """The worktree that the person is in."""
         if self.repo.top is None:
             return None
+        for tree in self.trees:
+            if tree.path == self.repo.top:
+                return tree
         top = os.path.realpath(self.repo.top)
         return next((tree for tree in self.trees if os.path.realpath(tree.path) == top), None)
 
