@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
-from raccord.model.options import HealOptions, SyncOptions
+from raccord.model.options import HealOptions, MergeOptions, SyncOptions, UpgradeOptions
 from raccord.model.plan import Plan
 from raccord.model.report import (
     Answer,
@@ -153,6 +153,19 @@ class Workspace:
 
         chosen = options or HealOptions()
         return _answer(*migrations.put_back(self._room, chosen), dry_run=chosen.dry_run)
+
+    def migration_upgrade(self, options: UpgradeOptions | None = None) -> Answer:
+        """Heals, backs up and upgrades databases; the plan where `dry_run` is set."""
+        from raccord.verbs import migration_upgrade
+
+        chosen = options or UpgradeOptions()
+        return _answer(*migration_upgrade.upgrade(self._room, chosen), dry_run=chosen.dry_run)
+
+    def migration_merge(self, options: MergeOptions) -> Answer:
+        """Joins the heads of this worktree's history; the plan where `dry_run` is set."""
+        from raccord.verbs import migration_merge
+
+        return _answer(*migration_merge.merge(self._room, options), dry_run=options.dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

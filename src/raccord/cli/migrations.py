@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raccord.cli import output
 from raccord.cli.face import DryRun, Face, Json, person
 from raccord.errors import UsageError
-from raccord.model.options import HealOptions
+from raccord.model.options import HealOptions, MergeOptions, UpgradeOptions
+
+if TYPE_CHECKING:
+    from raccord.model.report import Answer
+    from raccord.workspace import Workspace
 
 EXAMPLE = "raccord migrations heal --dry-run"
 HELP = "Find Alembic revisions, and put missing ones back."
@@ -22,6 +26,19 @@ Backend = Annotated[
         help="The folder that alembic is run in, relative to the worktree.",
         show_default=False,
     ),
+]
+Choose = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--choose",
+        metavar="REV=DIGEST",
+        help="Take this content where several claim the id; repeatable.",
+        show_default=False,
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Put back revisions that no trusted remote has and nobody applied here."),
 ]
 # What scripts that source the seed's file call; `command raccord` passes functions of that name by.
 SHELL = """\
@@ -44,6 +61,8 @@ def group() -> typer.Typer:
         "history": (history, "raccord migrations history backend"),
         "heads": (heads, "raccord migrations heads"),
         "heal": (heal, EXAMPLE),
+        "upgrade": (upgrade, "raccord migrations upgrade backend --dry-run"),
+        "merge": (merge, "raccord migrations merge -m 'join basket and search'"),
         "shell-init": (shell_init, 'eval "$(raccord migrations shell-init)"'),
     }
     for name, (verb, example) in verbs.items():
@@ -116,21 +135,8 @@ def heal(
     context: typer.Context,
     backend: Backend = "",
     every: Annotated[bool, typer.Option("--all", "-a", help="Every worktree, not only this one.")] = False,
-    choose: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--choose",
-            metavar="REV=DIGEST",
-            help="Take this content where several claim the id; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    trust: Annotated[
-        bool,
-        typer.Option(
-            "--trust", help="Put back revisions that no trusted remote has and nobody applied here."
-        ),
-    ] = False,
+    choose: Choose = None,
+    trust: Trust = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
@@ -149,6 +155,54 @@ def heal(
             trust = typer.confirm("Put them back all the same?", err=True)
     with face.workspace() as workspace:
         answer = workspace.migration_heal(options(trusting=trust, dry=dry_run))
+    return face.answer(answer)
+
+
+def upgrade(
+    context: typer.Context,
+    backend: Backend = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="TARGET",
+            help="A revision, a label or +N; all heads by default.",
+            show_default=False,
+        ),
+    ] = "",
+    every: Annotated[
+        bool,
+        typer.Option("--all", "-a", help="Every database, to what the base's worktree has."),
+    ] = False,
+    choose: Choose = None,
+    trust: Trust = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> int:
+    """Put back what is missing, back the database up, and run the project's alembic."""
+    face = Face.of(context, as_json)
+    picks = dict(_pair(one) for one in choose or ())
+
+    def call(workspace: Workspace, dry: bool) -> Answer:
+        return workspace.migration_upgrade(UpgradeOptions(every, backend, to, picks, trust, dry, person()))
+
+    return face.careful(call, face.answer, dry_run=dry_run, yes=yes)
+
+
+def merge(
+    context: typer.Context,
+    message: Annotated[
+        str, typer.Option("--message", "-m", metavar="MESSAGE", help="What is joined.", show_default=False)
+    ],
+    backend: Backend = "",
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Join the heads of this worktree's history by a new revision."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        answer = workspace.migration_merge(MergeOptions(message, backend, dry_run, person()))
     return face.answer(answer)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from raccord.config.kinds import COMMANDS, GLOBS, PATTERNS, TEXT, VARIABLES, Kind, key, whole
+from raccord.config.kinds import COMMAND, COMMANDS, GLOBS, PATTERNS, TEXT, VARIABLES, Kind, key, whole
 
 Command = tuple[str, ...]
 
@@ -103,6 +103,13 @@ class Migrations:
         GLOBS,
         "Directories that git does not list as worktrees and that hold migrations too; ~ is your home.",
         '["~/Project-*"]',
+    )
+    command: tuple[str, ...] | None = key(
+        None,
+        COMMAND,
+        "What runs alembic, in the folder of its configuration; where this is left out, the Python of "
+        "`.venv` or `venv` there or at the worktree's top, else the `alembic` on your PATH.",
+        '["uv", "run", "alembic"]',
     )
     trusted_remote: str = key(
         "",

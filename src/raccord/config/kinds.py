@@ -131,6 +131,9 @@ TEXT = Kind("a string", string, '"main"')
 PATTERNS = Kind("a list of patterns", lambda value: items(value, _filled), '["release/*"]')
 GLOBS = Kind("a list of patterns inside the worktree", lambda value: items(value, _glob), '["*.pyc"]')
 VARIABLES = Kind("a list of names of variables", lambda value: items(value, _variable), '["NODE_ENV"]')
+COMMAND = Kind(
+    'a command, a list such as ["uv", "run", "alembic"] or a string', command, '["uv", "run", "alembic"]'
+)
 COMMANDS = Kind(
     'a list of commands, each a list such as ["pytest", "-q"] or a string',
     lambda value: items(value, command),

@@ -56,6 +56,17 @@ class Held:
     file: IO[bytes] | None = None
     _db: postgres.Connection | None = field(default=None, repr=False)
 
+    @property
+    def handle(self) -> int:
+        """The open file that the lock lives with, to be kept open by a child that must not outlive the lock.
+
+        With PostgreSQL it is the connection: the server frees the lock once nobody has it open any more.
+        """
+        if self.file is not None:
+            return self.file.fileno()
+        assert self._db is not None
+        return self._db.fileno()
+
     def check(self) -> None:
         """Makes sure that it is still held.
 

@@ -153,8 +153,12 @@ def started(
     stdin: int | IO[bytes] = subprocess.PIPE,
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
+    keep: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running program; ended, with its process group, when the block is left.
+
+    Args:
+        keep: open files that it holds open too, and with them their locks; nothing on Windows.
 
     Raises:
         ProgramMissing: there is no such program.
@@ -169,6 +173,7 @@ def started(
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            pass_fds=tuple(keep) if os.name == "posix" else (),
         )
     except FileNotFoundError as error:
         if cwd is not None and not cwd.is_dir():
@@ -226,6 +231,35 @@ def stream(
     with started(argv, cwd=cwd, env=env, stderr=subprocess.STDOUT) as child:
         assert child.stdout is not None
         _attend([child], b"", {child.stdout: sink}, timeout, cancelled)
+    return child.returncode
+
+
+def logged(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    log: IO[bytes],
+    keep: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> int:
+    """Runs a program whose output goes to a file: it goes on undisturbed if this process is killed.
+
+    Args:
+        keep: as for `started`.
+
+    Returns:
+        The exit status; negative for a signal.
+
+    Raises:
+        ProgramMissing: there is no such program.
+        KeyboardInterrupt: `cancelled` became true; the process group was ended.
+    """
+    with (
+        open(os.devnull, "rb") as nothing,
+        started(argv, cwd=cwd, env=env, stdin=nothing, stdout=log, stderr=log, keep=keep) as child,
+    ):
+        _attend([child], b"", {}, None, cancelled)
     return child.returncode
 
 

@@ -67,3 +67,42 @@ class HealOptions:
     trust: bool = False
     dry_run: bool = False
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeOptions:
+    """How databases are upgraded.
+
+    Attributes:
+        all: every database of all worktrees, each to what the base's branch has.
+        backend: as in `HealOptions`.
+        to: a revision, a label or another word that alembic's upgrade takes; "" for all heads.
+        choose, trust: as in `HealOptions`, for what is put back first.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    all: bool = False
+    backend: str = ""
+    to: str = ""
+    choose: Mapping[str, str] = field(default_factory=dict)
+    trust: bool = False
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeOptions:
+    """How the heads of a worktree's history are joined.
+
+    Attributes:
+        message: what the new revision is for.
+        backend: as in `HealOptions`.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    message: str = ""
+    backend: str = ""
+    dry_run: bool = False
+    by: str = ""

@@ -9,7 +9,11 @@ from raccord.code.hooks import HookHandler
 from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
 from raccord.code.moves import MoveHandler
 from raccord.code.push import PushHandler
+from raccord.migrations.archive import Archive
+from raccord.migrations.backups import BackupHandler
+from raccord.migrations.backups import RestoreHandler as DatabaseRestoreHandler
 from raccord.migrations.steps import ExcludeHandler, FilesHandler
+from raccord.migrations.upgrade_steps import UpgradeHandler
 from raccord.model.handler import Handler
 from raccord.verbs.lanes import after_rebase
 from raccord.verbs.room import PUSHED, Room
@@ -18,7 +22,10 @@ from raccord.verbs.room import PUSHED, Room
 def handlers(room: Room) -> list[Handler]:
     """The handlers of a workspace, sorted by kind."""
     repo, store = room.repo, room.store
+    shelf, wait = Archive(repo), float(room.config.sync.lock_wait_seconds)
     return [
+        BackupHandler(),
+        DatabaseRestoreHandler(shelf, wait),
         PushHandler(
             repo,
             lambda dest: room.protected(dest.removeprefix("refs/heads/")),
@@ -33,6 +40,7 @@ def handlers(room: Room) -> list[Handler]:
         CompareHandler(repo),
         ExcludeHandler(),
         FilesHandler(repo),
+        UpgradeHandler(shelf, wait),
         MoveHandler(repo, room.shared),
         RestoreHandler(repo),
         SnapshotHandler(repo),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -124,22 +125,41 @@ def put_back(room: Room, options: HealOptions) -> tuple[Plan, RunRecord | None]:
 
 def plan(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Plan:
     """Observes and decides; without `dry_run`, what will be put back is kept in raccord's own store."""
+    return Plan("migrations heal", healing(room, options, trees).stages, by=options.by)
+
+
+@dataclass(frozen=True, slots=True)
+class Healing:
+    """What a heal does, for a verb that heals first.
+
+    Attributes:
+        desk: what it was decided on.
+        decisions: by the key of the site.
+    """
+
+    desk: Desk
+    stages: tuple[Stage, ...]
+    decisions: Mapping[str, Heal]
+
+
+def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Healing:
+    """See `plan`."""
     desk = Desk(room, trees, options.backend, keep=not options.dry_run)
     lanes: list[Lane] = []
-    places: list[Place] = []
+    decisions: dict[str, Heal] = {}
     for site in desk.found:
         if isinstance(site, Unfound):
             if not options.all:
                 raise site.error
             continue
-        decision = _decided(desk, site, options)
-        places += decision.places
+        decisions[site.key] = decision = _decided(desk, site, options)
         lanes.append(_lane(room, site, decision))
     if options.all and not lanes:
         raise CannotRun("no worktree has an alembic environment", hint="alembic init")
+    places = [place for decision in decisions.values() for place in decision.places]
     if places and not options.dry_run:
         desk.sources.archive.remember(Content.of(place.pick) for place in places)
-    return Plan("migrations heal", _stages(room, lanes, places), by=options.by)
+    return Healing(desk, _stages(room, lanes, places), decisions)
 
 
 def _decided(desk: Desk, site: Site, options: HealOptions) -> Heal:
