@@ -1,4 +1,4 @@
-"""Databases upgraded by the project's own alembic: healed first, backed up, once for all worktrees, undone."""
+"""Databases upgraded by the project's own alembic: healed first, backed up, once for all, and undone."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from raccord.errors import CannotRun, UsageError
+from raccord.model.event import Event
 from raccord.model.options import UpgradeOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
@@ -32,7 +33,9 @@ with create_engine(context.config.get_main_option("sqlalchemy.url")).connect() a
 SLOW = """\
     import os, time
     open({started!r}, "w").close()
-    while not os.path.exists({go!r}):
+    for _ in range(3000):
+        if os.path.exists({go!r}):
+            break
         time.sleep(0.01)
 """
 
@@ -224,6 +227,32 @@ def test_the_projects_own_python_is_preferred(shop):
     assert shop.upgrade(shop.main, to="r1").state == "done" and (shop.path / "ran").exists()
 
 
+def test_several_databases_of_one_environment(shop):
+    urls = {name: f"sqlite:///{shop.path / name}.db" for name in ("eins", "zwei")}
+    ini = "[alembic]\nscript_location = migrations\ndatabases = eins, zwei\n"
+    ini += "".join(f"[{name}]\nsqlalchemy.url = {url}\n" for name, url in urls.items())
+    env = (
+        "from alembic import context\nfrom sqlalchemy import create_engine\n"
+        "for name in ('eins', 'zwei'):\n"
+        "    url = context.config.get_section_option(name, 'sqlalchemy.url')\n"
+        "    with create_engine(url).connect() as connection:\n"
+        "        context.configure(connection=connection)\n"
+        "        with context.begin_transaction():\n"
+        "            context.run_migrations()\n"
+    )
+    shop.main.commit({"backend/alembic.ini": ini, "backend/migrations/env.py": env})
+    shop.database = shop.path / "zwei.db"
+    shop.query("create table mine (x)")
+    assert shop.upgrade(shop.main).state == "done"
+    for name in urls:
+        shop.database = shop.path / f"{name}.db"
+        assert shop.heads() == {"r2"}
+    undone = shop.at(shop.main).undo()
+    assert isinstance(undone, RunReport) and undone.state == "done", undone
+    shop.database = shop.path / "zwei.db"
+    assert shop.tables() == {"mine"} and not (shop.path / "eins.db").exists()
+
+
 def many_at_once(shop: Shop, number: int) -> list[str]:
     trees = [shop.main, *(shop.main.worktree(f"w{n}", f"w{n}") for n in range(3))]
     started = [start(trees[n % 4], "--json", "migrations", "upgrade") for n in range(number)]
@@ -261,7 +290,21 @@ def killed_half_way(shop: Shop, kill_all: bool) -> None:
     raccord.communicate()
     if kill_all:
         os.kill(int(child), signal.SIGKILL)
-    go.touch()
+        go.touch()
+
+
+def go_on(shop: Shop) -> RunReport:
+    """Continues, and lets alembic go on only once it is waited for."""
+    said: list[str] = []
+
+    def listen(event: Event) -> None:
+        said.append(event.text)
+        if event.text.startswith("waiting for process") or event.text.startswith("waiting for raccord"):
+            (shop.path / "go").touch()
+
+    ended = Workspace.open(shop.main.path, listen=listen).continue_()
+    assert (shop.path / "go").exists(), said
+    return ended
 
 
 def _parents(pid: str) -> list[str]:
@@ -279,7 +322,7 @@ def _command(pid: str) -> list[str]:
 def test_a_killed_raccord_waits_for_its_alembic_and_finishes(shop):
     shop.upgrade(shop.main)
     killed_half_way(shop, kill_all=False)
-    ended = shop.at(shop.main).continue_()
+    ended = go_on(shop)
     assert ended.state == "done" and shop.heads() == {"r3"}, ended
 
 
@@ -316,12 +359,16 @@ def test_postgresql_up_and_back(pg_shop):
     undone = pg_shop.at(pg_shop.main).undo(report.id)
     assert isinstance(undone, RunReport) and undone.state == "done", undone
     assert pg_shop.ask("select count(*) from pg_tables where tablename like 't_r%'") == [(0,)]
+    copies = "select count(*) from pg_database where datname like 'raccord_backup_%'"
+    assert pg_shop.ask(copies) != [(0,)]
+    pg_shop.at(pg_shop.main).eject()
+    assert pg_shop.ask(copies) == [(0,)]
 
 
 def test_postgresql_killed_it_waits_for_its_alembic(pg_shop):
     pg_shop.upgrade(pg_shop.main)
     killed_half_way(pg_shop, kill_all=False)
-    ended = pg_shop.at(pg_shop.main).continue_()
+    ended = go_on(pg_shop)
     assert ended.state == "done" and pg_shop.heads() == {"r3"}, ended
 
 

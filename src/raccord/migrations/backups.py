@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.database import backup as copies
-from raccord.database.keeping import Backup, new_id
+from raccord.database.keeping import CLONE, Backup, new_id
 from raccord.database.sqlite import BESIDE
-from raccord.errors import RestoreFailed, WorldMoved
+from raccord.errors import RaccordError, RestoreFailed, WorldMoved
 from raccord.kernel import fs
 from raccord.migrations.archive import Archive
 from raccord.migrations.standing import BACKUPS, Named, Standing, locked
 from raccord.model.handler import Context, Outcome, Position
-from raccord.model.plan import Step
+from raccord.model.plan import Finding, Step
 from raccord.model.text import shown
 
 BACKUP = "database.backup"
@@ -35,7 +35,7 @@ def backup_step(named: Named, state: Path, heads: Iterable[str], id_: str = "") 
     """
     id_ = id_ or new_id()
     payload = {"database": named.payload(), "state": str(state), "id": id_, "heads": sorted(heads)}
-    title = f"back up {named.title} as {id_}"
+    title = f"back up {named.engine or 'the database'} as {id_}"
     return Step(BACKUP, 1, title, payload, resources=(named.resource,), backs_up=True)
 
 
@@ -64,7 +64,7 @@ def restore_step(
         "back": sorted(back),
         "gone": list(gone),
     }
-    title = f"bring {named.title} back to its backup {id_}, with all its rows"
+    title = f"bring {named.engine or 'the database'} back to its backup {id_}, with all its rows"
     return Step(RESTORE, 1, title, payload, resources=(named.resource,), destroys=True)
 
 
@@ -97,9 +97,28 @@ class Shelf:
             return self.kept(id_)
         made = None if standing.absent else copies.backup(standing.target, self.folder, name=id_)
         fs.make_dirs(self.folder)
-        text = json.dumps({"format": 1, "backup": made.document() if made else None}, indent=1)
-        fs.write_atomic(self._document(id_), text.encode("ascii"), mode=0o600)
+        said = {"database": standing.named.payload(), "backup": made.document() if made else None}
+        fs.write_atomic(self._document(id_), json.dumps(said, indent=1).encode("ascii"), mode=0o600)
         return made
+
+    def ids(self) -> list[str]:
+        """Every backup."""
+        return sorted(name.removesuffix(".json") for name in fs.names(self.folder) if name.endswith(".json"))
+
+    def forget(self, id_: str) -> Finding | None:
+        """Removes a backup, or says why it stays: one that is a database of a server may be out of reach."""
+        if not self.has(id_):
+            return None
+        try:
+            named, kept = self._read(id_)
+            if kept is not None and kept.kind == CLONE:
+                copies.forget(Standing.find(named).target, kept)
+            elif kept is not None:
+                fs.unlink(kept.place)
+        except RaccordError as error:
+            return Finding("backup.kept", "unknown", f"the backup {id_} stays: {error.message}", error.hint)
+        fs.unlink(self._document(id_))
+        return None
 
     def kept(self, id_: str) -> Backup | None:
         """What is known of a backup; None where there was no database then.
@@ -107,10 +126,14 @@ class Shelf:
         Raises:
             RestoreFailed: there is none of this id, or its document can't be read.
         """
+        return self._read(id_)[1]
+
+    def _read(self, id_: str) -> tuple[Named, Backup | None]:
         said = fs.read_or_none(self._document(id_))
         try:
             document = json.loads(said or b"")
-            return Backup.parse(document["backup"]) if document["backup"] is not None else None
+            found = document["backup"]
+            return Named(**document["database"]), None if found is None else Backup.parse(found)
         except (ValueError, KeyError, TypeError) as error:
             raise RestoreFailed(
                 f"the backup {id_} is gone, or what is known of it can't be read",

@@ -73,6 +73,7 @@ class Named:
 class Standing:
     """A database that was found again."""
 
+    named: Named
     project: Project
     database: Database
     target: Target
@@ -90,7 +91,7 @@ class Standing:
             if (database.section, database.engine) == (named.section, named.engine) and database.url:
                 target = parse(database.url, project.backend)
                 if target.key == named.key:
-                    return cls(project, database, target)
+                    return cls(named, project, database, target)
         raise WorldMoved(
             f"{shown(named.ini)} no longer names {named.title}",
             hint="raccord migrations status",

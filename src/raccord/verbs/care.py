@@ -14,6 +14,7 @@ from raccord.git.snapshot_model import SnapshotInfo
 from raccord.kernel import fs
 from raccord.kernel.locks import living
 from raccord.migrations import excluded
+from raccord.migrations.backups import BACKUP, Shelf
 from raccord.migrations.steps import exclude_file
 from raccord.model.plan import Finding
 from raccord.model.report import RemovalReport
@@ -44,6 +45,13 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     kept = total + len(journal.newest(1_000_000)) - len(removed)
     if dry_run:
         return RemovalReport("gc", True, tuple(removed), kept)
+    backups = [
+        step.step.payload["id"]
+        for run in runs
+        for step in journal.load(run).steps
+        if step.step.kind == BACKUP
+    ]
+    kept_on = [left for id_ in backups if (left := Shelf.below(room.state).forget(id_))]
     snapshot.drop(room.repo.git, [one.id for one in old])
     archive.drop(room.repo.git, runs)
     journal.forget(runs)
@@ -51,7 +59,7 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
         fs.remove_tree(room.state / "logs" / run)
     freed = max(0, before - snapshot.size(room.repo.git))
     note = Finding("gc.git", "note", "git prunes the objects at its next gc", "git gc")
-    return RemovalReport("gc", False, tuple(removed), kept, freed, (note,) if removed else ())
+    return RemovalReport("gc", False, tuple(removed), kept, freed, (note, *kept_on) if removed else ())
 
 
 def eject(room: Room, *, dry_run: bool) -> RemovalReport:
@@ -81,6 +89,8 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
         said = "the migrations that were put back stay: git shows them now"
         notes.append(Finding("eject.migrations", "note", said, "git status"))
     if not dry_run:
+        shelf = Shelf.below(room.state)
+        notes += tuple(left for id_ in shelf.ids() if (left := shelf.forget(id_)))
         room.close()
         snapshot.delete(room.repo.git, refs)
         for left in (room.repo.common / "refs" / "raccord", room.repo.common / "logs" / "refs" / "raccord"):

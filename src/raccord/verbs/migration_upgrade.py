@@ -148,7 +148,7 @@ def _lane(
     notes: tuple[Finding, ...] = ()
     if others:
         listed = ", ".join(map(shown, names[:NAMED])) + (" …" if len(names) > NAMED else "")
-        said = f"{listed} share it: what they alone have is applied from there"
+        said = f"shared with {listed}: what is only there is applied from there"
         notes = (
             Finding("migration.shared", "note", said, "raccord migrations upgrade", {"worktrees": names}),
         )
@@ -178,7 +178,7 @@ def _unready(unit: Unit, graph: Graph) -> Finding | None:
         if site.heads is None and not (site.target is not None and absent(site.target)):
             command = shlex.join(words(("alembic",), site.database, "heads"))
             said = f"the database was not read, so nothing is run: {site.unread}"
-            return Finding("migration.unread", "unknown", said, f"by hand: {shown(command)}")
+            return Finding("migration.unread", "unknown", said, shown(command))
     wrong = [one for one in findings(graph, unit[0].loaded) if not _harmless(one, graph)]
     return wrong[0] if wrong else None
 
@@ -222,8 +222,7 @@ def _steps(
     order = Order(tuple(told), room.state, started, tuple(targets), wanted)
     some = ", ".join(map(shown, list(pending)[:NAMED]))
     more = f" and {len(pending) - NAMED} more" if len(pending) > NAMED else ""
-    databases = ", ".join(dict.fromkeys(part.named.title for part in told))
-    step = upgrade_step(order, f"upgrade {databases}: {some}{more}")
+    step = upgrade_step(order, f"apply {some}{more}")
     database = parts[0][0].database
     command = " && ".join(shlex.join(words(started, database, one)) for one in targets)
     return (*backups, step), shown(command)
