@@ -120,7 +120,7 @@ class NoServer(Exception):
 
 
 def open_base() -> str:
-    """Where temporary files go; /tmp where a socket's 107 bytes of path don't fit or `nobody` may not enter."""
+    """Where temporary files go; /tmp where a socket's path doesn't fit or `nobody` may not enter."""
     base = os.path.realpath(tempfile.gettempdir())
     closed = any(not path.stat().st_mode & 0o001 for path in (Path(base), *Path(base).parents))
     return "/tmp" if len(os.fsencode(base)) > 60 or (closed and _is_root()) else base

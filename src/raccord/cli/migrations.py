@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raccord.cli import output
-from raccord.cli.face import DryRun, Face, Json, person
+from raccord.cli.face import DryRun, Face, Json, Yes, person
 from raccord.errors import UsageError
 from raccord.model.options import HealOptions, MergeOptions, UpgradeOptions
 

@@ -90,7 +90,7 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
         notes.append(Finding("eject.migrations", "note", said, "git status"))
     if not dry_run:
         shelf = Shelf.below(room.state)
-        notes += tuple(left for id_ in shelf.ids() if (left := shelf.forget(id_)))
+        notes += [told for id_ in shelf.ids() if (told := shelf.forget(id_)) is not None]
         room.close()
         snapshot.delete(room.repo.git, refs)
         for left in (room.repo.common / "refs" / "raccord", room.repo.common / "logs" / "refs" / "raccord"):
