@@ -43,8 +43,9 @@ format: $(READY) ## rewrite the code as `make check` wants it
 prove: $(READY) ## kill it, fill its disk, cut its power; show that nothing is lost
 	@$(PY) -m tests.faults.prove
 
-bench: $(READY) ## time a sync of 50 worktrees beside a shell loop and git-machete
+bench: $(READY) ## time a sync and a heal of 50 worktrees beside shell loops and git-machete
 	@$(PY) benchmarks/sync.py
+	@$(PY) benchmarks/heal.py
 
 lock: $(READY) ## compile requirements/ anew from pyproject.toml (add UPGRADE=--upgrade for newer versions)
 	@$(UV_COMPILE) $(UPGRADE) --output-file requirements/base.txt

@@ -1,11 +1,11 @@
 """Builds a workspace whose worktrees share one SQLite database and each hold one revision of a chain.
 
     chain = Chain.lay(directory, links=50, history=100, files=200, seed=1)
-    chain.late, chain.healed(chain.late)
+    chain.copy(elsewhere).faults(chain.late)     # what a heal would have to put right
 
 Every worktree has the base's revisions. Worktree n added revision n of the chain: two of three committed and
-pushed it, the third did not commit it. The database has applied them all, by alembic itself. The last worktree,
-`late`, added none, and is where alembic is lost. Serves benchmarks and their test.
+pushed it, the third did not commit it. The database has applied them all, by alembic itself. The last
+worktree, `late`, added none, and is where alembic is lost. Serves the benchmark and its test.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ class Chain(Workspace):
     chain: tuple[Migration, ...] = ()
 
     @classmethod
-    def lay(cls, root: Path, *, links: int = 50, history: int = 100, files: int = 200, seed: int = 1) -> Chain:
+    def lay(
+        cls, root: Path, *, links: int = 50, history: int = 100, files: int = 200, seed: int = 1
+    ) -> Chain:
         """Make the workspace in `root`, a directory that is new or empty."""
         rng = random.Random(seed)
         known = _revisions(rng, history + links)

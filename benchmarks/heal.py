@@ -2,8 +2,8 @@
 
     python benchmarks/heal.py [--rounds 1] [--links 50] [--history 50] [--files 200] [--json]
 
-A chain of revisions lies scattered over as many worktrees, one in each; the database that they share has all of
-them, and one worktree has none. Each contender heals that one in its own copy. Exits 1 if raccord is wrong
+A chain of revisions lies scattered over as many worktrees, one in each; the database that they share has all
+of them, and one worktree has none. Each contender heals that one in its own copy. Exits 1 if raccord is wrong
 anywhere or misses a target that does not depend on the machine.
 """
 
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -98,7 +98,8 @@ def contenders() -> list[Contender]:
     def loop(name: str, tries: int, keyerror: int) -> Contender:
         script = ["bash", str(Path(__file__).with_name("copy_loop.sh")), str(tries), str(keyerror), BACKEND]
         return Contender(
-            name, lambda chain: [*script, *(str(tree) for tree in (chain.main, *chain.trees) if tree.is_dir())]
+            name,
+            lambda chain: [*script, *(str(tree) for tree in (chain.main, *chain.trees) if tree.is_dir())],
         )
 
     return [
@@ -118,10 +119,15 @@ def verdicts(samples: list[Sample], probed: dict[str, Any]) -> list[report.Verdi
         judged.append(report.Verdict(name, f"{times:.1f}x", times >= LEAST))
     return [
         *judged,
-        report.within("plan for all worktrees, cold", probed["cold"], 1.5),
-        report.within("plan for all worktrees, warm", median(probed["warm"]), 0.2),
-        report.within("nothing to do in a healthy worktree", median(probed["healthy"]), 0.1),
+        _within("plan for all worktrees, cold", [probed["cold"]], [probed["cpu"]["cold"]], 1.5),
+        _within("plan for all worktrees, warm", probed["warm"], probed["cpu"]["warm"], 0.2),
+        _within("nothing to do in a healthy worktree", probed["healthy"], probed["cpu"]["healthy"], 0.1),
     ]
+
+
+def _within(name: str, seconds: list[float], cpu: list[float], limit: float) -> report.Verdict:
+    judged = report.within(name, median(seconds), limit)
+    return replace(judged, measured=f"{judged.measured}, {median(cpu):.3f} s of CPU")
 
 
 def _schedule(rounds: int) -> Iterator[tuple[str, int, Contender]]:

@@ -563,8 +563,13 @@ def test_looking_changes_nothing_but_the_cache(desk, tmp_path):
         }
 
     before = state()
-    desk.find(*KINDS, cache=Cache(store, keep=False), outside=[desk.outside], thorough=True)
-    assert store.rows("select count(*) from cache")[0][0] == 0
+    looking = Cache(Store(tmp_path / "state.db", readonly=True), look=True)
+    desk.find(*KINDS, cache=looking, outside=[desk.outside], thorough=True)
+    assert store.rows("select count(*) from cache")[0][0] > 0
+    with store.transaction():
+        looking.put("a", {"b": 1})
+        looking.flush()  # somebody writes: a look does not wait
+    assert looking.get("a", ["b"]) == {}
     after = state()
     after.pop(desk.top, None), before.pop(desk.top, None)
     assert after == before

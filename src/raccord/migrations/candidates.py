@@ -64,7 +64,7 @@ class Candidates:
         for one in wanted:
             if one.blob not in self._bytes:
                 places.setdefault(one.blob, []).append(one)
-        read = dict(self._headers.objects.read(places, LIMIT))
+        read = dict(self._headers.objects.read(places, LIMIT)) if places else {}
         for blob, sightings in places.items():
             data = read.get(blob)
             for one in sightings:

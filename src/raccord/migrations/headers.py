@@ -22,6 +22,7 @@ Header = Revision | Unread | None
 LIMIT = 2 << 20  # bytes; a longer file is no migration that a person wrote
 # A new number where `revision.read` comes to another answer for the same bytes.
 SPACE = "migration.blob/1"
+SAID = f"{SPACE}/said"  # the same, by the digest of the bytes and the name of the file
 # Where a whole repository is looked through, only what has this is parsed.
 MARK = b"down_revision"
 # Before alembic 0.2 such a name was the id, so the name belongs to the content.
@@ -74,7 +75,7 @@ class Headers:
                 header, lasting = self._judged(data, name)
                 self._known[key] = header
                 if lasting:
-                    new[key] = _plain(header)
+                    new[key] = plain(header)
         self.cache.put(SPACE, new)
 
     def recall(self, files: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
@@ -82,7 +83,7 @@ class Headers:
         unknown = {_key(*pair): pair for pair in files}
         unknown = {key: pair for key, pair in unknown.items() if key not in self._known}
         for key, value in self.cache.get(SPACE, unknown).items():
-            self._known[key] = _header(value)
+            self._known[key] = header_of(value)
         return {pair for key, pair in unknown.items() if key not in self._known}
 
     def offer(self, files: Mapping[tuple[str, str], bytes]) -> None:
@@ -93,7 +94,7 @@ class Headers:
             name = pair[1] if key != pair[0] else _ANY_NAME
             self._known[key], lasting = self._judged(files[pair], name)
             if lasting:
-                new[key] = _plain(self._known[key])
+                new[key] = plain(self._known[key])
         self.cache.put(SPACE, new)
 
     def oid(self, data: bytes) -> str:
@@ -142,7 +143,8 @@ def _named(header: Revision | Unread, name: str) -> Revision | Unread:
     )
 
 
-def _plain(header: Header) -> Json:
+def plain(header: Header) -> Json:
+    """A header as JSON, without its name."""
     if header is None:
         return None
     if isinstance(header, Unread):
@@ -159,7 +161,8 @@ def _plain(header: Header) -> Json:
     ]
 
 
-def _header(value: Json) -> Header:
+def header_of(value: Json) -> Header:
+    """What `plain` made JSON of."""
     if value is None:
         return None
     if len(value) == 2:

@@ -102,7 +102,7 @@ def load(
     strangers: list[str] = []
     absent: list[str] = []
     seen: set[str] = set()
-    with _uncollected():
+    with uncollected():
         for folder in question[0]:
             if not os.path.exists(folder):
                 absent.append(folder)
@@ -173,7 +173,7 @@ def _content(path: str) -> tuple[bytes, Stamp]:
 
 
 @contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Holds the garbage collector back: it takes a third of the time of parsing, and trees are no garbage."""
     enabled = gc.isenabled()
     gc.disable()

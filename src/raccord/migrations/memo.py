@@ -1,7 +1,8 @@
 """Remembers what revision files said: nothing is parsed twice, and what nobody touched is not opened again.
 
 A file or folder counts as untouched while its stamp is the same, and only once that stamp has settled: two
-writes within one tick of a file system's clock leave the same times. Nothing is kept on the disk.
+writes within one tick of a file system's clock leave the same times. Nothing is kept on the disk; in
+`kept_memo.py` it is.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Memo:
         Args:
             now: the time before it was looked at, in ns since the epoch.
         """
-        if _settled(stamp, now):
+        if settled(stamp, now):
             self._files[path] = (stamp, result)
         else:
             self._files.pop(path, None)
@@ -80,9 +81,10 @@ class Memo:
             stamps: of every file and folder that was looked at; None for one that was not there.
             now: the time before they were looked at, in ns since the epoch.
         """
-        if all(stamp is None or _settled(stamp, now) for _, stamp in stamps):
+        if all(stamp is None or settled(stamp, now) for _, stamp in stamps):
             self._answers[question] = (tuple(stamps), answer)
 
 
-def _settled(stamp: Stamp, now: int) -> bool:
+def settled(stamp: Stamp, now: int) -> bool:
+    """Whether a write since `now` (ns since the epoch) would show in a stamp that was taken after it."""
     return max(stamp[1], stamp[2]) + _SETTLED < now

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from raccord.database.heads import heads
@@ -22,7 +23,7 @@ from raccord.migrations.project import Database, Project, read_project
 from raccord.migrations.walk import Links
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Site:
     """One database's history as one worktree has it.
 
@@ -60,20 +61,20 @@ class Site:
         """Whether the environment has more databases."""
         return len(self.project.databases) > 1
 
-    @property
+    @cached_property
     def folders(self) -> tuple[str, ...]:
         """The version folders inside the worktree, relative to its top."""
         top = os.path.realpath(self.tree.path)
         found = [os.path.relpath(os.path.realpath(one), top) for one in self.database.versions]
         return tuple("" if one == "." else one for one in found if not one.startswith(".."))
 
-    @property
+    @cached_property
     def missing(self) -> tuple[str, ...]:
         """The ids that the database or a file names and that no file here has."""
         wanted = {*(self.heads or ()), *self.graph.missing}
         return tuple(sorted(one for one in wanted if one not in self.graph and one not in self.graph.labels))
 
-    @property
+    @cached_property
     def links(self) -> Links:
         """What each revision here stands on, and the labels with the revision that each names."""
         known = {one: self.graph.needs(one) for one in self.graph}
@@ -115,7 +116,7 @@ def sites(
         if tree.bare or tree.missing:
             continue
         try:
-            ini = places.find(tree.path, tree.path / backend if backend else None)
+            ini = places.find(tree.path, tree.path / backend if backend else None, memo)
             project = read_project(tree.path, ini)
         except RaccordError as error:
             found.append(Unfound(tree, error))

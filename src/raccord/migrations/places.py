@@ -6,10 +6,12 @@ Walks folders, opens only pyproject.toml files, imports nothing.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from raccord.errors import CannotRun, UsageError
+from raccord.migrations.memo import Memo, Stamp, stamp_of
 from raccord.migrations.settings import has_table
 from raccord.model.text import shown
 
@@ -18,12 +20,13 @@ INI, TOML = "alembic.ini", "pyproject.toml"
 _FOREIGN = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 
 
-def find(root: Path, where: Path | None = None) -> Path:
+def find(root: Path, where: Path | None = None, memo: Memo | None = None) -> Path:
     """The configuration file to use.
 
     Args:
         root: the worktree.
         where: a folder that a person named, or the file itself; by default the worktree.
+        memo: what was seen before.
 
     Raises:
         UsageError: there are several.
@@ -34,7 +37,7 @@ def find(root: Path, where: Path | None = None) -> Path:
         return top
     if (here := _in_folder(top)) is not None:
         return here
-    found = tuple(candidates(top))
+    found = tuple(candidates(top, memo))
     if len(found) > 1:
         listed = ", ".join(shown(os.path.relpath(one, root)) for one in found)
         raise UsageError(
@@ -51,19 +54,44 @@ def find(root: Path, where: Path | None = None) -> Path:
     return found[0]
 
 
-def candidates(top: Path) -> Iterator[Path]:
+def candidates(top: Path, memo: Memo | None = None) -> list[Path]:
     """Every configuration file below a folder; hidden folders, environments and other worktrees left out."""
-    todo = [os.fspath(top)]
+    memo = memo or Memo()
+    question = (("configurations", os.fspath(top)), False, False)
+    if isinstance(known := memo.answer(question), list):
+        return [Path(one) for one in known]
+    now = time.time_ns()
+    looked: list[tuple[str, Stamp | None]] = []
+    found = list(_walked(os.fspath(top), looked))
+    if (not looked or looked[-1][1] is not None) and not top.is_symlink():
+        memo.keep(question, looked, [str(one) for one in found], now)
+    return found
+
+
+def _walked(top: str, looked: list[tuple[str, Stamp | None]]) -> Iterator[Path]:
+    """The configuration files.
+
+    Args:
+        looked: told what that rests on; ends with None where stamps don't tell of every change.
+    """
+    plain = True
+    todo = [top]
     while todo:
         folder = todo.pop()
         try:
+            looked.append((folder, stamp_of(os.lstat(folder))))
             with os.scandir(folder) as scan:
                 entries = {entry.name: entry for entry in scan}
         except OSError:
+            plain = False
             continue  # a folder that can't be listed can't be used either; `find` says what it searched
-        if folder != os.fspath(top) and {".git", "pyvenv.cfg"} & entries.keys():
+        if folder != top and {".git", "pyvenv.cfg"} & entries.keys():
             continue
         # What isn't listed needs no other look: there are thousands of folders.
+        for name in (INI, TOML):
+            if name in entries:
+                plain = plain and entries[name].is_file(follow_symlinks=False)
+                looked.append((entries[name].path, _stamp(entries[name])))
         if {INI, TOML} & entries.keys() and (here := _in_folder(Path(folder))) is not None:
             yield here
         below = sorted(
@@ -72,6 +100,15 @@ def candidates(top: Path) -> Iterator[Path]:
             if not name.startswith(".") and name not in _FOREIGN and entry.is_dir(follow_symlinks=False)
         )
         todo += [os.path.join(folder, name) for name in reversed(below)]
+    if not plain:
+        looked.append((top, None))
+
+
+def _stamp(entry: os.DirEntry[str]) -> Stamp | None:
+    try:
+        return stamp_of(entry.stat(follow_symlinks=False))
+    except OSError:
+        return None
 
 
 def is_package(location: str) -> bool:

@@ -5,6 +5,7 @@ The whole missing chain or nothing: half of one leaves alembic as lost as before
 
 from __future__ import annotations
 
+import functools
 import shlex
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def heal(
         return Heal(held=Finding("migration.folder", "fail", said, "raccord migrations find REV"))
     # The search went from the newest down.
     picks = [one.pick for one in reversed(list(choices.values())) if one.pick is not None]
-    notes = tuple(_told(one, choices[one.revision.id], trust) for one in picks)
+    notes = tuple(_told(one, choices[one.revision.id].why, trust.get(one.digest, "")) for one in picks)
     foreign = [one for one in picks if one.digest not in trust]
     if foreign and not trusting:
         return Heal(held=_untrusted(foreign), notes=notes)
@@ -211,17 +212,19 @@ def _untrusted(foreign: Sequence[Candidate]) -> Finding:
     return Finding("migration.untrusted", "fail", said, "raccord migrations heal --trust", data)
 
 
-def _told(pick: Candidate, choice: Choice, trust: Mapping[str, str]) -> Finding:
+# The same for every worktree that lacks it.
+@functools.lru_cache(maxsize=1024)
+def _told(pick: Candidate, chosen: str, trusted: str) -> Finding:
     title = f" {shown(pick.revision.message)}" if pick.revision.message else ""
-    why = trust.get(pick.digest, "not vouched for")
+    why = trusted or "not vouched for"
     # That raccord kept it says less than where it lies or lay.
     first = next((one for one in pick.origins if one.kind != "archive"), pick.origins[0])
     said = f"{shown(pick.revision.id)}{title}: {where(first)}; {pick.digest[:SHORT]}, {why}"
     data = {
         "revision": pick.revision.id,
         "digest": pick.digest,
-        "why": choice.why,
-        "trusted": trust.get(pick.digest, ""),
+        "why": chosen,
+        "trusted": trusted,
         "origins": [origin_data(one) for one in pick.origins[:20]],
     }
     return Finding("migration.found", "note", said, "", data)

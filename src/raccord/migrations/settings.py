@@ -7,6 +7,7 @@ in pyproject.toml.
 from __future__ import annotations
 
 import configparser
+import functools
 import os
 import re
 import tomllib
@@ -42,11 +43,11 @@ class Settings:
         # A "%" in the folder's name is no reference.
         here = str((ini or toml or Path()).absolute().parent.as_posix()).replace("%", "%%")
         self._parser = configparser.ConfigParser({"here": here})
-        self._own = configparser.ConfigParser(default_section="\0", interpolation=None)
+        self._own: frozenset[tuple[str, str]] = frozenset()
         if ini is not None:
             text = _text(ini)
             _parse(self._parser, text, ini)
-            _parse(self._own, text, ini)
+            self._own = _own(text)
 
     @property
     def file(self) -> str:
@@ -59,7 +60,7 @@ class Settings:
 
     def has(self, section: str, name: str) -> bool:
         """Whether a section of the ini file sets an option itself, not through `DEFAULT`."""
-        return self._own.has_option(section, name)
+        return (section, name.lower()) in self._own
 
     def option(self, section: str, name: str) -> str | None:
         """An option of the ini file, what it refers to filled in.
@@ -157,6 +158,15 @@ def _toml_table(toml: Path) -> Mapping[str, Any]:
 def _text(ini: Path) -> str:
     with foreseen(f"can't read {shown(str(ini))}"):
         return ini.read_bytes().decode("utf-8-sig", "surrogateescape")
+
+
+# Worktrees mostly have the same one.
+@functools.lru_cache(maxsize=32)
+def _own(text: str) -> frozenset[tuple[str, str]]:
+    """Section and option of all that an ini file sets, which parses."""
+    parser = configparser.ConfigParser(default_section="\0", interpolation=None)
+    parser.read_string(text.replace("\r\n", "\n"))
+    return frozenset((section, name) for section in parser.sections() for name in parser.options(section))
 
 
 def _parse(parser: configparser.ConfigParser, text: str, ini: Path) -> None:

@@ -17,6 +17,8 @@ from raccord.migrations.archive import Content
 from raccord.migrations.cache import Cache
 from raccord.migrations.choose import Choice, settle
 from raccord.migrations.contents import Candidate, Found
+from raccord.migrations.kept_memo import KeptMemo
+from raccord.migrations.loading import uncollected
 from raccord.migrations.observe import Site, Unfound, sites
 from raccord.migrations.plan import SPARE, Ground, Heal, Place, heal, spares, vouched
 from raccord.migrations.sources import Sources
@@ -49,7 +51,11 @@ class Desk:
     @cached_property
     def found(self) -> list[Site | Unfound]:
         """What each worktree has."""
-        return sites(self.trees, self.backend)
+        memo = KeptMemo(self.cache)
+        found = sites(self.trees, self.backend, memo=memo)
+        memo.flush()
+        self.cache.flush()
+        return found
 
     @property
     def sites(self) -> list[Site]:
@@ -60,10 +66,13 @@ class Desk:
     def sources(self) -> Sources:
         """Every place where a revision may be."""
         folders = dict.fromkeys(folder for site in self.sites for folder in site.folders)
-        store = self.room.store if self._keep else self.room.reading
         outside = [expanded(one) for one in self.room.config.migrations.outside]
-        cache = Cache(store, look=not self._keep)
-        return Sources(self.room.repo, self.room.trees, folders, outside=outside, cache=cache)
+        return Sources(self.room.repo, self.room.trees, folders, outside=outside, cache=self.cache)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """What earlier searches read."""
+        return Cache(self.room.store if self._keep else self.room.reading, look=not self._keep)
 
     @cached_property
     def remote(self) -> str:
@@ -147,13 +156,14 @@ def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Heal
     desk = Desk(room, trees, options.backend, keep=not options.dry_run)
     lanes: list[Lane] = []
     decisions: dict[str, Heal] = {}
-    for site in desk.found:
-        if isinstance(site, Unfound):
-            if not options.all:
-                raise site.error
-            continue
-        decisions[site.key] = decision = _decided(desk, site, options)
-        lanes.append(_lane(room, site, decision))
+    with uncollected():
+        for site in desk.found:
+            if isinstance(site, Unfound):
+                if not options.all:
+                    raise site.error
+                continue
+            decisions[site.key] = decision = _decided(desk, site, options)
+            lanes.append(_lane(room, site, decision))
     if options.all and not lanes:
         raise CannotRun("no worktree has an alembic environment", hint="alembic init")
     places = [place for decision in decisions.values() for place in decision.places]
@@ -225,7 +235,7 @@ def _lane(room: Room, site: Site, decision: Heal) -> Lane:
 
 def _spare(room: Room, site: Site) -> list[tuple[str, str, str]]:
     """The copies of an earlier heal that the branch has itself now, as changes."""
-    if not any(os.path.basename(one.path).startswith(SPARE) for one in site.loaded.files):
+    if not any(SPARE in one.path for one in site.loaded.files):
         return []
     top = os.path.realpath(site.tree.path)
     files = [(os.path.relpath(os.path.realpath(one.path), top), one.revision.id) for one in site.loaded.files]
