@@ -232,10 +232,10 @@ def test_several_databases_of_one_environment(shop):
     ini = "[alembic]\nscript_location = migrations\ndatabases = eins, zwei\n"
     ini += "".join(f"[{name}]\nsqlalchemy.url = {url}\n" for name, url in urls.items())
     env = (
-        "from alembic import context\nfrom sqlalchemy import create_engine\n"
+        "from alembic import context\nfrom sqlalchemy import engine_from_config\n"
         "for name in ('eins', 'zwei'):\n"
-        "    url = context.config.get_section_option(name, 'sqlalchemy.url')\n"
-        "    with create_engine(url).connect() as connection:\n"
+        "    engine = engine_from_config(context.config.get_section(name, {}), prefix='sqlalchemy.')\n"
+        "    with engine.connect() as connection:\n"
         "        context.configure(connection=connection)\n"
         "        with context.begin_transaction():\n"
         "            context.run_migrations()\n"
@@ -243,7 +243,8 @@ def test_several_databases_of_one_environment(shop):
     shop.main.commit({"backend/alembic.ini": ini, "backend/migrations/env.py": env})
     shop.database = shop.path / "zwei.db"
     shop.query("create table mine (x)")
-    assert shop.upgrade(shop.main).state == "done"
+    report = shop.upgrade(shop.main)
+    assert report.state == "done", report
     for name in urls:
         shop.database = shop.path / f"{name}.db"
         assert shop.heads() == {"r2"}

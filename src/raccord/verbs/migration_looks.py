@@ -83,7 +83,7 @@ def _wrong(site: Site) -> Iterable[Finding]:
     yield from (one for one in findings(site.graph, site.loaded) if not one.name.endswith(".missing"))
     if len(site.graph.heads) > 1:
         said = f"{len(site.graph.heads)} heads: {', '.join(map(shown, site.graph.heads[:4]))}"
-        yield Finding("migration.heads", "note", said, "alembic merge heads")
+        yield Finding("migration.heads", "note", said, "raccord migrations merge -m MESSAGE")
     if site.unread:
         yield Finding("migration.unread", "unknown", site.unread, site.unread_hint)
 
