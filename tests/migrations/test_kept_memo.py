@@ -9,7 +9,7 @@ import pytest
 
 from raccord.errors import UsageError
 from raccord.kernel.store import Store
-from raccord.migrations import kept_memo, loading, memo, places
+from raccord.migrations import headers, loading, memo, places
 from raccord.migrations.cache import Cache
 from raccord.migrations.kept_memo import KeptMemo
 
@@ -104,5 +104,5 @@ def test_a_new_configuration_is_seen(store, tmp_path, monkeypatch):
 
 def test_the_cache_of_another_parser_is_not_used(store, folder, monkeypatch):
     first = read(store, folder)
-    monkeypatch.setattr(kept_memo.headers, "SAID", "another")
+    monkeypatch.setattr(headers, "SAID", "another")
     assert read(store, folder) == first
