@@ -227,6 +227,7 @@ def test_the_projects_own_python_is_preferred(shop):
     assert shop.upgrade(shop.main, to="r1").state == "done" and (shop.path / "ran").exists()
 
 
+@pytest.mark.long
 def test_several_databases_of_one_environment(shop):
     urls = {name: f"sqlite:///{shop.path / name}.db" for name in ("eins", "zwei")}
     ini = "[alembic]\nscript_location = migrations\ndatabases = eins, zwei\n"
@@ -327,11 +328,26 @@ def test_a_killed_raccord_waits_for_its_alembic_and_finishes(shop):
     assert ended.state == "done" and shop.heads() == {"r3"}, ended
 
 
+@pytest.mark.long
 def test_killed_with_its_alembic_it_applies_again(shop):
     shop.upgrade(shop.main)
     killed_half_way(shop, kill_all=True)
     ended = shop.at(shop.main).continue_()
     assert ended.state == "done" and shop.heads() == {"r3"}, ended
+
+
+@pytest.mark.long
+def test_interrupted_it_goes_on_or_back(shop):
+    shop.upgrade(shop.main)
+    started, go = shop.path / "started", shop.path / "go"
+    shop.main.commit({shop.file("r3"): revision("r3", "r2", SLOW.format(started=str(started), go=str(go)))})
+    raccord = start(shop.main, "migrations", "upgrade")
+    wait_for(started)
+    raccord.send_signal(signal.SIGINT)
+    said, _ = raccord.communicate(timeout=30)
+    assert raccord.returncode == 130 and shop.heads() == {"r2"}, said
+    go.touch()
+    assert shop.at(shop.main).continue_().state == "done" and shop.heads() == {"r3"}
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from raccord.migrations.settings import MAIN
 
 ENVIRONMENTS = (".venv", "venv")
 # What alembic would take for something else than an id: a relative step, a branch, a range, an option.
-_MISREAD = re.compile(r"-.*|.*[@:+].*|.*-\d+", re.DOTALL)
+_MISREAD = re.compile(r"-.*|.*[@:+].*|\w*-\d.*", re.DOTALL)
 
 
 def runner(project: Project, configured: Sequence[str] | None) -> tuple[str, ...]:
