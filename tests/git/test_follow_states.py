@@ -117,6 +117,10 @@ class Bench:
             for n, t in state.staged.items()
         ]
         git("update-index", "--index-info", input="".join(f"{line}\n" for line in lines))
+        # What goes makes room first: a file may take a directory's place, or the other way round.
+        for name, text in state.files.items():
+            if text is None and (root / name).is_file():
+                (root / name).unlink()
         for name, text in state.files.items():
             path = root / name
             if text is not None:
@@ -124,8 +128,6 @@ class Bench:
                     shutil.rmtree(path)  # left empty
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-            elif path.is_file():
-                path.unlink()
         git("update-index", "-q", "--refresh", check=False)
         return Move(str(root), self.gitdir, old, new, (Change("refs/heads/feature", new, old),))
 

@@ -90,7 +90,7 @@ def a_folder_of_state_that_is_a_file(house: House) -> None:
     (house.git / "raccord").write_text(ESCAPE)
 
 
-@case("status", "sync", "snapshot")
+@case("status", "sync", "snapshot", snapshot=5)
 def runs_that_are_garbage(house: House) -> None:
     blob = house.repo.git("hash-object", "-w", "--stdin", input=ESCAPE)
     tree = house.repo.git("mktree", input=f"100644 blob {blob}\tplan.json\n100644 blob {blob}\trun.json\n")

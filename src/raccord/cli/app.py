@@ -63,6 +63,8 @@ def run(argv: Sequence[str]) -> int:
         return exits.tell(exits.problem(KeyboardInterrupt(), argv), as_json="--json" in words)
     except (Exception, KeyboardInterrupt, MemoryError) as error:  # noqa: BLE001 (the last place to answer)
         return exits.tell(exits.problem(error, argv), as_json="--json" in words)
+    finally:
+        output.finish()
 
 
 def verb_at(words: Sequence[str]) -> int | None:

@@ -47,6 +47,17 @@ def write(text: str) -> None:
             raise
 
 
+def finish() -> None:
+    """Closes standard output where what is left in it can't be written, which was told already: else the
+    interpreter would try again at its end, complain, and exit otherwise.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.close()
+
+
 def document(kind: str, fields: Mapping[str, object]) -> None:
     """Writes one JSON document of the contract; undecodable bytes of a path are lone surrogates, escaped."""
     write(json.dumps({"version": VERSION, "kind": kind, **fields}, indent=2) + "\n")
