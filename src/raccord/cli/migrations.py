@@ -185,7 +185,7 @@ def upgrade(
     picks = dict(_pair(one) for one in choose or ())
 
     def call(workspace: Workspace, dry: bool) -> Answer:
-        return workspace.migration_upgrade(UpgradeOptions(every, backend, to, picks, trust, dry, person()))
+        return workspace.migration_upgrade(UpgradeOptions(every, backend, picks, trust, dry, person(), to))
 
     return face.careful(call, face.answer, dry_run=dry_run, yes=yes)
 

@@ -6,10 +6,9 @@ Imports no migration, runs no env.py, writes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 from raccord.database.heads import heads
 from raccord.database.url import OTHER, Target, parse
@@ -21,6 +20,9 @@ from raccord.migrations.loading import Loaded
 from raccord.migrations.memo import Memo
 from raccord.migrations.project import Database, Project, read_project
 from raccord.migrations.walk import Links
+
+# What each database said that was asked already, or the raising of why it could not be.
+Known = dict[tuple[str, str, str | None], Callable[[], frozenset[str]]]
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,7 @@ class Site:
     @property
     def key(self) -> str:
         """Names the lane: the worktree, and the database where there are several."""
-        several = len(self.project.databases) > 1
-        return f"{self.tree.path}{'#' + self.database.name if several else ''}"
+        return f"{self.tree.path}{'#' + self.database.name if self.several else ''}"
 
     @property
     def several(self) -> bool:
@@ -110,7 +111,7 @@ def sites(
         memo: what was read before.
     """
     memo = memo or Memo()
-    known: dict[tuple[str, str, str | None], Callable[[], frozenset[str]]] = {}
+    known: Known = {}
     found: list[Site | Unfound] = []
     for tree in trees:
         if tree.bare or tree.missing:
@@ -128,9 +129,6 @@ def sites(
             site = Site(tree, project, database, loaded, Graph(loaded.revisions))
             found.append(_asked(site, known) if ask else site)
     return found
-
-
-Known = dict[tuple[str, str, str | None], Callable[[], frozenset[str]]]
 
 
 def _asked(site: Site, known: Known) -> Site:
@@ -165,8 +163,3 @@ def _answer(target: Target, database: Database) -> Callable[[], frozenset[str]]:
 
         return fail
     return lambda: found
-
-
-def by_path(loaded: Loaded) -> Mapping[str, Path]:
-    """Where the file of each revision lies; of two, the one that counts."""
-    return {file.revision.id: Path(file.path) for file in loaded.files}

@@ -70,25 +70,15 @@ class HealOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class UpgradeOptions:
-    """How databases are upgraded.
+class UpgradeOptions(HealOptions):
+    """How databases are upgraded, and how what they need is put back first.
 
     Attributes:
         all: every database of all worktrees, each to what the base's branch has.
-        backend: as in `HealOptions`.
         to: a revision, a label or another word that alembic's upgrade takes; "" for all heads.
-        choose, trust: as in `HealOptions`, for what is put back first.
-        dry_run: only plan.
-        by: who asked.
     """
 
-    all: bool = False
-    backend: str = ""
     to: str = ""
-    choose: Mapping[str, str] = field(default_factory=dict)
-    trust: bool = False
-    dry_run: bool = False
-    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from raccord.migrations.merge import Style, file_name, moment, source
 from raccord.migrations.observe import Site, Unfound
 from raccord.migrations.steps import files_step
 from raccord.model.options import MergeOptions
-from raccord.model.plan import Finding, Lane, Plan, Stage, checkout
+from raccord.model.plan import Finding, Lane, Plan, Stage
 from raccord.model.text import shown
-from raccord.verbs.migrations import Desk, chosen
+from raccord.verbs.migrations import Desk, carried_out, chosen
 from raccord.verbs.room import Room
 
 
@@ -36,17 +36,7 @@ def merge(room: Room, options: MergeOptions) -> tuple[Plan, RunRecord | None]:
         raise UsageError(
             "a merge needs a message", hint="raccord migrations merge -m 'join basket and search'"
         )
-    chosen(room, every=False)
-    if options.dry_run:
-        return plan(room, options), None
-    engine = room.engine()
-    engine.recover()
-
-    def make() -> Plan:
-        room.__dict__.pop("trees", None)
-        return plan(room, options)
-
-    return engine.apply(make, [checkout(tree.path) for tree in chosen(room, every=False)])
+    return carried_out(room, lambda: plan(room, options), options.dry_run, every=False)
 
 
 def plan(room: Room, options: MergeOptions) -> Plan:

@@ -23,10 +23,10 @@ from raccord.migrations.runner import misread, runner, words
 from raccord.migrations.standing import Named, absent
 from raccord.migrations.upgrade import Upgrade, decide
 from raccord.migrations.upgrade_steps import Order, Part, digests, upgrade_step
-from raccord.model.options import HealOptions, UpgradeOptions
-from raccord.model.plan import Finding, Lane, Plan, Stage, Step, checkout
+from raccord.model.options import UpgradeOptions
+from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
-from raccord.verbs.migrations import Healing, chosen, healing
+from raccord.verbs.migrations import Healing, carried_out, chosen, healing
 from raccord.verbs.room import Room
 
 NAMED = 4  # revisions in a title
@@ -39,25 +39,12 @@ def upgrade(room: Room, options: UpgradeOptions) -> tuple[Plan, RunRecord | None
         CannotRun: no alembic environment here.
         UsageError: there are several, or a word stands for nothing.
     """
-    trees = chosen(room, every=options.all)
-    if options.dry_run:
-        return plan(room, options), None
-    engine = room.engine()
-    engine.recover()
-
-    def make() -> Plan:
-        room.__dict__.pop("trees", None)
-        return plan(room, options)
-
-    return engine.apply(make, [checkout(tree.path) for tree in trees])
+    return carried_out(room, lambda: plan(room, options), options.dry_run, every=options.all)
 
 
 def plan(room: Room, options: UpgradeOptions) -> Plan:
     """Observes and decides: what a heal does, then an upgrade for each database."""
-    wanted = HealOptions(
-        options.all, options.backend, options.choose, options.trust, options.dry_run, options.by
-    )
-    healed = healing(room, wanted, chosen(room, every=options.all))
+    healed = healing(room, options, chosen(room, every=options.all))
     units: dict[tuple[str, str], list[Site]] = {}
     for site in healed.desk.sites:
         units.setdefault((str(site.tree.path), site.database.section), []).append(site)

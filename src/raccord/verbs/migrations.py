@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -117,19 +117,26 @@ def put_back(room: Room, options: HealOptions) -> tuple[Plan, RunRecord | None]:
         CannotRun: no alembic environment here.
         UsageError: there are several, or a choice names nothing.
     """
-    if options.dry_run:
-        return plan(room, options, chosen(room, every=options.all)), None
+    return carried_out(
+        room, lambda: plan(room, options, chosen(room, every=options.all)), options.dry_run, every=options.all
+    )
+
+
+def carried_out(
+    room: Room, make: Callable[[], Plan], dry_run: bool, *, every: bool
+) -> tuple[Plan, RunRecord | None]:
+    """Makes a plan and, unless only that is asked for, applies it under the chosen worktrees' locks."""
+    if dry_run:
+        return make(), None
     engine = room.engine()
     engine.recover()
 
-    def make() -> Plan:
+    def anew() -> Plan:
         room.__dict__.pop("trees", None)
-        return plan(room, options, chosen(room, every=options.all))
+        return make()
 
-    def reads() -> Iterator[str]:
-        yield from (checkout(tree.path) for tree in chosen(room, every=options.all))
-
-    return engine.apply(make, reads())
+    # Asked for after the first plan, which has listed the worktrees.
+    return engine.apply(anew, (checkout(tree.path) for tree in chosen(room, every=every)))
 
 
 def plan(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Plan:
