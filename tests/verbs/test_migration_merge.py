@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from raccord.model.options import HealOptions, MergeOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace
+from tests.alembickit import alembic
 from tests.gitkit import Repo
 
 VERSIONS = "backend/migrations/versions"
@@ -24,18 +22,6 @@ INI = "[alembic]\nscript_location = migrations\nsqlalchemy.url = sqlite:///app.d
 
 def revision(id_: str, down: str | None) -> str:
     return f"revision = {id_!r}\ndown_revision = {down!r}\ndef upgrade(): pass\ndef downgrade(): pass\n"
-
-
-def alembic(repo: Repo, *words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", *words],
-        cwd=repo.path / "backend",
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from raccord.model.options import HealOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace
+from tests.alembickit import alembic
 from tests.gitkit import Repo
 
 ENV = """\
@@ -73,17 +72,6 @@ class Shop:
         assert isinstance(report, RunReport)
         return report
 
-    def alembic(self, repo: Repo, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "alembic", *words],
-            cwd=repo.path / "backend",
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
 
 @pytest.fixture
 def shop(tmp_path):
@@ -103,15 +91,15 @@ def two(shop):
 def test_the_whole_chain_comes_back_and_alembic_works(shop):
     one, other = shop.tree("one"), shop.tree("other")
     one.commit({shop.file("r2"): revision("r2", "r1"), shop.file("r3"): revision("r3", "r2")})
-    shop.alembic(one, "upgrade", "head")
+    alembic(one, "upgrade", "head")
     report = shop.heal(other, backend="backend")
     assert (report.state, [lane.state for lane in report.lanes]) == ("done", ["done", "done"])
     for id_ in ("r2", "r3"):
         assert (other.path / shop.file(id_)).read_bytes() == (one.path / shop.file(id_)).read_bytes()
     assert other.git("status", "--porcelain") == ""
-    assert shop.alembic(other, "current") == "r3 (head)"
-    shop.alembic(other, "upgrade", "head")
-    shop.alembic(other, "downgrade", "r1")
+    assert alembic(other, "current") == "r3 (head)"
+    alembic(other, "upgrade", "head")
+    alembic(other, "downgrade", "r1")
     assert shop.heal(other).state == "nothing"
 
 
@@ -252,7 +240,7 @@ def test_an_overlay_that_the_project_names_takes_the_copies(shop, two):
         "r3_x.py",
         "r4_x.py",
     ]
-    assert shop.alembic(other, "current") == "r4 (head)"
+    assert alembic(other, "current") == "r4 (head)"
 
 
 def test_looks_stand_holes(shop, two):
