@@ -27,6 +27,8 @@ BUSY_SECONDS = 5.0
 # A clock tick of the file system: a file that was written within it may be written again without a new time.
 TICK_NS = 50_000_000
 LOGS = ("-wal", "-journal")
+# What only who may write can take back or read again.
+CUT_OFF = ("SQLITE_READONLY_RECOVERY", "SQLITE_READONLY_ROLLBACK")
 BESIDE = ("-journal", "-shm", "-wal")
 
 _HINTS = (
@@ -83,7 +85,8 @@ def read(target: Target, question: Callable[[Connection], T]) -> T:
     """Asks a database that others may be writing; the answer is of one state of it.
 
     A log that isn't there would be made by looking, and left behind. So a file at rest is read as one that
-    nobody changes, and again, in the ordinary way, if somebody did meanwhile.
+    nobody changes, and again, in the ordinary way, if somebody did meanwhile. What a killed program left of a
+    transaction is taken back first, as whoever opens the file next does.
 
     Args:
         question: asked within one transaction, possibly twice.
@@ -104,12 +107,21 @@ def read(target: Target, question: Callable[[Connection], T]) -> T:
                 else:
                     if _at_rest(path) == at_rest:
                         return answer
-        with contextlib.closing(opened(path, "mode=ro")) as db:
-            db.execute("begin")
-            db.execute(
-                "select count(*) from sqlite_schema"
-            ).fetchone()  # begins only with what it first reads
+        try:
+            with contextlib.closing(opened(path, "mode=ro")) as db:
+                _begin(db)
+                return question(db)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorname", "") not in CUT_OFF:
+                raise
+        with contextlib.closing(opened(path, "mode=rw")) as db:
+            _begin(db)
             return question(db)
+
+
+def _begin(db: Connection) -> None:
+    db.execute("begin")
+    db.execute("select count(*) from sqlite_schema").fetchone()  # begins only with what it first reads
 
 
 def _at_rest(path: str) -> tuple[int, ...] | None:
