@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from raccord.git import follow
+from raccord.git import follow, follow_stage
 from raccord.model.handler import Position
 from tests.faults import inject
 from tests.faults.inject import Fault
@@ -61,7 +61,8 @@ def recover(place: Place, known, how: str) -> None:
     position = follow.probe(place.git, place.move, "run", "lane")
     assert position in (Position.BEFORE, Position.BETWEEN, Position.AFTER)
     if how == "apply":
-        if position is not Position.AFTER:
+        left = follow_stage.place(place.move.gitdir, "run", "lane")
+        if position is not Position.AFTER or left.exists():
             moved = follow.apply(place.git, place.move, "run", "lane", shared(place.git))
             assert moved.rescued == ()
         assert followkit.world(place) == after

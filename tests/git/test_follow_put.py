@@ -227,6 +227,28 @@ def test_an_abort_after_a_person_went_on_keeps_both(repo, monkeypatch):
     assert not follow_stage.place(wanted.gitdir, "run", "lane").exists()
 
 
+def test_killed_while_it_cleaned_up_it_is_done(repo, monkeypatch):
+    """So that an abort takes it back, and does not take what is there for what was there before."""
+    wanted = put(repo, ("a", 0o100644, "2\n"))
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*args, **keywords):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fs_swap, "rescue", killed)
+        with pytest.raises(Killed):
+            apply(repo, wanted)
+    assert follow_put.uncleaned(wanted, "run", "lane") and probe(repo, wanted) is Position.AFTER
+    # The log goes before its directory.
+    (follow_stage.place(wanted.gitdir, "run", "lane") / "done.json").unlink()
+    assert probe(repo, wanted) is Position.AFTER
+    apply(repo, wanted)
+    assert not follow_put.uncleaned(wanted, "run", "lane") and probe(repo, wanted) is Position.AFTER
+
+
 def test_a_mode_alone(repo):
     repo.write("a", "1\n").chmod(0o755)
     apply(repo, put(repo, ("a", 0o100644, "1\n")))

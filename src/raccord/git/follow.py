@@ -94,10 +94,13 @@ def probe(git: Git, move: Move, run: str, lane: str) -> Position:
     """Where the move stands, by looking only."""
     meta = follow_stage.place(move.gitdir, run, lane)
     try:
-        if fs.signature(meta) is not None:
-            found = fs_swap_log.load(meta)
-            return Position.NEITHER if found and found[0].extra["key"] != move.key else Position.BETWEEN
-        return _stands(git, move)
+        left = fs.signature(meta) is not None
+        found = fs_swap_log.load(meta) if left else None
+        if found is not None:
+            return follow_target.stands(found, move.key)
+        stands = _stands(git, move)
+        # Without a log it was killed before anything was done, or while it cleaned up.
+        return Position.BETWEEN if left and stands is not Position.AFTER else stands
     except (ProcessFailed, CannotRun):
         return Position.UNKNOWN
 

@@ -132,7 +132,7 @@ def apply(
         UnsafePath: a path leads out of the worktree or through a symbolic link.
         CannotRun: disk full or read-only, a blob is missing; nothing was changed.
     """
-    left = fs.signature(follow_stage.place(put.gitdir, run, lane)) is not None
+    left = uncleaned(put, run, lane)
     with follow_stage.opened(put.worktree, put.gitdir, run, lane, wait) as stage:
         earlier = follow_target.resume(stage, git, put.key, wait)
         if isinstance(earlier, Moved):
@@ -152,12 +152,20 @@ def probe(git: Git, put: Put, run: str, lane: str) -> Position:
     """Where it stands, by looking only: AFTER where refs, index and every path are as wanted, else BEFORE."""
     meta = follow_stage.place(put.gitdir, run, lane)
     try:
-        if fs.signature(meta) is not None:
-            found = fs_swap_log.load(meta)
-            return Position.NEITHER if found and found[0].extra["key"] != put.key else Position.BETWEEN
-        return _stands(git, put)
+        left = fs.signature(meta) is not None
+        found = fs_swap_log.load(meta) if left else None
+        if found is not None:
+            return follow_target.stands(found, put.key)
+        stands = _stands(git, put)
+        # Without a log it was killed before anything was done, or while it cleaned up.
+        return Position.BETWEEN if left and stands is not Position.AFTER else stands
     except (ProcessFailed, CannotRun):
         return Position.UNKNOWN
+
+
+def uncleaned(put: Put, run: str, lane: str) -> bool:
+    """Whether something of it is left beside the repository, which `apply` or `revert` cleans up."""
+    return fs.signature(follow_stage.place(put.gitdir, run, lane)) is not None
 
 
 def _stands(git: Git, put: Put) -> Position:
@@ -182,7 +190,7 @@ def revert(git: Git, put: Put, run: str, lane: str, *, wait: float = 5.0) -> tup
         HeldBack: another git command holds the index.
         CannotRun: disk full or read-only; call it again.
     """
-    if fs.signature(follow_stage.place(put.gitdir, run, lane)) is None:
+    if not uncleaned(put, run, lane):
         return ()
     with follow_stage.opened(put.worktree, put.gitdir, run, lane, wait) as stage:
         return follow_target.revert(stage, git, put.key, wait)

@@ -22,6 +22,7 @@ from raccord.git.run import Git
 from raccord.kernel import fs, fs_swap, fs_swap_log
 from raccord.kernel.fs import Signature
 from raccord.kernel.fs_swap_log import Entry, Phase, Swap
+from raccord.model.handler import Position
 from raccord.model.plan import Json
 from raccord.model.text import shown
 
@@ -158,6 +159,14 @@ def resume(stage: Stage, git: Git, key: str, wait: float) -> Moved | tuple[str, 
     if phase is Phase.BACK:
         return take_back(stage, git, swap, phase, resumed=True, wait=wait)
     return carry(stage, git, swap, resumed=True, wait=wait)
+
+
+def stands(found: tuple[Swap, Phase], key: str) -> Position:
+    """Where a move stands by the log that an earlier attempt left."""
+    swap, phase = found
+    if swap.extra["key"] != key:
+        return Position.NEITHER
+    return Position.AFTER if phase is Phase.DONE else Position.BETWEEN
 
 
 def revert(stage: Stage, git: Git, key: str, wait: float) -> tuple[str, ...]:

@@ -143,7 +143,7 @@ def apply(git: Git, restore: Restore, run: str, lane: str, *, wait: float = 5.0)
     paths: list[str] = []
     rescued: list[str] = []
     for put, name, position in parts:
-        if position is not Position.AFTER:
+        if position is not Position.AFTER or follow_put.uncleaned(put, run, name):
             moved = follow_put.apply(git, put, run, name, seen=seen.get(put.worktree), wait=wait)
             paths += moved.paths
             rescued += moved.rescued

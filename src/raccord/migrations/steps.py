@@ -83,7 +83,8 @@ class FilesHandler:
         git = self._repo.git.at(Path(put.worktree))
         if not Path(put.worktree).is_dir():
             raise WorldMoved(f"{shown(put.worktree)} is gone", hint="git worktree prune")
-        begun = follow_put.probe(git, put, context.run, context.lane) is Position.BETWEEN
+        stands = follow_put.probe(git, put, context.run, context.lane)
+        begun = stands in (Position.BETWEEN, Position.AFTER)
         if not begun and (moved := self._moved(step)):
             raise WorldMoved(f"{shown(moved)} is not what it was", hint="try again", path=moved)
         done = follow_put.apply(git, put, context.run, context.lane)
