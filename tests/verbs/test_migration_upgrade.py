@@ -276,11 +276,12 @@ def test_twenty_at_once_apply_it_once(shop):
     assert shop.heads() == {"r2"}
 
 
-def killed_half_way(shop: Shop, kill_all: bool) -> None:
-    """Kills raccord, and perhaps its alembic, in the middle of r3."""
+def killed_half_way(shop: Shop, kill_all: bool, *, made: bool = False) -> None:
+    """Kills raccord, and perhaps its alembic, in the middle of r3, before or after its table was made."""
     started, go = shop.path / "started", shop.path / "go"
     body = SLOW.format(started=str(started), go=str(go))
-    shop.main.commit({shop.file("r3"): revision("r3", "r2", body)})
+    text = revision("r3", "r2", after=body) if made else revision("r3", "r2", body)
+    shop.main.commit({shop.file("r3"): text})
     raccord = start(shop.main, "migrations", "upgrade", "--to", "r3")
     wait_for(started)
     child = next(
@@ -334,6 +335,32 @@ def test_killed_with_its_alembic_it_applies_again(shop):
     killed_half_way(shop, kill_all=True)
     ended = shop.at(shop.main).continue_()
     assert ended.state == "done" and shop.heads() == {"r3"}, ended
+
+
+@pytest.mark.long
+def test_what_a_killed_alembic_left_is_taken_away_first(shop):
+    shop.query("create table mine (x)")
+    shop.upgrade(shop.main)
+    killed_half_way(shop, kill_all=True, made=True)
+    assert shop.heads() == {"r2"} and "t_r3" in shop.tables()
+    ended = shop.at(shop.main).continue_()
+    assert ended.state == "done" and shop.heads() == {"r3"}, ended
+    backups = [path.name for path in (shop.main.path / ".git/raccord/backups").glob("*.json")]
+    assert sum("-cut-off-" in name for name in backups) == 1
+    undone = shop.at(shop.main).undo()
+    assert isinstance(undone, RunReport) and undone.state == "done" and "t_r3" not in shop.tables()
+
+
+@pytest.mark.long
+def test_rows_that_somebody_wrote_since_are_not_taken_away_with_it(shop):
+    shop.query("create table mine (x)")
+    shop.upgrade(shop.main)
+    killed_half_way(shop, kill_all=True, made=True)
+    shop.query("insert into mine values (7)")
+    (lane, *_) = shop.at(shop.main).continue_().lanes
+    assert lane.state == "stopped" and lane.finding is not None and lane.finding.name == "migration.half"
+    assert shop.query("select x from mine") == [(7,)]
+    assert shop.at(shop.main).abort().state == "aborted" and "t_r3" not in shop.tables()
 
 
 @pytest.mark.long

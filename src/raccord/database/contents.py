@@ -6,7 +6,7 @@ A digest is the sum of the digests of the rows: their order doesn't matter, thei
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -141,23 +141,58 @@ def _copied(db: postgres.Connection, schema: str, name: str, columns: list[str])
 
 def of_sqlite(db: sqlite.Connection) -> Contents:
     """The same of a SQLite file."""
+    return Contents({("main", name): _selected(db, name) for name in _tables(db)})
+
+
+def _tables(db: sqlite.Connection) -> list[str]:
     names = db.execute(
         "select name, sql from sqlite_schema"
         " where type = 'table' and name not like 'sqlite\\_stat%' escape '\\'"
     ).fetchall()
-    found = {}
-    for name, text in names:
-        # A virtual table's rows are made by a module that may not be here; its own tables hold what there is.
-        if not (text or "").lstrip()[:14].upper().startswith("CREATE VIRTUAL"):
-            found["main", name] = _selected(db, name)
-    return Contents(found)
-
-
-def _selected(db: sqlite.Connection, name: str) -> Sum:
-    columns = [
-        row[0] for row in db.execute("select name from pragma_table_xinfo(?) where hidden in (0, 1)", [name])
+    # A virtual table's rows are made by a module that may not be here; its own tables hold what there is.
+    return [
+        name for name, text in names if not (text or "").lstrip()[:14].upper().startswith("CREATE VIRTUAL")
     ]
-    known = {column.lower() for column in columns}
+
+
+def written(now: Target, before: Target, *, without: Collection[str] = ()) -> tuple[str, ...]:
+    """The tables of a SQLite file whose rows are others than before, in those columns that they had before.
+
+    Args:
+        without: tables that are not compared.
+
+    Raises:
+        DatabaseError: one can't be read.
+    """
+    old = sqlite.read(before, _columns_of_tables)
+    new = sqlite.read(now, _columns_of_tables)
+    common = {
+        table: [column for column in columns if column in new[table]]
+        for table, columns in old.items()
+        if table in new and table not in without
+    }
+
+    def sums(db: sqlite.Connection) -> dict[str, Sum]:
+        return {table: _selected(db, table, columns) for table, columns in common.items()}
+
+    was, is_ = sqlite.read(before, sums), sqlite.read(now, sums)
+    return tuple(table for table in common if was[table] != is_[table])
+
+
+def _columns_of_tables(db: sqlite.Connection) -> dict[str, list[str]]:
+    """SQLite's own tables, such as the counters of AUTOINCREMENT, aside."""
+    return {name: _columns(db, name) for name in _tables(db) if not name.startswith("sqlite_")}
+
+
+def _columns(db: sqlite.Connection, name: str) -> list[str]:
+    asked = db.execute("select name from pragma_table_xinfo(?) where hidden in (0, 1)", [name])
+    return [row[0] for row in asked]
+
+
+def _selected(db: sqlite.Connection, name: str, columns: Sequence[str] | None = None) -> Sum:
+    every = _columns(db, name)
+    columns = every if columns is None else columns
+    known = {column.lower() for column in every}
     rowid = next((alias for alias in ("rowid", "_rowid_", "oid") if alias not in known), None)
     without = db.execute(
         "select count(*) from pragma_index_list(?) i where i.origin = 'pk'"
@@ -167,7 +202,7 @@ def _selected(db: sqlite.Connection, name: str) -> Sum:
     asked = [sqlite.identifier(column) for column in columns]
     if rowid is not None and not without:
         asked.append(rowid)
-    return _summed(db.execute(f"select {', '.join(asked)} from {sqlite.identifier(name)}"))  # noqa: S608
+    return _summed(db.execute(f"select {', '.join(asked) or '1'} from {sqlite.identifier(name)}"))  # noqa: S608
 
 
 def _summed(rows: Iterable[tuple[object, ...]]) -> Sum:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,23 @@ class Shelf:
         said = {"database": standing.named.payload(), "backup": made.document() if made else None}
         fs.write_atomic(self._document(id_), json.dumps(said, indent=1).encode("ascii"), mode=0o600)
         return made
+
+    def rescue(self, standing: Standing, id_: str, why: str) -> tuple[str, Backup | None]:
+        """Backs up what is there before another backup is brought back; it goes when that one goes.
+
+        Args:
+            id_: the other backup's.
+            why: a word for its id.
+
+        Raises:
+            CannotRun: as for `make`.
+        """
+        name = f"{id_}-{why}-{secrets.token_hex(2)}"
+        return name, self.make(standing, name)
+
+    def rescued(self, id_: str) -> list[str]:
+        """The backups that were made before this one was brought back."""
+        return [one for one in self.ids() if one.startswith(f"{id_}-")]
 
     def ids(self) -> list[str]:
         """Every backup."""

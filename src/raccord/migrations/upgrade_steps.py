@@ -30,6 +30,7 @@ from raccord.kernel import fs, proc
 from raccord.migrations.archive import Archive, Content
 from raccord.migrations.backups import Shelf, backup_step, restore_step
 from raccord.migrations.graph import Graph
+from raccord.migrations.leftovers import take_away
 from raccord.migrations.runner import variables, words
 from raccord.migrations.standing import Named, Standing, locked
 from raccord.migrations.upgrade import position
@@ -164,7 +165,10 @@ class UpgradeHandler:
             sources = _sources(order, standings[0], found)
             # Where somebody else went on from there, an undo finds the database elsewhere, and leaves it.
             left, log = [sorted(part.after) for part in order.parts], ""
+            notes: list[str] = []
             if set(found) != {Position.AFTER}:
+                if fs.names(_logs(order, context)):
+                    notes = self._clear(order, standings, found, context)
                 log = self._run(order, standings, [one.handle for one in held.values()], context)
                 left = [sorted(one.heads()) for one in standings]
         try:
@@ -177,7 +181,20 @@ class UpgradeHandler:
             # What was applied is not taken back for this.
             said = f"the database is upgraded, and what was applied can't be recorded: {error.message}"
             raise Stop(said, hint=error.hint) from error
-        return Outcome({"left": left, "log": log})
+        return Outcome({"left": left, "log": log}, note="; ".join(notes))
+
+    def _clear(
+        self, order: Order, standings: Sequence[Standing], found: Sequence[Position], context: Context
+    ) -> list[str]:
+        """Takes away what an earlier alembic of this run left, where that can be done without a loss."""
+        notes = []
+        for part, standing, at in zip(order.parts, standings, found, strict=True):
+            if at is Position.BETWEEN or (at is Position.BEFORE and _changed(part, standing, order.state)):
+                notes.append(take_away(Shelf.below(order.state), standing, part.backup))
+        notes = [note for note in notes if note]
+        for note in notes:
+            context.say(note)
+        return notes
 
     def _refuse(self, order: Order, standings: Sequence[Standing], found: Sequence[Position]) -> None:
         for part, standing, at in zip(order.parts, standings, found, strict=True):
@@ -198,13 +215,13 @@ class UpgradeHandler:
             HeldBack: it failed, and the databases are as they were.
             Stop: it failed half-way, or upgraded another database.
         """
-        folder = order.state / "logs" / context.run
+        folder = _logs(order, context)
         fs.make_dirs(folder)
-        lane = hashlib.sha256(context.lane.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-        path = folder / f"upgrade-{lane}-{len(fs.names(folder)) + 1}.log"
+        path = folder / f"{len(fs.names(folder)) + 1}.log"
         project = standings[0].project
         status = 0
         with fs.opened_new(path, mode=0o600) as log:
+            fs.sync_dir(folder)
             for target in order.targets:
                 argv = words(order.start, standings[0].database, target)
                 context.say(shown(shlex.join(argv)))
@@ -274,7 +291,7 @@ class UpgradeHandler:
         shelf = Shelf.below(order.state)
         for part, standing in zip(order.parts, standings, strict=True):
             if standing.heads() != frozenset(part.before) or _changed(part, standing, order.state):
-                shelf.make(standing, f"{new_id()}-aborted")
+                shelf.rescue(standing, part.backup, "aborted")
                 shelf.bring_back(standing, part.backup)
 
     def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
@@ -289,6 +306,12 @@ class UpgradeHandler:
                 restore_step(part.named, order.state, part.backup, rescue, heads, part.before, part.pending),
             ]
         return tuple(steps)
+
+
+def _logs(order: Order, context: Context) -> Path:
+    """Where what alembic says goes: a folder for each lane of a run, so that a log in it tells of a start."""
+    lane = hashlib.sha256(context.lane.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return order.state / "logs" / context.run / f"upgrade-{lane}"
 
 
 def _listed(heads: Sequence[str]) -> str:

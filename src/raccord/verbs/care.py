@@ -51,7 +51,9 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
         for step in journal.load(run).steps
         if step.step.kind == BACKUP
     ]
-    kept_on = [left for id_ in backups if (left := Shelf.below(room.state).forget(id_))]
+    shelf = Shelf.below(room.state)
+    backups += [one for id_ in backups for one in shelf.rescued(id_)]
+    kept_on = [left for id_ in backups if (left := shelf.forget(id_))]
     snapshot.drop(room.repo.git, [one.id for one in old])
     archive.drop(room.repo.git, runs)
     journal.forget(runs)
