@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.faults.inject import Ran
-from tests.faults.scenarios import Place, Reference
+from tests.faults.place import Place
+from tests.faults.scenarios import Reference
 from tests.faults.state import World
 
 RECOVERIES = ("continue", "abort", "again")
 # Killed where nothing had been written down yet, there is nothing to continue or abort: a usage error.
-NOTHING_LEFT = "there is no run to take back"  # the undo that was cut off took it back already
 FINE = {"continue": (0, 2, 5), "abort": (0, 2, 5), "again": (0, 5)}
 
 
@@ -52,13 +52,15 @@ def judge(place: Place, known: Reference, ran: Ran | None, recovery: str) -> Ver
     if recovery == "again" and waiting(place):
         # It left alone what the cut-off run holds, and said so: the person does what it said.
         code, said = place.raccord("continue", cwd=scenario.cwd)
-    if code not in FINE[recovery] and not (scenario.name == "undo" and NOTHING_LEFT in said):
+    if code not in FINE[recovery] and not scenario.over(said):
         losses.append(f"{recovery}: exit {code}: {tail(said)}")
     world = place.look()
     losses += compare(world, known)
     losses += settled(place)
+    if recovery == "abort" and code == 0:
+        losses += brought_back(world, known, "abort")
     code, said = place.raccord(*scenario.finish, cwd=scenario.cwd)
-    if code:
+    if code and not scenario.over(said):
         losses.append(f"{' '.join(scenario.finish)}: exit {code}: {tail(said)}")
     final = place.look()
     for name, tree in final.trees.items():
@@ -66,10 +68,30 @@ def judge(place: Place, known: Reference, ran: Ran | None, recovery: str) -> Ver
             losses.append(f"in the end {name} differs: {short(tree.differences(known.final.trees[name]))}")
     if final.remote != known.final.remote:
         losses.append(f"in the end the remote differs: {changes(final.remote, known.final.remote)}")
+    if final.databases != known.final.databases:
+        losses.append(f"in the end a database differs: {changes(final.databases, known.final.databases)}")
+    losses += taken_back(place, known) if scenario.undone else []
     locks = tuple(name for name in world.leftovers if name.endswith(".lock"))
     if locks:
         losses.append(f"locks left: {', '.join(locks)}")
     return Verdict(tuple(losses), tuple(name for name in world.leftovers if name not in locks))
+
+
+def taken_back(place: Place, known: Reference) -> list[str]:
+    """Whether an undo brings back what was there before."""
+    code, said = place.raccord("undo", "--yes", cwd=known.scenario.cwd)
+    if code:
+        return [f"undo: exit {code}: {tail(said)}"]
+    return brought_back(place.look(), known, "undo")
+
+
+def brought_back(world: World, known: Reference, by: str) -> list[str]:
+    """Whether that is as before which an undo or abort brings back."""
+    return [
+        f"after {by} the {name} are not what they were"
+        for name in known.scenario.undone
+        if getattr(world, name) != getattr(known.old, name)
+    ]
 
 
 def compare(world: World, known: Reference) -> list[str]:
@@ -84,6 +106,7 @@ def compare(world: World, known: Reference) -> list[str]:
             nearer = ("old", from_old) if len(from_old) <= len(from_new) else ("new", from_new)
             found.append(f"{name} is neither old nor new; against {nearer[0]}: {short(nearer[1])}")
     for refs, olds, news in (
+        (world.databases, known.old.databases, known.new.databases),
         (world.refs, known.old.refs, known.new.refs),
         (world.remote, known.old.remote, known.new.remote),
     ):
@@ -94,7 +117,7 @@ def compare(world: World, known: Reference) -> list[str]:
     for ref, tip in known.new.remote.items():
         moved = tip != known.old.remote.get(ref)
         # An undo brings the remote back to what it had; the workspace may be ahead of that.
-        if known.scenario.name == "undo":
+        if known.scenario.backwards:
             continue
         if moved and world.remote.get(ref) == tip and world.refs.get(ref) != known.new.refs.get(ref):
             found.append(f"{ref} was pushed, and the workspace no longer has it")

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from tests.faults.inject import Fault, Ran
 from tests.faults.judge import Verdict, judge
-from tests.faults.scenarios import Place, Reference, Scenario, build, measured
+from tests.faults.place import Place, build
+from tests.faults.scenarios import Reference, Scenario, measured
 from tests.faults.tracer import copy_sparse
 
 SIZE = 64 * 1024 * 1024
@@ -69,12 +70,11 @@ class Bench:
     """
 
     def __init__(self, root: Path, scenario: Scenario) -> None:
-        self.place = Place(root / "place")
         self.disk = root / "disk.img"
         self.cut_disk = root / "cut.img"
         self.template = root / "template"
         self.template.mkdir(parents=True)
-        self.place.root.mkdir()
+        self.place = Place.make(root / "place", scenario.served)
         self.reference = self._prepare(scenario)
 
     def _prepare(self, scenario: Scenario) -> Reference:
@@ -85,6 +85,8 @@ class Bench:
             self.place.refresh()
         copy_sparse(str(self.disk), str(self.template / "disk.img"))
         shutil.copytree(self.place.remote, self.template / "remote.git", symlinks=True)
+        if self.place.server:
+            self.place.server.save()
         with self._mounted(self.disk):
             return measured(scenario, self.place, self.template)
 
@@ -102,6 +104,8 @@ class Bench:
         self.cut_disk.unlink(missing_ok=True)
         shutil.rmtree(self.place.remote)
         shutil.copytree(self.template / "remote.git", self.place.remote, symlinks=True)
+        if self.place.server:
+            self.place.server.reset()
         scenario = self.reference.scenario
         with self._mounted(self.disk):
             fault = Fault("cut", at)

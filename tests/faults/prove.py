@@ -23,7 +23,8 @@ from pathlib import Path
 from tests.faults import inject, power
 from tests.faults.inject import Fault
 from tests.faults.judge import RECOVERIES, judge
-from tests.faults.scenarios import SCENARIOS, Place, Reference, Scenario, environment, refer
+from tests.faults.place import Place, environment
+from tests.faults.scenarios import SCENARIOS, Reference, Scenario, refer
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
@@ -84,14 +85,14 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.known: dict[str, Reference] = {}
+        self.places: dict[str, Place] = {}
         self.cutters: dict[str, power.Bench] = {}
         os.environ.update(environment(root / "home"))
 
     def reference(self, scenario: Scenario) -> Reference:
         """The scenario without a fault; run through on the first call."""
         if scenario.name not in self.known:
-            place = Place(self.root / scenario.name)
-            place.root.mkdir(parents=True)
+            self.places[scenario.name] = place = Place.make(self.root / scenario.name, scenario.served)
             self.known[scenario.name] = refer(scenario, place, self.root / f"{scenario.name}.template")
         return self.known[scenario.name]
 
@@ -113,7 +114,7 @@ class Bench:
             ran, verdict = self.cutters[case.scenario].cut(case.fault.at, case.recovery)
         else:
             known = self.reference(scenario)
-            place = Place(self.root / scenario.name)
+            place = self.places[scenario.name]
             place.reset(known.template)
             ran = place.struck(scenario.argv, scenario.cwd, case.fault)
             verdict = judge(place, known, ran, case.recovery)

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from tests.faults.databases import Server, sqlite_content
 from tests.gitkit import git
 
+FILE = "app.db"  # the SQLite database, beside the worktrees
 GIT_QUIET = {"GIT_OPTIONAL_LOCKS": "0"}  # looking must not refresh an index that the next command is to find
 FORMAT = "--format=%H%x00%T%x00%P%x00%an <%ae> %at%x00%B%x00%x01"
+# Of a revision that raccord writes: its id, and when it was made.
+MADE_ANEW = re.compile(rb"\b[0-9a-f]{12}\b|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+")
 # What git or raccord leaves where it was cut off, and what no recovery may leave behind.
+KEPT = "raccord/databases/*.lock"  # a lock is whoever has that open, not the file
 LEFTOVERS = ("*.lock", ".raccord-*", "raccord-stage*", "*.tmp")
 
 
@@ -55,22 +61,24 @@ class Tree:
 
 @dataclass(frozen=True)
 class World:
-    """A workspace and its remote.
+    """A workspace, its remote and its databases.
 
     Attributes:
         trees: by the worktree's directory name.
         refs: the repository's, without raccord's own and those that a fetch moves; by name, as fingerprints.
         remote: the remote's refs, likewise.
+        databases: their fingerprints, by name.
         leftovers: locks and temporary files.
     """
 
     trees: dict[str, Tree]
     refs: dict[str, str]
     remote: dict[str, str]
+    databases: dict[str, str]
     leftovers: tuple[str, ...]
 
 
-def look(workspace: Path, remote: Path) -> World:
+def look(workspace: Path, remote: Path, server: Server | None = None) -> World:
     """Reads a workspace whose repository is `workspace/main` and whose worktrees lie beside it."""
     tops = sorted(path.parent for path in workspace.glob("*/.git"))
     repository = workspace / "main"
@@ -85,7 +93,9 @@ def look(workspace: Path, remote: Path) -> World:
         trees={top.name: tree(top, known) for top in tops},
         refs=refs,
         remote={name: far[oid] for name, oid in refs_of(remote)},
-        leftovers=tuple(leftovers(workspace)),
+        databases={FILE: sqlite_content(workspace / FILE)}
+        | ({server.name: server.content()} if server else {}),
+        leftovers=(*leftovers(workspace), *(server.unfinished() if server else ())),
     )
 
 
@@ -126,6 +136,8 @@ def files(top: Path) -> Iterator[tuple[str, str]]:
                 what = f"directory {stat.S_IMODE(seen.st_mode):o}"
             else:
                 data = Path(path).read_bytes()
+                if path.endswith(".py"):
+                    data = MADE_ANEW.sub(b"*", data)
                 what = f"{stat.S_IMODE(seen.st_mode):o} {len(data)} {hashlib.sha256(data).hexdigest()[:16]}"
             yield os.path.relpath(path, top), what
 
@@ -162,5 +174,5 @@ def leftovers(workspace: Path) -> Iterator[str]:
     for where, folders, names in os.walk(workspace):
         for name in folders + names:
             path = Path(where, name)
-            if any(path.match(pattern) for pattern in LEFTOVERS):
+            if any(path.match(pattern) for pattern in LEFTOVERS) and not path.match(KEPT):
                 yield str(path.relative_to(workspace))

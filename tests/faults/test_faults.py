@@ -13,8 +13,9 @@ import pytest
 
 from tests.faults import inject, power
 from tests.faults.inject import Fault
+from tests.faults.place import Place, build, environment
 from tests.faults.prove import Bench, Case, spread
-from tests.faults.scenarios import SCENARIOS, Place, build, environment
+from tests.faults.scenarios import SCENARIOS
 from tests.faults.tracer import copy_sparse
 from tests.gitkit import git
 
@@ -22,6 +23,7 @@ WHY_NOT = inject.why_not()
 NO_POWER = WHY_NOT or power.why_not()
 KILLS = ("kill-all", "kill-one")
 NAMES = [scenario.name for scenario in SCENARIOS]
+LONG = {scenario.name for scenario in SCENARIOS if scenario.served} | {"undo-upgrade"}
 
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 needs_power = pytest.mark.skipif(bool(NO_POWER), reason=NO_POWER)
@@ -50,7 +52,9 @@ def some(bench: Bench, name: str, faults: tuple[str, ...], count: int, seed: int
 
 # One test for each scenario, not one for each case: each worker that takes one builds its workspace anew.
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in NAMES]
+)
 def test_nothing_is_lost(bench: Bench, name: str) -> None:
     errors = inject.faults_known()[2:]
     prove(bench, some(bench, name, KILLS, 2, seed=1) + some(bench, name, errors or KILLS, 1, seed=1))

@@ -322,7 +322,8 @@ def identify(tid: int) -> tuple[str, bool]:
             next(rest, "")
         elif name == "git" and not word.startswith("-"):
             return f"git {word}", False
-    return "raccord" if name.startswith("python") else name, False
+    module = words[words.index("-m") + 1] if "-m" in words[:-1] else "raccord"
+    return module if name.startswith("python") else name, False
 
 
 def parent_of(tid: int) -> int:
