@@ -12,6 +12,7 @@ from raccord.errors import UsageError
 from raccord.migrations import circles, walk
 from raccord.migrations.choose import choose, code, difference, settle
 from raccord.migrations.contents import Candidate, Origin
+from raccord.migrations.evidence import Proof
 from raccord.migrations.revision import Revision, read
 from raccord.migrations.sightings import stands_on
 from tests.migrations.places import digest, written
@@ -72,15 +73,25 @@ def test_the_same_code_is_the_first_in_the_order_of_the_sources(order):
     assert (made.why, made.pick) == ("same-code", order[0])
 
 
-@pytest.mark.parametrize("told", list(itertools.product([True, False, None], repeat=3)))
-def test_the_schema_decides_where_it_is_sure(told):
-    says = dict(zip([ONE.digest, TWO.digest, THREE.digest], told, strict=True))
-    made = choose("aaaa", [ONE, NOTED, TWO, THREE], fits=lambda one: says[one.digest])
-    if sorted(told, key=str) == [False, False, True]:
-        assert made.why == "schema" and made.pick == [ONE, TWO, THREE][told.index(True)]
-    else:
-        assert (made.why, made.pick) == ("ambiguous", None)
-        assert made.candidates == (ONE, NOTED, TWO, THREE)
+def test_the_schema_is_asked_last_and_about_what_differs():
+    asked = []
+
+    def tells(revision, pool, past):
+        asked.append((revision, list(pool), list(past)))
+        return Proof(pool[1], "a sign")
+
+    made = choose("aaaa", [ONE, NOTED, TWO, PAST], schema=tells)
+    assert (made.why, made.pick, made.said) == ("schema", TWO, "a sign")
+    assert choose("aaaa", [ONE, TWO], schema=tells, chosen=ONE.digest).pick == ONE
+    assert choose("aaaa", [ONE, TWO], schema=tells, applied=ONE.digest).pick == ONE
+    choose("aaaa", [ONE, NOTED], schema=tells)
+    assert asked == [("aaaa", [ONE, TWO], [PAST])]
+
+
+def test_a_schema_that_does_not_tell_decides_nothing():
+    made = choose("aaaa", [ONE, NOTED, TWO], schema=lambda *_: Proof(None, "why not"))
+    assert (made.why, made.pick, made.said) == ("ambiguous", None, "why not")
+    assert made.candidates == (ONE, NOTED, TWO)
 
 
 @given(st.permutations([ONE, TWO, THREE, PAST]), st.integers(1, 4))

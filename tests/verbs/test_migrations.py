@@ -193,6 +193,31 @@ def test_two_contents_stop_and_one_is_chosen(shop, two):
         shop.heal(third, choose={"r2": "ffff"})
 
 
+def test_the_schema_tells_which_content_was_applied(shop):
+    one, other, third = shop.tree("one"), shop.tree("other"), shop.tree("third")
+    made = revision("r2", "r1").replace('op.execute("create table t_r2 (x int)")', "op.{}")
+    made = made.replace("from alembic import op", "import sqlalchemy as sa\nfrom alembic import op")
+    table = "create_table('{}', sa.Column('id', sa.Integer()))"
+    one.write(shop.file("r2"), made.format(table.format("basket")))
+    third.write(shop.file("r2"), made.format(table.format("cart")))
+    alembic(one, "upgrade", "head")
+    plan = shop.at(other).migration_heal(HealOptions(dry_run=True))
+    assert isinstance(plan, Plan)
+    lanes = [lane for stage in plan.stages for lane in stage.lanes]
+    (note,) = [each for lane in lanes for each in lane.notes if each.name == "migration.schema"]
+    assert "table basket is there; table cart is not there" in note.message
+    assert shop.heal(other).state == "done"
+    (healed,) = (other.path / "backend/migrations/versions").glob("*r2_x.py")
+    assert healed.read_bytes() == (one.path / shop.file("r2")).read_bytes()
+    # As soon as something else may explain it, a person is asked.
+    one.write(
+        shop.file("r3"), made.replace('"r2"', '"r3"').replace('"r1"', '"r2"').format("f('x'); helper()")
+    )
+    shop.applied("r3")
+    (lane,) = shop.heal(shop.tree("fourth")).lanes
+    assert lane.finding is not None and "r3 may have changed it" in lane.finding.message
+
+
 def test_what_nobody_vouches_for_waits_for_a_word(shop):
     one, other = shop.tree("one"), shop.tree("other")
     one.write(shop.file("r2"), revision("r2", "r1"))

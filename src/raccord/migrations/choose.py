@@ -15,12 +15,14 @@ from typing import Literal
 from raccord.errors import UsageError
 from raccord.migrations import circles, walk
 from raccord.migrations.contents import Candidate
+from raccord.migrations.evidence import Proof
 from raccord.migrations.literals import parse
 from raccord.migrations.sightings import stands_on
 from raccord.model.text import shown
 
 Why = Literal["chosen", "applied", "only", "same-code", "schema", "ambiguous", "circular", "lost", "nowhere"]
-Fits = Callable[[Candidate], bool | None]
+# What the database's schema says of contents that all differ: those to choose from, and those of the past.
+Schema = Callable[[str, Sequence[Candidate], Sequence[Candidate]], Proof]
 SHORT = 12  # characters of a digest that a person reads
 
 
@@ -34,6 +36,7 @@ class Choice:
         candidates: what it was chosen from, in the order of the sources.
         passed_by: contents that lie in the past alone, while others are in use today.
         circular: contents that would make the history go in circles.
+        said: what the database's schema says of them, "" where it was not asked.
     """
 
     revision: str
@@ -42,6 +45,7 @@ class Choice:
     candidates: tuple[Candidate, ...] = ()
     passed_by: tuple[Candidate, ...] = ()
     circular: tuple[Candidate, ...] = ()
+    said: str = ""
 
     @property
     def hints(self) -> tuple[str, ...]:
@@ -54,13 +58,17 @@ class Choice:
         )
 
 
+def _silent(*_: object) -> Proof:
+    return Proof(None, "")
+
+
 def choose(
     revision: str,
     contents: Sequence[Candidate],
     *,
     chosen: str = "",
     applied: str = "",
-    fits: Fits = lambda candidate: None,
+    schema: Schema = _silent,
     circular: Sequence[Candidate] = (),
 ) -> Choice:
     """The first row that holds decides.
@@ -69,7 +77,7 @@ def choose(
         contents: in the order of the sources.
         chosen: the digest that a person named, or the beginning of it.
         applied: the digest that was recorded when the revision was applied to this database.
-        fits: whether the database's schema is as after this content; None where nobody can tell.
+        schema: what the database's schema says; asked only where nothing else decides.
         circular: those of the contents that can't be taken.
 
     Raises:
@@ -79,8 +87,8 @@ def choose(
     pool = tuple([one for one in able if one.current] or able)
     past = tuple(one for one in able if one not in pool)
 
-    def decided(why: Why, pick: Candidate | None) -> Choice:
-        return Choice(revision, why, pick, pool, past, tuple(circular))
+    def decided(why: Why, pick: Candidate | None, said: str = "") -> Choice:
+        return Choice(revision, why, pick, pool, past, tuple(circular), said)
 
     if chosen:
         return decided("chosen", _named(revision, able, chosen))
@@ -94,10 +102,8 @@ def choose(
     firsts = list({code(one.source): one for one in reversed(pool)}.values())[::-1]
     if len(firsts) == 1:
         return decided("same-code", firsts[0])
-    told = [fits(one) for one in firsts]
-    if told.count(True) == 1 and None not in told:
-        return decided("schema", firsts[told.index(True)])
-    return decided("ambiguous", None)
+    told = schema(revision, firsts, past)
+    return decided("ambiguous" if told.pick is None else "schema", told.pick, told.said)
 
 
 def settle(
@@ -107,7 +113,7 @@ def settle(
     *,
     chosen: Mapping[str, str] | None = None,
     applied: Mapping[str, str] | None = None,
-    fits: Fits = lambda candidate: None,
+    schema: Schema = _silent,
 ) -> dict[str, Choice]:
     """Decides for the wanted revisions and for all that the picked contents stand on.
 
@@ -115,6 +121,7 @@ def settle(
         contents: what a search found.
         known: the ids and labels that need no content, with what each stands on.
         chosen, applied: digests by revision, see `choose`.
+        schema: see `choose`.
 
     Raises:
         UsageError: as `choose`.
@@ -139,7 +146,7 @@ def settle(
                 found,
                 chosen=(chosen or {}).get(one, ""),
                 applied=(applied or {}).get(one, ""),
-                fits=fits,
+                schema=schema,
                 circular=[each for each, bad in zip(found, turns, strict=True) if bad],
             )
             if (pick := choices[one].pick) is not None:

@@ -98,6 +98,7 @@ def heal(
     # The search went from the newest down.
     picks = [one.pick for one in reversed(list(choices.values())) if one.pick is not None]
     notes = tuple(_told(one, choices[one.revision.id].why, trust.get(one.digest, "")) for one in picks)
+    notes += tuple(_shown_by_schema(one) for one in choices.values() if one.why == "schema")
     foreign = [one for one in picks if one.digest not in trust]
     if foreign and not trusting:
         return Heal(held=_untrusted(foreign), notes=notes)
@@ -189,7 +190,8 @@ def _nowhere(lost: Sequence[str], found: Found) -> Finding:
 def _unclear(unclear: Sequence[Choice]) -> Finding:
     first = unclear[0]
     contents = {
-        "ambiguous": f"has {len(first.candidates)} contents, and nothing tells which was applied",
+        "ambiguous": f"has {len(first.candidates)} contents, and nothing tells which was applied"
+        + (f" ({first.said})" if first.said else ""),
         "circular": "would make the history go in circles",
         "lost": "was applied with a content that is nowhere any more",
         "nowhere": "is nowhere to be found",
@@ -228,6 +230,21 @@ def _told(pick: Candidate, chosen: str, trusted: str) -> Finding:
         "origins": [origin_data(one) for one in pick.origins[:20]],
     }
     return Finding("migration.found", "note", said, "", data)
+
+
+def _shown_by_schema(choice: Choice) -> Finding:
+    pick = choice.pick
+    digest = "" if pick is None else pick.digest
+    said = f"{shown(choice.revision)} has {len(choice.candidates)} contents; the database was upgraded with "
+    said += f"{digest[:SHORT]}: {choice.said}"
+    data = {"revision": choice.revision, "digest": digest}
+    return Finding(
+        "migration.schema",
+        "note",
+        said,
+        f"raccord migrations find {shlex.quote(choice.revision)} --diff",
+        data,
+    )
 
 
 def origin_data(origin: Origin) -> dict[str, str | float]:

@@ -55,6 +55,11 @@ class Sightings:
         """Where a revision was seen, in the order of looking, and what the file there says of itself."""
         return self._by_id.get(revision, [])
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every revision that was seen."""
+        return tuple(self._by_id)
+
     def current(self, revision: str) -> bool:
         """Whether somebody works with it today."""
         return any(one.kind in CURRENT for one, _ in self.of(revision))

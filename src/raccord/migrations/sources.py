@@ -18,7 +18,7 @@ from raccord.migrations import dangling, file_sources
 from raccord.migrations.archive import Archive, Shelf, sightings
 from raccord.migrations.cache import Cache
 from raccord.migrations.candidates import Candidates
-from raccord.migrations.contents import ORDER, Found, Kind, Searched, Sighting, Trouble
+from raccord.migrations.contents import ORDER, Candidate, Found, Kind, Searched, Sighting, Trouble
 from raccord.migrations.file_sources import Files, Tree
 from raccord.migrations.git_history import EVERYWHERE, History, Row, Walk, pathspecs, walk
 from raccord.migrations.git_sources import JOBS, GitSources
@@ -102,6 +102,10 @@ class Sources:
             self._history(self._walked(self.history.read(list(self.tips), pathspecs(self.folders))), False)
             self._look("stash", self.git.stashes(pathspecs(self.folders)))
         return self.all
+
+    def everything(self) -> dict[str, tuple[Candidate, ...]]:
+        """Every content of every revision that was seen so far."""
+        return self._candidates.of(self.near().ids)
 
     def matching(self, beginning: str) -> list[str]:
         """The ids that begin so, and those with such a label, among what `near` looks at."""

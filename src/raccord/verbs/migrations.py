@@ -21,6 +21,7 @@ from raccord.migrations.kept_memo import KeptMemo
 from raccord.migrations.loading import uncollected
 from raccord.migrations.observe import Site, Unfound, sites
 from raccord.migrations.plan import SPARE, Ground, Heal, Place, heal, spares, vouched
+from raccord.migrations.schema import Schemas
 from raccord.migrations.sources import Sources
 from raccord.migrations.steps import blob_of, exclude_step, files_step, pattern
 from raccord.migrations.trust import trusted
@@ -70,6 +71,10 @@ class Desk:
         return Sources(self.room.repo, self.room.trees, folders, outside=outside, cache=self.cache)
 
     @cached_property
+    def _schemas(self) -> Schemas:
+        return Schemas(self.sources)
+
+    @cached_property
     def cache(self) -> Cache:
         """What earlier searches read."""
         return Cache(self.room.store if self._keep else self.room.reading, look=not self._keep)
@@ -89,7 +94,8 @@ class Desk:
         """What to take of what was found for a worktree."""
         applied = self.sources.shelf.digests(site.target.key if site.target else "")
         wanted = [one for one in site.missing if one in found.contents]
-        return settle(wanted, found.contents, site.links, chosen=chosen, applied=applied)
+        schema = self._schemas.of(site)
+        return settle(wanted, found.contents, site.links, chosen=chosen, applied=applied, schema=schema)
 
     def trust(self, picks: Iterable[Candidate]) -> dict[str, str]:
         """Why contents may be put back unasked."""
