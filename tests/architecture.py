@@ -47,6 +47,9 @@ FACES = {"cli", "mcp", "web"}
 # Rooms that may import what is not in the standard library before it is used.
 HEAVY_ROOMS = {"cli"}
 
+# Programs that other Pythons run: they stand alone, and own their process.
+CHILDREN = "migrations/driver/"
+
 LONGEST = 400
 MEDIAN = 150
 
@@ -207,9 +210,20 @@ def check_processes(module: Module) -> Iterator[str]:
         yield from module.mentions(PROCESS)
 
 
+def check_children(module: Module) -> Iterator[str]:
+    """A program for another Python imports the standard library alone, and nobody imports it."""
+    for node in module.nodes:
+        for name in imported(node, module.path) if isinstance(node, ast.Import | ast.ImportFrom) else ():
+            if module.path.startswith(CHILDREN):
+                if name.split(".")[0] not in sys.stdlib_module_names | {"__future__"}:
+                    yield f"{module.path}:{line(node)}: imports {name}"
+            elif f"{name}.".startswith("raccord." + CHILDREN.replace("/", ".")):
+                yield f"{module.path}:{line(node)}: imports {name}"
+
+
 def check_files(module: Module) -> Iterator[str]:
     """Only kernel/fs.py and its parts change files."""
-    if re.fullmatch(r"kernel/fs(_\w+)?\.py", module.path):
+    if re.fullmatch(r"kernel/fs(_\w+)?\.py", module.path) or module.path.startswith(CHILDREN):
         return
     yield from module.mentions(FILES)
     for node in module.nodes:
@@ -239,7 +253,7 @@ def check_sqlite(module: Module) -> Iterator[str]:
 
 def check_surroundings(module: Module) -> Iterator[str]:
     """Only faces print, exit, and read the home directory and the environment; config and proc do some."""
-    if module.room in FACES or module.room == "":
+    if module.room in FACES or module.room == "" or module.path.startswith(CHILDREN):
         return
     if module.room != "config":
         yield from module.mentions(HOME)
@@ -289,6 +303,7 @@ def check_lengths(modules: list[Module]) -> Iterator[str]:
 
 Rule = Callable[[Module], Iterator[str]]
 RULES: tuple[Rule, ...] = (
+    check_children,
     check_direction,
     check_files,
     check_heavy,

@@ -10,6 +10,7 @@ from tests.architecture import (
     RULES,
     Module,
     Rule,
+    check_children,
     check_direction,
     check_files,
     check_heavy,
@@ -48,6 +49,9 @@ def test_a_median_that_is_too_long_is_noticed():
 
 
 BAD: list[tuple[Rule, str, str]] = [
+    (check_children, "migrations/driver/x.py", "import psycopg"),
+    (check_children, "migrations/driver/x.py", "def f():\n    from raccord.kernel import fs"),
+    (check_children, "migrations/x.py", "from raccord.migrations.driver import run"),
     (check_direction, "attic/x.py", ""),
     (check_direction, "checks/x.py", "def f():\n    from raccord.code import plan"),
     (check_direction, "code/plan.py", "from raccord.verbs import sync"),
