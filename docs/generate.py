@@ -17,7 +17,7 @@ import typer
 from raccord.cli import app, exits, output
 from raccord.config import FILE, commented
 from raccord.config.text import reference
-from raccord.model import plan, report
+from raccord.model import plan, proof, report
 
 DOCS = Path(__file__).resolve().parent
 # Where the text of a page has no other source.
@@ -118,6 +118,7 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
         (report.MigrationList,),
         "histories",
     ),
+    "proof": ("`raccord migrations prove`", (proof.ProofReport,), ""),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),
     "error": ("any verb that failed", (exits.Problem,), "error"),
@@ -133,6 +134,7 @@ PARTS = (
     plan.Step,
     plan.Finding,
     plan.Waiver,
+    proof.MigrationProof,
 )
 
 

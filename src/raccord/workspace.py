@@ -7,8 +7,9 @@ from pathlib import Path
 
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
-from raccord.model.options import HealOptions, MergeOptions, SyncOptions, UpgradeOptions
+from raccord.model.options import HealOptions, MergeOptions, ProveOptions, SyncOptions, UpgradeOptions
 from raccord.model.plan import Plan
+from raccord.model.proof import ProofReport
 from raccord.model.report import (
     Answer,
     MigrationFind,
@@ -166,6 +167,12 @@ class Workspace:
         from raccord.verbs import migration_merge
 
         return _answer(*migration_merge.merge(self._room, options), dry_run=options.dry_run)
+
+    def migration_prove(self, options: ProveOptions | None = None) -> ProofReport:
+        """Tries revisions on clones: up, down and up again."""
+        from raccord.verbs import migration_prove
+
+        return migration_prove.prove(self._room, options or ProveOptions())
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

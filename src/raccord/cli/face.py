@@ -16,6 +16,7 @@ import typer
 
 from raccord.cli import exits, output
 from raccord.model.plan import Plan
+from raccord.model.proof import ProofReport
 from raccord.model.report import (
     Answer,
     MigrationFind,
@@ -143,6 +144,16 @@ class Face:
 
             self._print(lambda page: find(page, report))
         return exits.DONE
+
+    def proof(self, report: ProofReport) -> int:
+        """Answers with what revisions did on a clone."""
+        if self.as_json:
+            output.document("proof", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_proof import proof
+
+            self._print(lambda page: proof(page, report))
+        return exits.DONE if report.passed else exits.FAILED
 
     @staticmethod
     def untrusted(answer: Answer) -> bool:

@@ -9,6 +9,7 @@ import typer
 
 from raccord.cli import output
 from raccord.cli.face import DryRun, Face, Json, Yes, person
+from raccord.cli.migration_prove import prove
 from raccord.errors import UsageError
 from raccord.model.options import HealOptions, MergeOptions, UpgradeOptions
 
@@ -63,6 +64,7 @@ def group() -> typer.Typer:
         "heal": (heal, EXAMPLE),
         "upgrade": (upgrade, "raccord migrations upgrade backend --dry-run"),
         "merge": (merge, "raccord migrations merge -m 'join basket and search'"),
+        "prove": (prove, "raccord migrations prove backend --to a1b2c3d4"),
         "shell-init": (shell_init, 'eval "$(raccord migrations shell-init)"'),
     }
     for name, (verb, example) in verbs.items():

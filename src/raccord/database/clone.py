@@ -13,7 +13,7 @@ from pathlib import Path
 from raccord.database import backup_sqlite, owned, postgres, restore_postgres, sqlite
 from raccord.database import tools as programs
 from raccord.database.url import SQLITE, Target
-from raccord.errors import DatabaseBusy, DatabaseError, NotOurs
+from raccord.errors import DatabaseBusy, DatabaseError, DatabaseMissing, NotOurs
 from raccord.kernel import fs, proc
 from raccord.model.text import shown
 
@@ -64,12 +64,7 @@ def clone(
     if target.kind == SQLITE:
         return _sqlite(target, name, what, wait)
     with postgres.administering(target) as db:
-        if not 0 < len(name.encode()) <= NAME_BYTES:
-            raise DatabaseError(f"a database's name has 1 to {NAME_BYTES} bytes, not {len(name.encode())}")
-        if db.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
-            raise DatabaseError(
-                f"there is a database {name} beside {target.shown} already", hint="choose another name"
-            )
+        _demand_free(db, target, name)
         with postgres.connected(target) as own:
             source = own.info.dbname
         note, how = "", "template"
@@ -82,6 +77,43 @@ def clone(
             restore_postgres.dress(db, source, new)
             owned.name(db, new, name, what)
     return Cloned(replace(target, name=name), how, note)
+
+
+def empty(target: Target, name: str, *, what: str = "empty") -> Target:
+    """Makes an empty database beside another, which need not be there.
+
+    Args:
+        name, what: as in `clone`.
+
+    Raises:
+        DatabaseError: the name is taken, or no database may be made.
+    """
+    if target.kind == SQLITE:
+        path = _marked(name, target, what)
+        fs.write_new(path, b"")
+        return _file(target, path)
+    with postgres.administering(target) as db:
+        _demand_free(db, target, name)
+        try:
+            with postgres.connected(target) as own:
+                source = own.info.dbname
+        except DatabaseMissing:
+            source = db.info.dbname
+        new = restore_postgres.empty(db, source)
+        with owned.unfinished(db, new):
+            if source != db.info.dbname:
+                restore_postgres.dress(db, source, new)
+            owned.name(db, new, name, what)
+    return replace(target, name=name)
+
+
+def _demand_free(db: postgres.Connection, target: Target, name: str) -> None:
+    if not 0 < len(name.encode()) <= NAME_BYTES:
+        raise DatabaseError(f"a database's name has 1 to {NAME_BYTES} bytes, not {len(name.encode())}")
+    if db.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
+        raise DatabaseError(
+            f"there is a database {name} beside {target.shown} already", hint="choose another name"
+        )
 
 
 def drop(target: Target) -> bool:
@@ -118,18 +150,27 @@ def _dumped(
 
 
 def _sqlite(target: Target, name: str, what: str, wait: float) -> Cloned:
-    path = Path(name).absolute()
-    if fs.signature(path) is not None:
-        raise DatabaseError(f"{shown(str(path))} is there already", hint="choose another name")
-    fs.make_dirs(path.parent)
-    # Before the copy: a clone without its mark would stay for ever.
-    fs.write_atomic(_mark(path), json.dumps({"what": what, "of": target.shown}).encode())
+    path = _marked(name, target, what)
     try:
         backup_sqlite.write(target, path, wait=wait, mode=0o644)
     except BaseException:
         fs.unlink(_mark(path))
         raise
-    return Cloned(replace(target, path=str(path), scheme="sqlite", query=()), "copy")
+    return Cloned(_file(target, path), "copy")
+
+
+def _marked(name: str, target: Target, what: str) -> Path:
+    """The path of a new file, marked before it is there: one without a mark would stay for ever."""
+    path = Path(name).absolute()
+    if fs.signature(path) is not None:
+        raise DatabaseError(f"{shown(str(path))} is there already", hint="choose another name")
+    fs.make_dirs(path.parent)
+    fs.write_atomic(_mark(path), json.dumps({"what": what, "of": target.shown}).encode())
+    return path
+
+
+def _file(target: Target, path: Path) -> Target:
+    return replace(target, path=str(path), scheme="sqlite", query=())
 
 
 def _mark(path: Path) -> Path:

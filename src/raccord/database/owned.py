@@ -1,8 +1,7 @@
 """PostgreSQL databases that raccord makes: known by a name or a comment, and dropped only if they are.
 
 A database and its comment can't be made in one transaction. So it is made as `raccord_new_…`, and gets its
-comment
-and its name together once it is whole: killed in between, what is left is known by that name.
+comment and its name together once it is whole: killed in between, what is left is known by that name.
 """
 
 from __future__ import annotations
@@ -50,6 +49,22 @@ def made(target: Target) -> tuple[Made, ...]:
         for name, note in rows
         if note.startswith(MARK) or _NEW.fullmatch(name)
     )
+
+
+def sweep(target: Target) -> tuple[str, ...]:
+    """Drops what killed raccords left half made; nothing while another raccord is connected there."""
+    with postgres.administering(target) as db:
+        others = db.execute(
+            "select 1 from pg_stat_activity where application_name like 'raccord%'"
+            " and pid <> pg_backend_pid()"
+        ).fetchone()
+        if others is not None:
+            return ()
+        rows = db.execute("select datname from pg_database order by 1").fetchall()
+        left = tuple(name for (name,) in rows if _NEW.fullmatch(name))
+        for one in left:
+            drop(db, one)
+    return left
 
 
 def name(db: postgres.Connection, temporary: str, final: str, what: str) -> None:

@@ -278,6 +278,7 @@ def driven(
     *,
     ask: bool = False,
     versions: Sequence[Path] = (),
+    keep: Sequence[int] = (),
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Driver]:
     """The project's own Python, ready for commands; ended when the block is left.
@@ -287,6 +288,7 @@ def driven(
         leads: what may be connected to; everything else is refused.
         ask: connections stay what they are, and only read: for `Driver.ask`.
         versions: folders with more revision files.
+        keep: open files that it holds open too, and with them their locks.
 
     Raises:
         ProgramMissing, CannotRun: it can't be started.
@@ -294,7 +296,10 @@ def driven(
     nonce = f"raccord-{secrets.token_hex(8)}"
     hidden = frozenset().union(*(one.real.secrets | one.goal.secrets for one in leads))
     with proc.started(
-        [*how.words, str(PROGRAM)], cwd=project.backend, env={**variables(project), **UNBUFFERED}
+        [*how.words, str(PROGRAM)],
+        cwd=project.backend,
+        env={**variables(project), **UNBUFFERED},
+        keep=keep,
     ) as child:
         dialogue = Dialogue(child, nonce.encode())
         dialogue.tell(order(how, database, leads, nonce=nonce, ask=ask, versions=versions))

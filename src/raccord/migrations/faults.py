@@ -20,6 +20,16 @@ def findings(graph: Graph, loaded: Loaded | None = None) -> tuple[Finding, ...]:
     return (*_of_files(loaded or Loaded()), *_of_graph(graph))
 
 
+def blocking(graph: Graph, loaded: Loaded) -> Finding | None:
+    """What keeps alembic from working with a history; of two equal files, a copy and the own, it warns."""
+    return next((one for one in findings(graph, loaded) if not _harmless(one, graph)), None)
+
+
+def _harmless(finding: Finding, graph: Graph) -> bool:
+    twins = graph.duplicates.get(str(finding.data.get("id")), ())
+    return finding.name.endswith(".duplicate") and len({one.digest for one in twins}) == 1
+
+
 def _of_files(loaded: Loaded) -> Iterator[Finding]:
     for fault in loaded.faults:
         where = f"{fault.path}:{fault.line}" if fault.line else fault.path

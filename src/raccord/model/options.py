@@ -96,3 +96,18 @@ class MergeOptions:
     backend: str = ""
     dry_run: bool = False
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProveOptions:
+    """Which revisions are proven, and on what.
+
+    Attributes:
+        words: the folder that alembic is run in, if the first names one, then revisions.
+        to: a revision, a label or another word up to which pending ones are proven; "" for all heads.
+        fresh: on empty databases instead of clones.
+    """
+
+    words: tuple[str, ...] = ()
+    to: str = ""
+    fresh: bool = False

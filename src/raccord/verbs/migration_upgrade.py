@@ -16,7 +16,7 @@ from raccord.errors import UsageError
 from raccord.git.refs import read
 from raccord.kernel.record import RunRecord
 from raccord.migrations.backups import backup_step
-from raccord.migrations.faults import findings
+from raccord.migrations.faults import blocking
 from raccord.migrations.graph import Graph
 from raccord.migrations.observe import Site
 from raccord.migrations.runner import misread, runner, words
@@ -166,14 +166,7 @@ def _unready(unit: Unit, graph: Graph) -> Finding | None:
             command = shlex.join(words(("alembic",), site.database, "heads"))
             said = f"the database was not read, so nothing is run: {site.unread}"
             return Finding("migration.unread", "unknown", said, shown(command))
-    wrong = [one for one in findings(graph, unit[0].loaded) if not _harmless(one, graph)]
-    return wrong[0] if wrong else None
-
-
-def _harmless(finding: Finding, graph: Graph) -> bool:
-    """A revision that is there twice, the same: a copy and the branch's own. Alembic only warns."""
-    twins = graph.duplicates.get(str(finding.data.get("id")), ())
-    return finding.name.endswith(".duplicate") and len({one.digest for one in twins}) == 1
+    return blocking(graph, unit[0].loaded)
 
 
 def _no_runner(site: Site) -> Finding:

@@ -1,0 +1,137 @@
+"""`raccord migrations prove`: tries revisions on clones, up, down and up again. Nothing shared is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from raccord.code.base import choose_remote, find_base
+from raccord.database.url import OTHER
+from raccord.errors import CannotRun, UsageError
+from raccord.git.refs import read
+from raccord.kernel import fs
+from raccord.migrations.asking import told
+from raccord.migrations.clones import sweep
+from raccord.migrations.driving import interpreter
+from raccord.migrations.faults import blocking
+from raccord.migrations.observe import Site, Unfound
+from raccord.migrations.proving import Proving, Unit
+from raccord.migrations.resolve import resolve
+from raccord.migrations.revision import Revision
+from raccord.migrations.runner import runner
+from raccord.migrations.standing import absent
+from raccord.migrations.upgrade import decide
+from raccord.model.event import Event
+from raccord.model.options import ProveOptions
+from raccord.model.plan import Finding
+from raccord.model.proof import MigrationProof, ProofReport
+from raccord.model.text import shown
+from raccord.verbs.migrations import Desk, chosen
+from raccord.verbs.room import Room
+
+
+def prove(room: Room, options: ProveOptions) -> ProofReport:
+    """Tries revisions on clones.
+
+    Raises:
+        UsageError: a word stands for nothing.
+        CannotRun: no alembic environment here, its history is not whole, or a database can't be cloned.
+    """
+    trees = chosen(room, every=False)
+    backend, words = _split(trees[0].path, options.words)
+    if words and options.to:
+        raise UsageError("revisions and --to can't be given together")
+    desk = Desk(room, trees, backend)
+    sections: dict[str, list[Site]] = {}
+    for one in desk.found:
+        if isinstance(one, Unfound):
+            raise one.error
+        sections.setdefault(one.database.section, []).append(one)
+    proofs: list[MigrationProof] = []
+    databases: dict[str, None] = {}
+    notes: dict[str, None] = {}
+    for sites in sections.values():
+        unit = _unit(room, sites, options)
+        wanted = _wanted(desk, unit, words, options)
+        databases |= dict.fromkeys(target.shown for target in unit.targets)
+        if dropped := sweep(unit.targets, room.state):
+            notes[f"dropped what an earlier one left when it was killed: {', '.join(dropped)}"] = None
+        if wanted:
+            proving = Proving(unit, wanted, lambda text: room.listen(Event("", "", "said", text)))
+            proofs += proving.run()
+            notes |= proving.notes
+    return ProofReport(
+        tuple(databases),
+        options.fresh,
+        tuple(proofs),
+        tuple(Finding("migration.clone", "note", note) for note in notes),
+        _next(proofs, options),
+    )
+
+
+def _split(top: Path, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The backend, if the first word names a folder or file of the worktree, and the revisions."""
+    if words and words[0] and fs.signature(top / words[0]) is not None:
+        return words[0], tuple(words[1:])
+    return "", tuple(words)
+
+
+def _unit(room: Room, sites: Sequence[Site], options: ProveOptions) -> Unit:
+    how = interpreter(runner(sites[0].project, room.config.migrations.command))
+    sites = told(sites, how)
+    graph = sites[0].graph
+    if (wrong := blocking(graph, sites[0].loaded)) is not None:
+        raise CannotRun(f"the history is not whole: {wrong.message}", hint=wrong.hint)
+    for site in sites:
+        if site.target is None or site.target.kind == OTHER:
+            raise CannotRun(f"the database can't be cloned: {site.unread}", hint=site.unread_hint)
+        if site.heads is None and not (options.fresh or absent(site.target)):
+            raise CannotRun(
+                f"the database was not read: {site.unread}", hint="raccord migrations prove --fresh"
+            )
+    if options.fresh:
+        sites = [replace(site, heads=frozenset()) for site in sites]
+    return Unit(sites, how, graph, room.state, options.fresh)
+
+
+def _wanted(desk: Desk, unit: Unit, words: Sequence[str], options: ProveOptions) -> tuple[str, ...]:
+    graph = unit.graph
+    if words:
+        return tuple(dict.fromkeys(id_ for word in words for id_ in resolve(graph, word)))
+    heads = frozenset().union(*(site.heads or () for site in unit.sites))
+    if missing := [one for one in heads if one not in graph]:
+        raise CannotRun(
+            f"the database is at {shown(missing[0])}, and there is no file of it here",
+            hint="raccord migrations heal",
+        )
+    pending = decide(graph, heads, options.to).pending
+    if (pending and not options.fresh) or options.to:
+        return pending
+    return _own(desk, unit.sites[0]) or pending
+
+
+def _own(desk: Desk, site: Site) -> tuple[str, ...]:
+    """This branch's own revisions: those that the base's branch lacks."""
+    room = desk.room
+    remote = choose_remote(room.repo.settings, room.config.sync.remote)
+    try:
+        base = find_base(room.repo, read(room.repo.git), remote, room.config.sync.base, room.trees)
+    except UsageError:
+        return ()
+    sources = desk.sources
+    files = sources.git.at_tips({base.oid: base.ref}, site.folders)
+    sources.headers.look({(one.blob, one.name) for one in files})
+    headers = (sources.headers.get(one.blob, one.name) for one in files)
+    there = {header.id for header in headers if isinstance(header, Revision)}
+    return tuple(id_ for id_ in reversed(site.graph.order()) if id_ not in there)
+
+
+def _next(proofs: Sequence[MigrationProof], options: ProveOptions) -> str:
+    states: Mapping[str, MigrationProof] = {one.state: one for one in reversed(proofs)}
+    wrong = states.get("failed") or states.get("irreversible")
+    if wrong is not None:
+        return f"raccord migrations find {shown(wrong.revision)}"
+    if "unreached" in states and not options.fresh:
+        return "raccord migrations prove --fresh"
+    return "raccord migrations upgrade" if proofs and not options.fresh else ""
