@@ -1,9 +1,10 @@
-"""The steps that put migration files into a worktree, and that keep them out of commits."""
+"""The steps that put migration files into a worktree or rewrite them, and that keep them out of commits."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from raccord.errors import UnsafePath, WorldMoved
@@ -13,6 +14,7 @@ from raccord.git.follow_put import PathChange, Put
 from raccord.git.repo import Repository
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
+from raccord.kernel.fs_look import Signature
 from raccord.kernel.fs_tree import Tree
 from raccord.migrations import excluded
 from raccord.model.handler import Context, Outcome, Position
@@ -24,16 +26,23 @@ EXCLUDE = "migration.exclude"
 MODE = 0o100644
 
 
-def files_step(tree: Worktree, changes: Sequence[tuple[str, str, str]], title: str) -> Step:
+def files_step(
+    tree: Worktree,
+    changes: Sequence[tuple[str, str, str]],
+    title: str,
+    modes: Mapping[str, int] | None = None,
+) -> Step:
     """The step that brings files of a worktree from one content to another.
 
     Args:
         changes: path, and the blobs that are and that shall be there; "" for no file.
+        modes: of files that have another one than new files get, by path.
     """
     payload: dict[str, Json] = {
         "worktree": str(tree.path),
         "gitdir": str(tree.gitdir),
         "changes": [list(one) for one in changes],
+        "modes": dict(modes or {}),
     }
     return Step(FILES, 1, title, payload, resources=(checkout(tree.path),))
 
@@ -73,7 +82,7 @@ class FilesHandler:
             return Position.NEITHER
         git = self._repo.git.at(Path(put.worktree))
         stands = follow_put.probe(git, put, context.run, context.lane)
-        if stands is Position.BEFORE and self._moved(step):
+        if stands is Position.BEFORE and self._looked(step)[0]:
             return Position.NEITHER
         return stands
 
@@ -85,9 +94,14 @@ class FilesHandler:
             raise WorldMoved(f"{shown(put.worktree)} is gone", hint="git worktree prune")
         stands = follow_put.probe(git, put, context.run, context.lane)
         begun = stands in (Position.BETWEEN, Position.AFTER)
-        if not begun and (moved := self._moved(step)):
+        moved, seen = ("", None) if begun else self._looked(step)
+        if moved:
             raise WorldMoved(f"{shown(moved)} is not what it was", hint="try again", path=moved)
-        done = follow_put.apply(git, put, context.run, context.lane)
+        # What Python compiled counts as long as size and second are the same: before, so that a kill leaves
+        # none of it, and after, as somebody may import meanwhile.
+        _forget_compiled(put)
+        done = follow_put.apply(git, put, context.run, context.lane, seen=seen)
+        _forget_compiled(put)
         return Outcome({"paths": len(done.paths), "rescued": list(done.rescued)})
 
     def revert(self, step: Step, context: Context) -> None:
@@ -103,17 +117,36 @@ class FilesHandler:
         return (Step(FILES, 1, f"take {count} away again", payload, resources=step.resources),)
 
     def _put(self, step: Step) -> Put:
-        changes = [PathChange(path, MODE if new else 0, new) for path, _, new in step.payload["changes"]]
+        modes = step.payload.get("modes", {})
+        changes = [
+            PathChange(path, modes.get(path, MODE) if new else 0, new)
+            for path, _, new in step.payload["changes"]
+        ]
         return Put(step.payload["worktree"], step.payload["gitdir"], tuple(changes), message="migrations")
 
-    def _moved(self, step: Step) -> str:
-        """The first path that is neither as before nor as after, "" for none."""
+    def _looked(self, step: Step) -> tuple[str, dict[str, Signature | None]]:
+        """The first path that is neither as before nor as after, "" for none, and what was looked at."""
         width = len(self._repo.zero) // 2
+        seen: dict[str, Signature | None] = {}
         with Tree(step.payload["worktree"]) as tree:
             for path, old, new in step.payload["changes"]:
+                with contextlib.suppress(UnsafePath):
+                    seen[path] = tree.signature(path)
                 if _blob(tree, path, width) not in (old, new):
-                    return str(path)
-        return ""
+                    return str(path), seen
+        return "", seen
+
+
+def _forget_compiled(put: Put) -> None:
+    """Removes the bytecode of the files, which Python makes again."""
+    for change in put.changes:
+        folder, _, name = change.path.rpartition("/")
+        cache = f"{folder}/__pycache__" if folder else "__pycache__"
+        stem = name.removesuffix(".py")
+        with contextlib.suppress(UnsafePath, OSError), Tree(put.worktree) as tree:
+            for found, _ in tree.folder(cache).names():
+                if found.startswith(f"{stem}.") and found.endswith(".pyc"):
+                    fs.unlink(fs.contained(put.worktree, f"{cache}/{found}"))
 
 
 def _blob(tree: Tree, path: str, width: int) -> str | None:

@@ -1,4 +1,4 @@
-"""The text of a merge revision, and the name of its file. Pure: the time and the id are given.
+"""The text of a new revision, and the name of its file. Pure: the time and the id are given.
 
 The project's own template is not run; what it is written like is taken over where that is plain to see.
 """
@@ -30,8 +30,8 @@ Create Date: {created}
 {imports}# revision identifiers, used by Alembic.
 revision{text} = {quoted}
 down_revision{several} = {parents}
-branch_labels{several} = None
-depends_on{several} = None
+branch_labels{several} = {labels}
+depends_on{several} = {depends_on}
 
 
 def upgrade({given}){none}:
@@ -62,48 +62,76 @@ class Style:
         return cls("revision: str" in template, found[1].strip() if found else "")
 
 
-def source(id_: str, heads: Sequence[str], message: str, created: datetime, style: Style) -> bytes:
-    """A revision that joins heads, and changes nothing else.
+def source(
+    id_: str,
+    parents: Sequence[str],
+    message: str,
+    created: datetime,
+    style: Style,
+    *,
+    labels: Sequence[str] = (),
+    depends_on: Sequence[str] = (),
+    blank: bool = False,
+) -> bytes:
+    """A revision that changes nothing yet.
 
     Args:
         created: with a zone where alembic would write one.
+        blank: whether a person fills it in, with what alembic's own template imports.
 
     Raises:
         UsageError: an id or the message is nothing that can be written into a file.
     """
+    imports = "from typing import Sequence, Union\n\n" if style.annotated else ""
+    if blank:
+        imports += "from alembic import op\nimport sqlalchemy as sa\n\n"
     text = _TEXT.format(
         message=_docstring(message),
         id=_docstring(id_),
-        revises=_docstring(", ".join(heads)),
+        revises=_docstring(", ".join(parents)),
         created=created.isoformat(" "),
-        imports="from typing import Sequence, Union\n\n" if style.annotated else "",
+        imports=imports,
         text=": str" if style.annotated else "",
         several=": Union[str, Sequence[str], None]" if style.annotated else "",
         none=" -> None" if style.annotated else "",
         given=style.given,
-        quoted=_quoted(id_),
-        parents=f"({', '.join(map(_quoted, heads))})",
+        quoted=quoted(id_),
+        parents=scalar(parents),
+        labels=several(labels) if labels else None,
+        depends_on=scalar(depends_on),
     )
     try:
         made = text.encode()
     except UnicodeEncodeError:
         raise UsageError("an id or the message is no text that a file can hold") from None
-    back = read(made, "merge.py")
-    if not isinstance(back, Revision) or (back.id, back.down) != (id_, tuple(heads)):
-        raise UsageError(
-            f"no file can hold a revision that joins {', '.join(map(shown, heads))} with this message"
-        )
+    back = read(made, "new.py")
+    asked = (id_, tuple(parents), tuple(labels), tuple(depends_on))
+    if not isinstance(back, Revision) or (back.id, back.down, back.labels, back.depends_on) != asked:
+        below = ", ".join(map(shown, parents)) or "nothing"
+        raise UsageError(f"no file can hold a revision on {below} with this message")
     return made
+
+
+def scalar(ids: Sequence[str], quote: str = '"') -> str:
+    """Ids as alembic writes them: None, one text, or a tuple."""
+    return several(ids, quote) if len(ids) > 1 else quoted(ids[0], quote) if ids else "None"
+
+
+def several(ids: Sequence[str], quote: str = '"') -> str:
+    """Ids as a tuple."""
+    listed = ", ".join(quoted(one, quote) for one in ids)
+    return f"({listed},)" if len(ids) == 1 else f"({listed})"
+
+
+def quoted(text: str, quote: str = '"') -> str:
+    """A text as a literal; with the given quotes, unless it holds what has to be escaped."""
+    said = repr(text)
+    return f"{quote}{text}{quote}" if said == f"'{text}'" and quote not in text else said
 
 
 def _docstring(text: str) -> str:
     text = text.replace("\\", "\\\\")
     return text.replace('"', '\\"') if '"""' in text or text.endswith('"') else text
-
-
-def _quoted(text: str) -> str:
-    said = repr(text)
-    return f'"{text}"' if said == f"'{text}'" and '"' not in text else said
 
 
 def file_name(database: Database, id_: str, message: str, created: datetime) -> str:

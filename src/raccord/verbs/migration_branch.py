@@ -1,0 +1,166 @@
+"""What the verbs that write revisions ask of a branch: its own part of a history, and what the base has.
+
+Changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raccord.code.base import Base, choose_remote, find_base
+from raccord.errors import CannotRun
+from raccord.git.refs import read
+from raccord.git.run import strings
+from raccord.git.worktrees import Worktree
+from raccord.kernel import fs
+from raccord.migrations.contents import Sighting
+from raccord.migrations.faults import findings
+from raccord.migrations.graph import Graph
+from raccord.migrations.loading import File
+from raccord.migrations.observe import Site, Unfound
+from raccord.migrations.revision import Revision, Unread
+from raccord.migrations.writing import Style
+from raccord.model.text import shown
+from raccord.verbs.migrations import Desk
+from raccord.verbs.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A worktree's own part of a history: what is kept out of its commits belongs to others.
+
+    Attributes:
+        sites: the databases that follow the history, at least one.
+        paths: the files by their path in the worktree; one that lies elsewhere begins with "..".
+        graph: what they form.
+    """
+
+    sites: tuple[Site, ...]
+    paths: dict[str, File]
+    graph: Graph
+
+    @property
+    def site(self) -> Site:
+        """The first of them: what they have in common."""
+        return self.sites[0]
+
+    def whole(self) -> None:
+        """Raises where alembic could not load it.
+
+        Raises:
+            CannotRun: what is wrong first.
+        """
+        wrong = findings(self.graph, self.site.loaded)
+        if wrong:
+            raise CannotRun(f"the history is not whole: {wrong[0].message}", hint=wrong[0].hint)
+
+    def folder(self, head: str) -> str:
+        """The version folder of a revision, relative to the worktree.
+
+        Raises:
+            CannotRun: it lies elsewhere.
+        """
+        place = next(path for path, one in self.paths.items() if one.revision.id == head)
+        homes = [one for one in self.site.folders if not one or place.startswith(f"{one}/")]
+        if not homes or place.startswith(".."):
+            raise CannotRun(
+                f"the version folder of {shown(head)} lies outside of this worktree",
+                hint="raccord migrations find HEAD",
+            )
+        return max(homes, key=len)
+
+
+def branches(desk: Desk) -> list[Branch]:
+    """The histories of a worktree; several databases may follow one.
+
+    Raises:
+        RaccordError: its migrations can't be read.
+    """
+    found: dict[tuple[Path, ...], list[Site]] = {}
+    for one in desk.found:
+        if isinstance(one, Unfound):
+            raise one.error
+        found.setdefault(one.database.versions, []).append(one)
+    return [_own(desk, sites) for sites in found.values()]
+
+
+def _own(desk: Desk, sites: Sequence[Site]) -> Branch:
+    site = sites[0]
+    top = os.path.realpath(site.tree.path)
+    paths = {os.path.relpath(os.path.realpath(one.path), top): one for one in site.loaded.files}
+    asked = b"".join(os.fsencode(path) + b"\0" for path in paths if not path.startswith(".."))
+    git = desk.room.repo.git.at(site.tree.path)
+    ended = git.run("check-ignore", "-z", "--stdin", stdin=asked)
+    if ended.returncode not in (0, 1):  # 1: none is ignored
+        ended.check()
+    ignored = set(strings(ended.stdout))
+    own = {path: one for path, one in paths.items() if path not in ignored}
+    return Branch(tuple(sites), own, Graph(file.revision for file in own.values()))
+
+
+def title_of(tree: Worktree) -> str:
+    """A worktree as the title of a lane."""
+    return f"{shown(tree.path.name)} ({shown(tree.branch)})" if tree.branch else shown(tree.path.name)
+
+
+def template_of(site: Site) -> str:
+    """The text of the project's own template, "" where there is none."""
+    return (fs.read_or_none(site.database.script / "script.py.mako") or b"").decode("utf-8", "replace")
+
+
+def style_of(site: Site) -> Style:
+    """What the project's own revisions are written like."""
+    return Style.of(template_of(site))
+
+
+def blob(desk: Desk, content: bytes, *, keep: bool) -> str:
+    """The name of a content as a blob.
+
+    Args:
+        keep: whether git holds it from now on, for a step; a plan alone leaves no object behind.
+    """
+    return desk.room.repo.git.line("hash-object", *(("-w",) if keep else ()), "--stdin", stdin=content)
+
+
+def fresh_id(desk: Desk) -> str:
+    """An id as alembic makes them, and that nobody has anywhere."""
+    while desk.sources.matching(made := secrets.token_hex(6)):
+        pass
+    return made
+
+
+def base_of(room: Room) -> Base | None:
+    """What this worktree's branch stands on; None where there is no commit yet.
+
+    Raises:
+        UsageError: nothing says which branch that is.
+    """
+    refs = read(room.repo.git)
+    if not refs.by_name:
+        return None
+    remote = choose_remote(room.repo.settings, room.config.sync.remote)
+    return find_base(room.repo, refs, remote, room.config.sync.base, room.trees)
+
+
+def revisions_at(desk: Desk, ref: str, oid: str) -> tuple[list[tuple[Sighting, Revision]], list[str]]:
+    """The revisions in the version folders of a commit, and what could not be read there.
+
+    Args:
+        ref: a full name that leads to it.
+    """
+    sources = desk.sources
+    before = len(sources.git.troubles)
+    seen = sources.git.at_tips({oid: ref}, sources.folders)
+    sources.headers.look({(one.blob, one.name) for one in seen})
+    found, unread = [], []
+    for one in seen:
+        header = sources.headers.get(one.blob, one.name)
+        if isinstance(header, Revision):
+            found.append((one, header))
+        elif isinstance(header, Unread):
+            unread.append(f"{one.path}: {header.reason}")
+    return found, unread + [one.reason for one in sources.git.troubles[before:]]
