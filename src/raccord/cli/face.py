@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and do nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask, even on a terminal.")]
+Backend = Annotated[
+    str,
+    typer.Argument(
+        metavar="[BACKEND]",
+        help="The folder that alembic is run in, relative to the worktree.",
+        show_default=False,
+    ),
+]
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raccord.cli import output
-from raccord.cli.face import DryRun, Face, Json, Yes, person
+from raccord.cli.face import Backend, DryRun, Face, Json, Yes, person
 from raccord.cli.migration_prove import prove
 from raccord.errors import UsageError
 from raccord.model.options import HealOptions, MergeOptions, UpgradeOptions
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
 EXAMPLE = "raccord migrations heal --dry-run"
 HELP = "Find Alembic revisions, and put missing ones back."
 
-Backend = Annotated[
-    str,
-    typer.Argument(
-        metavar="[BACKEND]",
-        help="The folder that alembic is run in, relative to the worktree.",
-        show_default=False,
-    ),
-]
 Choose = Annotated[
     list[str] | None,
     typer.Option(

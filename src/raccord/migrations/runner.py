@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from raccord.database.url import Target, masked
 from raccord.kernel import proc
 from raccord.migrations.project import Database, Project
 from raccord.migrations.settings import MAIN
+from raccord.model.text import shown
 
 ENVIRONMENTS = (".venv", "venv")
+TAIL = 20  # lines of what alembic said that go into a finding
 # What alembic would take for something else than an id: a relative step, a branch, a range, an option.
 _MISREAD = re.compile(r"-.*|.*[@:+].*|\w*-\d.*", re.DOTALL)
 
@@ -36,6 +39,15 @@ def runner(project: Project, configured: Sequence[str] | None) -> tuple[str, ...
     return (found,) if found else ()
 
 
+def absence(project: Project) -> tuple[str, str]:
+    """What is said where no alembic was found, and the next command."""
+    said = (
+        f"no alembic to run: none in .venv or venv of {shown(str(project.backend))} "
+        "or of the worktree's top, none on the PATH, and no [migrations] command in raccord.toml"
+    )
+    return said, "python -m venv .venv, then: .venv/bin/pip install alembic"
+
+
 def _python(environment: Path) -> str | None:
     """The Python of a virtual environment that has alembic."""
     for python, libraries in (
@@ -55,15 +67,35 @@ def _alembic(environment: Path, libraries: str) -> Iterator[bool]:
         return
 
 
-def words(start: Sequence[str], database: Database, revision: str) -> tuple[str, ...]:
-    """The command that upgrades to one revision; which configuration file is meant says `variables`."""
+def command(start: Sequence[str], database: Database, *rest: str) -> tuple[str, ...]:
+    """A command of alembic; which configuration file is meant says `variables`."""
     section = ("-n", database.section) if database.section != MAIN else ()
-    return (*start, *section, "upgrade", revision)
+    return (*start, *section, *rest)
+
+
+def words(start: Sequence[str], database: Database, revision: str) -> tuple[str, ...]:
+    """The command that upgrades to one revision."""
+    return command(start, database, "upgrade", revision)
 
 
 def variables(project: Project) -> dict[str, str]:
     """What the command's environment says besides: without it the person's own would count."""
     return {"ALEMBIC_CONFIG": str(project.ini)}
+
+
+def reason(output: str, targets: Iterable[Target]) -> tuple[str, list[str]]:
+    """The line of alembic's output that says why it failed, and the last lines; no secret is in them.
+
+    Args:
+        targets: the databases that it worked on.
+    """
+    targets = list(targets)
+    secrets = {secret for one in targets for secret in one.secrets}
+    names = {name for one in targets for name in (one.name, one.user, one.host)}
+    lines = masked(output, secrets, names).splitlines()
+    tail = [shown(line) for line in lines if line.strip()][-TAIL:]
+    last = tail[-1] if tail else ""
+    return next((line for line in reversed(tail) if "Error" in line or "FAILED" in line), last), tail
 
 
 def misread(revision: str) -> bool:

@@ -45,7 +45,7 @@ class Settings:
         self._parser = configparser.ConfigParser({"here": here})
         self._own: frozenset[tuple[str, str]] = frozenset()
         if ini is not None:
-            text = _text(ini)
+            text = text_of(ini)
             _parse(self._parser, text, ini)
             self._own = _own(text)
 
@@ -155,7 +155,12 @@ def _toml_table(toml: Path) -> Mapping[str, Any]:
     return table
 
 
-def _text(ini: Path) -> str:
+def text_of(ini: Path) -> str:
+    """The text of an ini file, bytes that are no UTF-8 as surrogates.
+
+    Raises:
+        CannotRun: it can't be read.
+    """
     with foreseen(f"can't read {shown(str(ini))}"):
         return ini.read_bytes().decode("utf-8-sig", "surrogateescape")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from raccord.database import catalog, contents
 from raccord.database.keeping import new_id
-from raccord.database.url import SQLITE, masked
+from raccord.database.url import SQLITE
 from raccord.errors import (
     HeldBack,
     LockTimeout,
@@ -31,7 +31,7 @@ from raccord.migrations.archive import Archive, Content
 from raccord.migrations.backups import Shelf, backup_step, restore_step
 from raccord.migrations.graph import Graph
 from raccord.migrations.leftovers import take_away
-from raccord.migrations.runner import variables, words
+from raccord.migrations.runner import reason, variables, words
 from raccord.migrations.standing import Named, Standing, locked
 from raccord.migrations.upgrade import position
 from raccord.model.handler import Context, Outcome, Position
@@ -40,7 +40,6 @@ from raccord.model.text import shown
 
 UPGRADE = "migration.upgrade"
 LISTS = ("before", "after", "pending")
-TAIL = 20  # lines of what alembic said that go into a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +246,8 @@ class UpgradeHandler:
     def _failed(
         self, order: Order, standings: Sequence[Standing], found: Sequence[Position], status: int, path: Path
     ) -> RaccordError:
-        secrets = {secret for one in standings for secret in one.target.secrets}
-        names = {name for one in standings for name in (one.target.name, one.target.user, one.target.host)}
-        text = masked((fs.read_or_none(path) or b"").decode("utf-8", "replace"), secrets, names)
-        tail = [shown(line) for line in text.splitlines() if line.strip()][-TAIL:]
-        last = next(
-            (line for line in reversed(tail) if "Error" in line or "FAILED" in line), tail[-1] if tail else ""
-        )
+        output = (fs.read_or_none(path) or b"").decode("utf-8", "replace")
+        last, tail = reason(output, (one.target for one in standings))
         how = f"failed ({status})" if status > 0 else f"was ended by signal {-status}" if status else "ended"
         data: dict[str, Json] = {"tail": tail, "log": str(path), "status": status}
         less = f"less {shlex.quote(str(path))}"

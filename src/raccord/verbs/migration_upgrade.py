@@ -19,7 +19,7 @@ from raccord.migrations.backups import backup_step
 from raccord.migrations.faults import blocking
 from raccord.migrations.graph import Graph
 from raccord.migrations.observe import Site
-from raccord.migrations.runner import misread, runner, words
+from raccord.migrations.runner import absence, misread, runner, words
 from raccord.migrations.standing import Named, absent
 from raccord.migrations.upgrade import Upgrade, decide
 from raccord.migrations.upgrade_steps import Order, Part, digests, upgrade_step
@@ -145,7 +145,7 @@ def _lane(
         said = f"alembic's command line would not take {shown(odd[0])} for a revision"
         return Lane(key, title, held=Finding("migration.target", "fail", said))
     if not started:
-        return Lane(key, title, held=_no_runner(site))
+        return Lane(key, title, held=Finding("migration.runner", "fail", *absence(site.project)))
     steps, command = _steps(room, parts, graph, started)
     notes = (
         *notes,
@@ -167,16 +167,6 @@ def _unready(unit: Unit, graph: Graph) -> Finding | None:
             said = f"the database was not read, so nothing is run: {site.unread}"
             return Finding("migration.unread", "unknown", said, shown(command))
     return blocking(graph, unit[0].loaded)
-
-
-def _no_runner(site: Site) -> Finding:
-    said = (
-        f"no alembic to run: none in .venv or venv of {shown(str(site.project.backend))} "
-        "or of the worktree's top, none on the PATH, and no [migrations] command in raccord.toml"
-    )
-    return Finding(
-        "migration.runner", "fail", said, "python -m venv .venv, then: .venv/bin/pip install alembic"
-    )
 
 
 def _steps(
