@@ -7,7 +7,14 @@ from pathlib import Path
 
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
-from raccord.model.options import HealOptions, MergeOptions, ProveOptions, SyncOptions, UpgradeOptions
+from raccord.model.options import (
+    HealOptions,
+    MergeOptions,
+    NewOptions,
+    ProveOptions,
+    SyncOptions,
+    UpgradeOptions,
+)
 from raccord.model.plan import Plan
 from raccord.model.proof import ProofReport
 from raccord.model.report import (
@@ -173,6 +180,12 @@ class Workspace:
         from raccord.verbs import migration_prove
 
         return migration_prove.prove(self._room, options or ProveOptions())
+
+    def migration_new(self, options: NewOptions) -> Answer:
+        """Writes a new revision; the plan where `dry_run` is set."""
+        from raccord.verbs import migration_new
+
+        return _answer(*migration_new.new(self._room, options), dry_run=options.dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

@@ -111,3 +111,32 @@ class ProveOptions:
     words: tuple[str, ...] = ()
     to: str = ""
     fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewOptions:
+    """How a new revision is written.
+
+    Attributes:
+        message: what it is for.
+        backend: as in `HealOptions`.
+        autogenerate: whether alembic compares the models with the database.
+        head: the revision to stand on, in alembic's words; "" for the branch's only head.
+        splice: whether others may stand on that one already.
+        label: of the branch that begins with it, or "".
+        depends_on: revisions or labels that have to be applied before it.
+        name: the section of alembic's configuration, where it has several; "" for the only one.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    message: str = ""
+    backend: str = ""
+    autogenerate: bool = False
+    head: str = ""
+    splice: bool = False
+    label: str = ""
+    depends_on: tuple[str, ...] = ()
+    name: str = ""
+    dry_run: bool = False
+    by: str = ""

@@ -17,16 +17,19 @@ from raccord.git.refs import read
 from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
-from raccord.migrations.contents import Sighting
 from raccord.migrations.faults import findings
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import File
 from raccord.migrations.observe import Site, Unfound
 from raccord.migrations.revision import Revision, Unread
+from raccord.migrations.standing import absent
 from raccord.migrations.writing import Style
+from raccord.model.plan import Finding
 from raccord.model.text import shown
 from raccord.verbs.migrations import Desk
 from raccord.verbs.room import Room
+
+NAMED = 4  # revisions in a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Branch:
             CannotRun: it lies elsewhere.
         """
         place = next(path for path, one in self.paths.items() if one.revision.id == head)
-        homes = [one for one in self.site.folders if not one or place.startswith(f"{one}/")]
+        homes = [one for one in self.site.folders if not one or within(place, [one])]
         if not homes or place.startswith(".."):
             raise CannotRun(
                 f"the version folder of {shown(head)} lies outside of this worktree",
@@ -100,6 +103,11 @@ def _own(desk: Desk, sites: Sequence[Site]) -> Branch:
     ignored = set(strings(ended.stdout))
     own = {path: one for path, one in paths.items() if path not in ignored}
     return Branch(tuple(sites), own, Graph(file.revision for file in own.values()))
+
+
+def within(path: str, folders: Sequence[str]) -> bool:
+    """Whether a path lies in one of the folders; "" is the top alone."""
+    return any(path.startswith(f"{one}/") if one else "/" not in path for one in folders)
 
 
 def title_of(tree: Worktree) -> str:
@@ -146,21 +154,64 @@ def base_of(room: Room) -> Base | None:
     return find_base(room.repo, refs, remote, room.config.sync.base, room.trees)
 
 
-def revisions_at(desk: Desk, ref: str, oid: str) -> tuple[list[tuple[Sighting, Revision]], list[str]]:
-    """The revisions in the version folders of a commit, and what could not be read there.
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What the base has of a history.
 
-    Args:
-        ref: a full name that leads to it.
+    Attributes:
+        revisions: those at its commit.
+        unread: what could not be read there.
+        lacking: why this branch has to get in step first, or None.
     """
+
+    base: Base
+    revisions: tuple[Revision, ...]
+    unread: tuple[str, ...]
+    lacking: Finding | None
+
+
+def below(desk: Desk, branch: Branch) -> Below | None:
+    """What the base has; None where there is no commit yet.
+
+    Raises:
+        UsageError: nothing says which branch that is.
+    """
+    base = base_of(desk.room)
+    if base is None:
+        return None
+    found, unread = _revisions_at(desk, branch.site.folders, base)
+    lacking = list(dict.fromkeys(one.id for one in found if one.id not in branch.graph))
+    finding = None
+    if lacking:
+        said = f"{shown(base.name)} has {some(lacking)}, which this branch lacks"
+        finding = Finding("migration.base", "fail", said, "raccord sync", {"revisions": lacking})
+    return Below(base, tuple(found), tuple(unread), finding)
+
+
+def some(ids: Sequence[str]) -> str:
+    """Revisions in a line, not too many."""
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return ", ".join(map(shown, ids[:NAMED])) + more
+
+
+def heads_of(site: Site) -> frozenset[str] | None:
+    """What a database is at, None where nobody knows; a SQLite file that isn't there yet is at nothing."""
+    if site.heads is None and site.target is not None and absent(site.target):
+        return frozenset()
+    return site.heads
+
+
+def _revisions_at(desk: Desk, folders: Sequence[str], base: Base) -> tuple[list[Revision], list[str]]:
+    """The revisions in version folders at the base's commit, and what could not be read there."""
     sources = desk.sources
     before = len(sources.git.troubles)
-    seen = sources.git.at_tips({oid: ref}, sources.folders)
+    seen = sources.git.at_tips({base.oid: base.ref}, folders)
     sources.headers.look({(one.blob, one.name) for one in seen})
     found, unread = [], []
     for one in seen:
         header = sources.headers.get(one.blob, one.name)
         if isinstance(header, Revision):
-            found.append((one, header))
+            found.append(header)
         elif isinstance(header, Unread):
             unread.append(f"{one.path}: {header.reason}")
     return found, unread + [one.reason for one in sources.git.troubles[before:]]
