@@ -8,6 +8,15 @@ import sys
 
 from tests.gitkit import Repo
 
+ENV = """\
+from alembic import context
+from sqlalchemy import create_engine
+with create_engine(context.config.get_main_option("sqlalchemy.url")).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
+
 
 def alembic(repo: Repo, *words: str) -> str:
     """Runs it in a worktree's `backend`, where it must go well; returns what it printed."""

@@ -12,6 +12,7 @@ from raccord.model.options import (
     MergeOptions,
     NewOptions,
     ProveOptions,
+    RebaseOptions,
     SyncOptions,
     UpgradeOptions,
 )
@@ -186,6 +187,13 @@ class Workspace:
         from raccord.verbs import migration_new
 
         return _answer(*migration_new.new(self._room, options), dry_run=options.dry_run)
+
+    def migration_rebase(self, options: RebaseOptions | None = None) -> Answer:
+        """Puts this branch's own revisions on top of the base's; the plan where `dry_run` is set."""
+        from raccord.verbs import migration_rebase
+
+        chosen = options or RebaseOptions()
+        return _answer(*migration_rebase.rebase(self._room, chosen), dry_run=chosen.dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

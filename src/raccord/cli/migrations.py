@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli import migration_new, output
+from raccord.cli import migration_new, migration_rebase, output
 from raccord.cli.face import Backend, DryRun, Face, Json, Yes, person
 from raccord.cli.migration_prove import prove
 from raccord.errors import UsageError
@@ -58,6 +58,7 @@ def group() -> typer.Typer:
         "merge": (merge, "raccord migrations merge -m 'join basket and search'"),
         "prove": (prove, "raccord migrations prove backend --to a1b2c3d4"),
         "new": (migration_new.command, migration_new.EXAMPLE),
+        "rebase": (migration_rebase.command, migration_rebase.EXAMPLE),
         "shell-init": (shell_init, 'eval "$(raccord migrations shell-init)"'),
     }
     for name, (verb, example) in verbs.items():

@@ -140,3 +140,26 @@ class NewOptions:
     name: str = ""
     dry_run: bool = False
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RebaseOptions:
+    """How a branch's own revisions come to stand on those of the base.
+
+    Attributes:
+        backend: as in `HealOptions`.
+        drop_merges: whether own merges that change nothing and join nothing any more are removed.
+        pushed: whether revisions move that the branch's own remote branch has; needs a `reason`.
+        unread: whether they move although a database can't be asked for them; needs a `reason`.
+        reason: why guards are skipped; the journal keeps it.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    backend: str = ""
+    drop_merges: bool = False
+    pushed: bool = False
+    unread: bool = False
+    reason: str = ""
+    dry_run: bool = False
+    by: str = ""
