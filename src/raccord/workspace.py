@@ -13,6 +13,7 @@ from raccord.model.options import (
     NewOptions,
     ProveOptions,
     RebaseOptions,
+    RollbackOptions,
     SyncOptions,
     UpgradeOptions,
 )
@@ -175,6 +176,13 @@ class Workspace:
         from raccord.verbs import migration_merge
 
         return _answer(*migration_merge.merge(self._room, options), dry_run=options.dry_run)
+
+    def migration_rollback(self, options: RollbackOptions | None = None) -> Answer:
+        """Takes down what nobody has any more; the plan where `dry_run` is set."""
+        from raccord.verbs import migration_rollback
+
+        chosen = options or RollbackOptions()
+        return _answer(*migration_rollback.rollback(self._room, chosen), dry_run=chosen.dry_run)
 
     def migration_prove(self, options: ProveOptions | None = None) -> ProofReport:
         """Tries revisions on clones: up, down and up again."""

@@ -9,8 +9,10 @@ import typer
 from raccord.cli.face import Face, Json
 from raccord.model.options import ProveOptions
 
+EXAMPLE = "raccord migrations prove backend --to a1b2c3d4"
 
-def prove(
+
+def command(
     context: typer.Context,
     words: Annotated[
         list[str] | None,

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli import migration_new, migration_rebase, output
+from raccord.cli import migration_new, migration_prove, migration_rebase, migration_rollback, output
 from raccord.cli.face import Backend, DryRun, Face, Json, Yes, person
-from raccord.cli.migration_prove import prove
-from raccord.errors import UsageError
+from raccord.cli.migration_choices import Choose, chosen
 from raccord.model.options import HealOptions, MergeOptions, UpgradeOptions
 
 if TYPE_CHECKING:
@@ -20,15 +19,6 @@ if TYPE_CHECKING:
 EXAMPLE = "raccord migrations heal --dry-run"
 HELP = "Find Alembic revisions, and put missing ones back."
 
-Choose = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--choose",
-        metavar="REV=DIGEST",
-        help="Take this content where several claim the id; repeatable.",
-        show_default=False,
-    ),
-]
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Put back revisions that no trusted remote has and nobody applied here."),
@@ -56,9 +46,10 @@ def group() -> typer.Typer:
         "heal": (heal, EXAMPLE),
         "upgrade": (upgrade, "raccord migrations upgrade backend --dry-run"),
         "merge": (merge, "raccord migrations merge -m 'join basket and search'"),
-        "prove": (prove, "raccord migrations prove backend --to a1b2c3d4"),
+        "prove": (migration_prove.command, migration_prove.EXAMPLE),
         "new": (migration_new.command, migration_new.EXAMPLE),
         "rebase": (migration_rebase.command, migration_rebase.EXAMPLE),
+        "rollback-phantoms": (migration_rollback.command, migration_rollback.EXAMPLE),
         "shell-init": (shell_init, 'eval "$(raccord migrations shell-init)"'),
     }
     for name, (verb, example) in verbs.items():
@@ -138,7 +129,7 @@ def heal(
 ) -> int:
     """Put back every revision that the database or a file names and that is missing here."""
     face = Face.of(context, as_json)
-    picks = dict(_pair(one) for one in choose or ())
+    picks = chosen(choose)
 
     def options(*, trusting: bool, dry: bool) -> HealOptions:
         return HealOptions(every, backend, picks, trusting, dry, person())
@@ -178,7 +169,7 @@ def upgrade(
 ) -> int:
     """Put back what is missing, back the database up, and run the project's alembic."""
     face = Face.of(context, as_json)
-    picks = dict(_pair(one) for one in choose or ())
+    picks = chosen(choose)
 
     def call(workspace: Workspace, dry: bool) -> Answer:
         return workspace.migration_upgrade(UpgradeOptions(every, backend, picks, trust, dry, person(), to))
@@ -206,10 +197,3 @@ def shell_init() -> int:
     """Print the shell functions of scripts that used to copy migrations."""
     output.write(SHELL)
     return 0
-
-
-def _pair(text: str) -> tuple[str, str]:
-    revision, equals, digest = text.rpartition("=")
-    if not equals or not revision or not digest:
-        raise UsageError(f"--choose {text}: not REV=DIGEST", hint="raccord migrations find REV")
-    return revision, digest

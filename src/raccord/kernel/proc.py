@@ -239,6 +239,7 @@ def logged(
     *,
     cwd: Path,
     log: IO[bytes],
+    stdin: bytes = b"",
     keep: Sequence[int] = (),
     env: Mapping[str, str] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -246,6 +247,7 @@ def logged(
     """Runs a program whose output goes to a file: it goes on undisturbed if this process is killed.
 
     Args:
+        stdin: what it reads; if this process is killed it may get only the beginning.
         keep: as for `started`.
 
     Returns:
@@ -255,11 +257,8 @@ def logged(
         ProgramMissing: there is no such program.
         KeyboardInterrupt: `cancelled` became true; the process group was ended.
     """
-    with (
-        open(os.devnull, "rb") as nothing,
-        started(argv, cwd=cwd, env=env, stdin=nothing, stdout=log, stderr=log, keep=keep) as child,
-    ):
-        _attend([child], b"", {}, None, cancelled)
+    with started(argv, cwd=cwd, env=env, stdout=log, stderr=log, keep=keep) as child:
+        _attend([child], stdin, {}, None, cancelled)
     return child.returncode
 
 

@@ -128,6 +128,17 @@ class Archive:
         """The SHA-256 of the content that was last applied to a database; None where nobody recorded it."""
         return self.read().digests(database).get(revision)
 
+    def contents(self, digests: Iterable[str]) -> list[Content]:
+        """Contents of the store, by the SHA-256 of their bytes; those that are not in it are left out."""
+        kept = self.read().contents
+        found = [kept[digest] for digest in digests if digest in kept]
+        blobs = batch(self._repo.git, [one.blob for one in found])
+        return [
+            Content(one.revision, one.name, said[1], one.origin)
+            for one, said in zip(found, blobs, strict=True)
+            if said is not None
+        ]
+
     def remember(self, contents: Iterable[Content], *, applied_to: str = "", at: float | None = None) -> int:
         """Adds contents, durably; returns how many were new.
 
@@ -157,6 +168,20 @@ class Archive:
 
         before, after = self._changed(change, {digest: one.source for digest, one in given.items()})
         return len(after.contents) - len(before.contents)
+
+    def applied_again(self, database: str, digests: Mapping[str, str]) -> None:
+        """Notes that contents of the store are applied to a database again; raises as `remember`.
+
+        Args:
+            digests: by revision.
+        """
+        when = time.time()
+
+        def change(shelf: Shelf) -> Shelf:
+            there = {**shelf.applied.get(database, {}), **{one: (digests[one], when) for one in digests}}
+            return Shelf(shelf.commit, shelf.contents, {**shelf.applied, database: there})
+
+        self._changed(change, {})
 
     def taken_back(self, database: str, revisions: Iterable[str]) -> None:
         """Notes that revisions are no longer applied to a database; raises as `remember`."""

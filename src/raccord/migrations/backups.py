@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,7 @@ def restore_step(
     left: Iterable[str],
     back: Iterable[str],
     gone: Iterable[str],
+    again: Mapping[str, str] | None = None,
 ) -> Step:
     """The step that brings a database back to a backup, as long as it is where a run left it.
 
@@ -55,6 +56,7 @@ def restore_step(
         rescue: the id of the backup of what is there now.
         left, back: the ids in the version table before and after.
         gone: the revisions that are no longer applied then.
+        again: those that are applied again then, with the SHA-256 of their files.
     """
     payload = {
         "database": named.payload(),
@@ -64,6 +66,7 @@ def restore_step(
         "left": sorted(left),
         "back": sorted(back),
         "gone": list(gone),
+        **({"again": dict(again)} if again else {}),
     }
     title = f"bring {named.engine or 'the database'} back to its backup {id_}, with all its rows"
     return Step(RESTORE, 1, title, payload, resources=(named.resource,), destroys=True)
@@ -250,6 +253,8 @@ class RestoreHandler:
         gone = step.payload["gone"]
         if gone:
             self._archive.taken_back(standing.target.key, gone)
+        if again := step.payload.get("again"):
+            self._archive.applied_again(standing.target.key, again)
         return Outcome({"notes": list(notes)}, note="; ".join(notes))
 
     def revert(self, step: Step, context: Context) -> None:

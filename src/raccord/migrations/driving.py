@@ -226,8 +226,7 @@ class Driver:
 
     def steps(self, steps: Sequence[tuple[str, str]]) -> Answer:
         """Exactly these revisions, each "up" or "down", in this order; what is so already is left out."""
-        command = "upgrade" if steps[0][0] == "up" else "downgrade"
-        return self._ask({"argv": [command, "heads"], "steps": [list(one) for one in steps]})
+        return self._ask(_exactly(steps))
 
     def ask(self) -> Answer:
         """Runs env.py, and no migration."""
@@ -247,7 +246,18 @@ class Driver:
         )
 
 
-def order(
+def downs(ids: Sequence[str]) -> dict[str, Json]:
+    """The command that takes down exactly these revisions, see `driver/run.py`."""
+    return _exactly([("down", one) for one in ids])
+
+
+def _exactly(steps: Sequence[tuple[str, str]]) -> dict[str, Json]:
+    # env.py may look at the command's name.
+    command = "upgrade" if steps[0][0] == "up" else "downgrade"
+    return {"argv": [command, "heads"], "steps": [list(one) for one in steps]}
+
+
+def order_line(
     how: Interpreter,
     database: Database,
     leads: Sequence[Lead],
@@ -302,7 +312,7 @@ def driven(
         keep=keep,
     ) as child:
         dialogue = Dialogue(child, nonce.encode())
-        dialogue.tell(order(how, database, leads, nonce=nonce, ask=ask, versions=versions))
+        dialogue.tell(order_line(how, database, leads, nonce=nonce, ask=ask, versions=versions))
         yield Driver(dialogue, how, hidden, cancelled)
 
 

@@ -16,6 +16,8 @@ from raccord.database.lock import Held, lock
 from raccord.database.url import SQLITE, Target, parse
 from raccord.errors import WorldMoved
 from raccord.migrations import loading
+from raccord.migrations.asking import filled
+from raccord.migrations.driving import interpreter
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import Loaded
 from raccord.migrations.observe import Site
@@ -37,6 +39,8 @@ class Named:
         section, engine: which of its databases.
         key: the database's own, see `Target.key`.
         title: its URL for a person.
+        start: the words that start alembic, where the configuration doesn't tell the database and env.py is
+            asked for it; else none.
     """
 
     worktree: str
@@ -45,10 +49,11 @@ class Named:
     engine: str
     key: str
     title: str
+    start: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, site: Site, target: Target) -> Named:
-        """What a worktree names."""
+    def of(cls, site: Site, target: Target, start: Sequence[str] = ()) -> Named:
+        """What a worktree names; see `start` of the class."""
         database = site.database
         return cls(
             str(site.tree.path),
@@ -57,6 +62,7 @@ class Named:
             database.engine,
             target.key,
             target.shown,
+            tuple(start),
         )
 
     @property
@@ -66,7 +72,8 @@ class Named:
 
     def payload(self) -> dict[str, Json]:
         """As JSON."""
-        return asdict(self)
+        said = asdict(self)
+        return {**said, "start": list(self.start)} if said.pop("start") else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,11 @@ class Standing:
         """
         project = read_project(Path(named.worktree), Path(named.ini))
         for database in project.databases:
-            if (database.section, database.engine) == (named.section, named.engine) and database.url:
+            if (database.section, database.engine) != (named.section, named.engine):
+                continue
+            if named.start and (not database.url or database.unclear):
+                ((database, _),) = filled(project, [database], interpreter(named.start))
+            if database.url:
                 target = parse(database.url, project.backend)
                 if target.key == named.key:
                     return cls(named, project, database, target)

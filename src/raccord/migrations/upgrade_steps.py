@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from raccord.database import catalog, contents
 from raccord.database.keeping import new_id
@@ -48,7 +49,7 @@ class Part:
 
     Attributes:
         before, after: the ids in its version table.
-        pending: the revisions that it gets, in order.
+        pending: the revisions that it gets, or loses, in order.
         backup: the id of the backup that an earlier step makes.
     """
 
@@ -79,6 +80,7 @@ class Order:
         start: the words that start alembic.
         targets: the revisions that it is told, one after the other.
         digests: the SHA-256 of the file of each revision that is applied.
+        lent: those of them whose files alembic gets from raccord's own store.
     """
 
     parts: tuple[Part, ...]
@@ -86,32 +88,42 @@ class Order:
     start: tuple[str, ...]
     targets: tuple[str, ...]
     digests: Mapping[str, str]
+    lent: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, step: Step) -> Order:
         """Reads a step."""
         got = step.payload
         parts = tuple(Part.parse(one) for one in got["parts"])
-        return cls(parts, Path(got["state"]), tuple(got["start"]), tuple(got["targets"]), got["digests"])
+        return cls(
+            parts,
+            Path(got["state"]),
+            tuple(got["start"]),
+            tuple(got["targets"]),
+            got["digests"],
+            tuple(got.get("lent", ())),
+        )
+
+    def step(self, kind: str, title: str) -> Step:
+        """The step; each of its databases has been backed up by an earlier one."""
+        payload: dict[str, Json] = {
+            "parts": [part.document() for part in self.parts],
+            "state": str(self.state),
+            "start": list(self.start),
+            "targets": list(self.targets),
+            "digests": dict(self.digests),
+            **({"lent": list(self.lent)} if self.lent else {}),
+        }
+        resources = (
+            checkout(self.parts[0].named.worktree),
+            *dict.fromkeys(part.named.resource for part in self.parts),
+        )
+        return Step(kind, 1, title, payload, resources=resources, destroys=True)
 
     @property
     def standings(self) -> list[Standing]:
         """Its databases, found again."""
         return [Standing.find(part.named) for part in self.parts]
-
-
-def upgrade_step(order: Order, title: str) -> Step:
-    """The step that upgrades; each of its databases has been backed up by an earlier one."""
-    worktree = order.parts[0].named.worktree
-    payload: dict[str, Json] = {
-        "parts": [part.document() for part in order.parts],
-        "state": str(order.state),
-        "start": list(order.start),
-        "targets": list(order.targets),
-        "digests": dict(order.digests),
-    }
-    resources = (checkout(worktree), *dict.fromkeys(part.named.resource for part in order.parts))
-    return Step(UPGRADE, 1, title, payload, resources=resources, destroys=True)
 
 
 class UpgradeHandler:
@@ -122,7 +134,7 @@ class UpgradeHandler:
         wait: seconds to wait for whoever changes a database.
     """
 
-    kind, version = UPGRADE, 1
+    kind, version, verb = UPGRADE, 1, "upgrade"
 
     def __init__(self, archive: Archive, wait: float) -> None:
         self._archive = archive
@@ -161,7 +173,7 @@ class UpgradeHandler:
         with locked(standings, order.state, self._wait, context.say) as held:
             found = self._positions(order, standings)
             self._refuse(order, standings, found)
-            sources = _sources(order, standings[0], found)
+            sources = self._sources(order, standings[0], found)
             # Where somebody else went on from there, an undo finds the database elsewhere, and leaves it.
             left, log = [sorted(part.after) for part in order.parts], ""
             notes: list[str] = []
@@ -172,15 +184,40 @@ class UpgradeHandler:
                 left = [sorted(one.heads()) for one in standings]
         try:
             for part, standing in zip(order.parts, standings, strict=True):
-                applied = [sources[one] for one in part.pending if one in sources]
-                self._archive.remember(applied, applied_to=standing.target.key)
+                self._record(standing.target.key, part, sources)
         except StoreError:
             raise
         except RaccordError as error:
-            # What was applied is not taken back for this.
-            said = f"the database is upgraded, and what was applied can't be recorded: {error.message}"
+            # What was done is not taken back for this.
+            said = f"the {self.verb} is done, and what is applied now can't be recorded: {error.message}"
             raise Stop(said, hint=error.hint) from error
         return Outcome({"left": left, "log": log}, note="; ".join(notes))
+
+    def _record(self, key: str, part: Part, sources: Mapping[str, Content]) -> None:
+        """Remembers what is applied now."""
+        applied = [sources[one] for one in part.pending if one in sources]
+        self._archive.remember(applied, applied_to=key)
+
+    def _sources(self, order: Order, standing: Standing, found: Sequence[Position]) -> dict[str, Content]:
+        """The files of what is done.
+
+        Raises:
+            WorldMoved: one is not what was planned, and is still needed.
+        """
+        sources: dict[str, Content] = {}
+        for file in standing.loaded().files:
+            one = file.revision
+            if order.digests.get(one.id) == one.digest:
+                with contextlib.suppress(OSError):
+                    source = fs.read(file.path)
+                    if hashlib.sha256(source).hexdigest() == one.digest:
+                        sources[one.id] = Content(one.id, one.name, source)
+        for part, at in zip(order.parts, found, strict=True):
+            changed = [one for one in part.pending if one not in sources and one not in order.lent]
+            if changed and at is not Position.AFTER:
+                said = f"the file of {_listed(changed[:3])} is not what it was"
+                raise WorldMoved(said, hint=f"raccord migrations {self.verb}")
+        return sources
 
     def _clear(
         self, order: Order, standings: Sequence[Standing], found: Sequence[Position], context: Context
@@ -201,11 +238,11 @@ class UpgradeHandler:
                 now = ", ".join(map(shown, sorted(standing.heads()))) or "no revision"
                 raise WorldMoved(
                     f"{standing.target.shown} is at {now} by now, and was at {_listed(part.before)}",
-                    hint="raccord migrations upgrade",
+                    hint=f"raccord migrations {self.verb}",
                 )
 
     def _run(self, order: Order, standings: Sequence[Standing], keep: Sequence[int], context: Context) -> str:
-        """Runs alembic for each target.
+        """Runs alembic.
 
         Returns:
             Where what it said is.
@@ -217,31 +254,42 @@ class UpgradeHandler:
         folder = _logs(order, context)
         fs.make_dirs(folder)
         path = folder / f"{len(fs.names(folder)) + 1}.log"
-        project = standings[0].project
-        status = 0
         with fs.opened_new(path, mode=0o600) as log:
             fs.sync_dir(folder)
-            for target in order.targets:
-                argv = words(order.start, standings[0].database, target)
-                context.say(shown(shlex.join(argv)))
-                try:
-                    status = proc.logged(
-                        argv,
-                        cwd=project.backend,
-                        log=log,
-                        keep=keep,
-                        env=variables(project),
-                        cancelled=context.cancelled,
-                    )
-                except ProgramMissing as error:
-                    log.write(f"{error.stderr}\n".encode("utf-8", "replace"))
-                    status = 127
-                if status:
-                    break
+            try:
+                status = self._alembic(order, standings, log, keep, context)
+            except ProgramMissing as error:
+                log.write(f"{error.stderr}\n".encode("utf-8", "replace"))
+                status = 127
         found = self._positions(order, standings)
         if set(found) == {Position.AFTER}:
             return str(path)
         raise self._failed(order, standings, found, status, path)
+
+    def _alembic(
+        self,
+        order: Order,
+        standings: Sequence[Standing],
+        log: IO[bytes],
+        keep: Sequence[int],
+        context: Context,
+    ) -> int:
+        """Upgrades to each target; returns the status of the first that failed, or 0."""
+        project = standings[0].project
+        for target in order.targets:
+            argv = words(order.start, standings[0].database, target)
+            context.say(shown(shlex.join(argv)))
+            status = proc.logged(
+                argv,
+                cwd=project.backend,
+                log=log,
+                keep=keep,
+                env=variables(project),
+                cancelled=context.cancelled,
+            )
+            if status:
+                return status
+        return 0
 
     def _failed(
         self, order: Order, standings: Sequence[Standing], found: Sequence[Position], status: int, path: Path
@@ -255,7 +303,7 @@ class UpgradeHandler:
         if clean and not status:
             return HeldBack(
                 f"alembic ended well, and {standings[0].target.shown} is as it was:"
-                " env.py upgrades another database",
+                " env.py connects to another database",
                 hint=less,
                 finding="migration.elsewhere",
                 **data,
@@ -330,29 +378,6 @@ def _changed(part: Part, standing: Standing, state: Path) -> bool:
     if catalog.catalog(standing.target).names != kept.names:
         return True
     return standing.target.kind == SQLITE and contents.contents(standing.target).digest != kept.digest
-
-
-def _sources(order: Order, standing: Standing, found: Sequence[Position]) -> dict[str, Content]:
-    """The files of what is applied.
-
-    Raises:
-        WorldMoved: one is not what was planned, and it is still to be applied.
-    """
-    sources: dict[str, Content] = {}
-    for file in standing.loaded().files:
-        one = file.revision
-        if order.digests.get(one.id) == one.digest:
-            with contextlib.suppress(OSError):
-                source = fs.read(file.path)
-                if hashlib.sha256(source).hexdigest() == one.digest:
-                    sources[one.id] = Content(one.id, one.name, source)
-    for part, at in zip(order.parts, found, strict=True):
-        changed = [one for one in part.pending if one not in sources]
-        if changed and at is not Position.AFTER:
-            raise WorldMoved(
-                f"the file of {_listed(changed[:3])} is not what it was", hint="raccord migrations upgrade"
-            )
-    return sources
 
 
 def digests(graph: Graph, pending: Sequence[str]) -> dict[str, str]:

@@ -99,6 +99,21 @@ class MergeOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class RollbackOptions:
+    """How revisions are taken down that nobody has any more.
+
+    Attributes:
+        backend, choose, trust, dry_run, by: as in `HealOptions`.
+    """
+
+    backend: str = ""
+    choose: Mapping[str, str] = field(default_factory=dict)
+    trust: bool = False
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ProveOptions:
     """Which revisions are proven, and on what.
 

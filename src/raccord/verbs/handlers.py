@@ -12,6 +12,7 @@ from raccord.code.push import PushHandler
 from raccord.migrations.archive import Archive
 from raccord.migrations.backups import BackupHandler
 from raccord.migrations.backups import RestoreHandler as DatabaseRestoreHandler
+from raccord.migrations.rollback_steps import RollbackHandler
 from raccord.migrations.steps import ExcludeHandler, FilesHandler
 from raccord.migrations.upgrade_steps import UpgradeHandler
 from raccord.model.handler import Handler
@@ -40,6 +41,7 @@ def handlers(room: Room) -> list[Handler]:
         CompareHandler(repo),
         ExcludeHandler(),
         FilesHandler(repo),
+        RollbackHandler(shelf, wait),
         UpgradeHandler(shelf, wait),
         MoveHandler(repo, room.shared),
         RestoreHandler(repo),

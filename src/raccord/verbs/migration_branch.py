@@ -14,7 +14,6 @@ from pathlib import Path
 from raccord.code.base import Base, choose_remote, find_base
 from raccord.errors import CannotRun
 from raccord.git.refs import read
-from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
 from raccord.migrations.faults import findings
@@ -26,7 +25,7 @@ from raccord.migrations.standing import absent
 from raccord.migrations.writing import Style
 from raccord.model.plan import Finding
 from raccord.model.text import shown
-from raccord.verbs.migrations import Desk
+from raccord.verbs.migrations import Desk, ignored
 from raccord.verbs.room import Room
 
 NAMED = 4  # revisions in a line
@@ -95,13 +94,8 @@ def _own(desk: Desk, sites: Sequence[Site]) -> Branch:
     site = sites[0]
     top = os.path.realpath(site.tree.path)
     paths = {os.path.relpath(os.path.realpath(one.path), top): one for one in site.loaded.files}
-    asked = b"".join(os.fsencode(path) + b"\0" for path in paths if not path.startswith(".."))
-    git = desk.room.repo.git.at(site.tree.path)
-    ended = git.run("check-ignore", "-z", "--stdin", stdin=asked)
-    if ended.returncode not in (0, 1):  # 1: none is ignored
-        ended.check()
-    ignored = set(strings(ended.stdout))
-    own = {path: one for path, one in paths.items() if path not in ignored}
+    passed = ignored(desk.room, site.tree.path, [path for path in paths if not path.startswith("..")])
+    own = {path: one for path, one in paths.items() if path not in passed}
     return Branch(tuple(sites), own, Graph(file.revision for file in own.values()))
 
 

@@ -22,7 +22,7 @@ from raccord.migrations.observe import Site
 from raccord.migrations.runner import absence, misread, runner, words
 from raccord.migrations.standing import Named, absent
 from raccord.migrations.upgrade import Upgrade, decide
-from raccord.migrations.upgrade_steps import Order, Part, digests, upgrade_step
+from raccord.migrations.upgrade_steps import UPGRADE, Order, Part, digests
 from raccord.model.options import UpgradeOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
@@ -192,7 +192,7 @@ def _steps(
     order = Order(tuple(told), room.state, started, tuple(targets), wanted)
     some = ", ".join(map(shown, list(pending)[:NAMED]))
     more = f" and {len(pending) - NAMED} more" if len(pending) > NAMED else ""
-    step = upgrade_step(order, f"apply {some}{more}")
+    step = order.step(UPGRADE, f"apply {some}{more}")
     database = parts[0][0].database
     command = " && ".join(shlex.join(words(started, database, one)) for one in targets)
     return (*backups, step), shown(command)

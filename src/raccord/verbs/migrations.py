@@ -10,6 +10,7 @@ from pathlib import Path
 
 from raccord.config import expanded
 from raccord.errors import CannotRun, RaccordError
+from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
@@ -114,6 +115,15 @@ def chosen(room: Room, *, every: bool) -> tuple[Worktree, ...]:
     if here is None or here.bare:
         raise CannotRun("this is no worktree, but a bare repository", hint="raccord migrations heal --all")
     return (here,)
+
+
+def ignored(room: Room, top: Path, paths: Iterable[str]) -> set[str]:
+    """Those of the paths that git ignores in a worktree, as it does the copies that a heal makes."""
+    asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    ended = room.repo.git.at(top).run("check-ignore", "-z", "--stdin", stdin=asked)
+    if ended.returncode not in (0, 1):  # 1: none is ignored
+        ended.check()
+    return set(strings(ended.stdout))
 
 
 def put_back(room: Room, options: HealOptions) -> tuple[Plan, RunRecord | None]:

@@ -81,7 +81,7 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         git = repo.git if options.dry_run else repo.git.ordered()
         states = pool.submit(statuses, git, chosen, jobs)
         for name in _remotes(room, chosen, remote):
-            _fetch(room, name)
+            fetched(room, name)
     if not remote:
         notes.append(
             Finding("remote.none", "note", "no remote: nothing is fetched or pushed", "git remote add")
@@ -118,7 +118,8 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
     return Plan("sync", _stages(pairs, facts), waivers, tuple(notes), by=options.by)
 
 
-def _fetch(room: Room, name: str) -> None:
+def fetched(room: Room, name: str) -> None:
+    """Fetches a remote, unless somebody just did; raises as `fetch_once`."""
     known = room.config.sync
     fetch_once(
         room.repo,

@@ -5,7 +5,7 @@ and SQLAlchemy 1.3 or newer. env.py runs as it is. `migrations/driving.py` is th
 
 It reads lines of JSON from its standard input. The first is the order:
 
-    nonce        begins each line of its answers
+    nonce        begins each line of its answers; "" where nobody reads them
     argv         the words that a person gives alembic before the command, such as ["-x", "tenant=a"]
     cwd_first    whether the working directory comes first on `sys.path`, as with `python -m alembic`
     ask          whether connections stay what they are, and nothing is changed: for commands with `asks`
@@ -208,12 +208,16 @@ def main() -> int:
                     runner = Runner(order, guard)
             except ImportError as error:
                 said = f"{error}, in {sys.executable}"
-                answer = {"ok": False, "kind": "ImportError", "error": said}
+                answer: dict[str, Any] = {"ok": False, "kind": "ImportError", "error": said}
             else:
                 answer = runner.run(json.loads(line))
-            failed = failed or not answer["ok"]
-            answers.write(f"{order['nonce']} {json.dumps(answer, default=str)}\n".encode())
-            answers.flush()
+            failed = failed or not answer["ok"] or bool(answer.get("refused"))
+            if order["nonce"]:
+                answers.write(f"{order['nonce']} {json.dumps(answer, default=str)}\n".encode())
+                answers.flush()
+            elif failed:
+                for said in answer.get("refused") or [f"{answer['kind']}: {answer['error']}"]:
+                    sys.stderr.write(f"Error: {said}\n")
     return 1 if failed else 0
 
 

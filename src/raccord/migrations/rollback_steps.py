@@ -1,0 +1,145 @@
+"""The step that takes down revisions whose files nobody has any more; recovery asks the version table.
+
+alembic gets their files from raccord's own store, in a folder of raccord's: none comes into a worktree. The
+driver takes down exactly these revisions, and connects to nothing but the databases that are meant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from raccord.database.keeping import new_id
+from raccord.errors import WorldMoved
+from raccord.kernel import fs, proc
+from raccord.migrations.archive import Content
+from raccord.migrations.backups import backup_step, restore_step
+from raccord.migrations.driving import PROGRAM, UNBUFFERED, Lead, downs, interpreter, order_line
+from raccord.migrations.graph import Graph
+from raccord.migrations.revision import Revision, read
+from raccord.migrations.rollback import position
+from raccord.migrations.runner import variables
+from raccord.migrations.standing import Standing
+from raccord.migrations.upgrade_steps import Order, Part, UpgradeHandler
+from raccord.model.handler import Context, Outcome, Position
+from raccord.model.plan import Step
+from raccord.model.text import shown
+
+ROLLBACK = "migration.rollback"
+FOLDER = "versions"  # below raccord's own state
+
+
+@contextlib.contextmanager
+def laid_out(state: Path, name: str, contents: Iterable[Content]) -> Iterator[Path]:
+    """A folder with revision files for as long as the block lasts.
+
+    Args:
+        name: the folder's; what an earlier one left is replaced.
+    """
+    folder = state / FOLDER / name
+    fs.remove_tree(folder)
+    fs.make_dirs(folder)
+    try:
+        for number, one in enumerate(contents):
+            fs.write_new(folder / f"{number}_{hashlib.sha256(one.source).hexdigest()[:12]}.py", one.source)
+        yield folder
+    finally:
+        fs.remove_tree(folder)
+
+
+def _name(context: Context) -> str:
+    """The folder's of a lane of a run."""
+    lane = hashlib.sha256(context.lane.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{context.run}-{lane}"
+
+
+class RollbackHandler(UpgradeHandler):
+    """Takes revisions down, and says where that left the databases. All else is as with an upgrade."""
+
+    kind, version, verb = ROLLBACK, 1, "rollback-phantoms"
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Takes them down, or finds that it was done."""
+        done = super().apply(step, context)
+        fs.remove_tree(Order.of(step).state / FOLDER / _name(context))  # a killed one's
+        return done
+
+    def _lent(self, order: Order) -> list[Content]:
+        """The files that alembic gets from raccord's store.
+
+        Raises:
+            WorldMoved: the store has lost one.
+        """
+        found = self._archive.contents([order.digests[one] for one in order.lent])
+        if len(found) != len(order.lent):
+            raise WorldMoved(
+                "raccord's own store no longer has the files of this plan",
+                hint=f"raccord migrations {self.verb}",
+            )
+        return found
+
+    def _positions(self, order: Order, standings: Sequence[Standing]) -> list[Position]:
+        found = []
+        lent: list[Revision] | None = None
+        for part, standing in zip(order.parts, standings, strict=True):
+            now, before, after = standing.heads(), frozenset(part.before), frozenset(part.after)
+            graph = Graph()
+            if now not in (before, after):
+                if lent is None:
+                    files = (read(one.source, one.name) for one in self._lent(order))
+                    lent = [one for one in files if isinstance(one, Revision)]
+                graph = standing.graph().added(lent)
+            found.append(position(now, before, after, part.pending, graph))
+        return found
+
+    def _alembic(
+        self,
+        order: Order,
+        standings: Sequence[Standing],
+        log: IO[bytes],
+        keep: Sequence[int],
+        context: Context,
+    ) -> int:
+        """Takes down exactly the revisions of the plan; returns the driver's status."""
+        how = interpreter(order.start)
+        site = standings[0]
+        gone = list(dict.fromkeys(one for part in order.parts for one in part.pending))
+        leads = [Lead(one.target, one.target) for one in standings]
+        with laid_out(order.state, _name(context), self._lent(order)) as folder:
+            context.say(f"taking down {', '.join(map(shown, gone))}")
+            lines = [
+                order_line(how, site.database, leads, nonce="", versions=[folder]),
+                json.dumps(downs(gone)).encode(),
+                b"",
+            ]
+            return proc.logged(
+                [*how.words, str(PROGRAM)],
+                cwd=site.project.backend,
+                log=log,
+                stdin=b"\n".join(lines),
+                keep=keep,
+                env={**variables(site.project), **UNBUFFERED},
+                cancelled=context.cancelled,
+            )
+
+    def _record(self, key: str, part: Part, sources: Mapping[str, Content]) -> None:
+        """Remembers what is no longer applied."""
+        self._archive.taken_back(key, part.pending)
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Brings the backups back, as long as the databases are where the run left them."""
+        order = Order.of(step)
+        left = outcome.record.get("left") or [list(part.after) for part in order.parts]
+        steps: list[Step] = []
+        for part, heads in zip(order.parts, left, strict=True):
+            rescue = new_id()
+            again = {one: order.digests[one] for one in part.pending if one in order.digests}
+            steps += [
+                backup_step(part.named, order.state, heads, rescue),
+                restore_step(part.named, order.state, part.backup, rescue, heads, part.before, (), again),
+            ]
+        return tuple(steps)
