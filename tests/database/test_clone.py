@@ -10,7 +10,7 @@ import pytest
 
 from raccord.database import owned, postgres
 from raccord.database.catalog import catalog, differences
-from raccord.database.clone import clone, drop
+from raccord.database.clone import clone, drop, empty
 from raccord.database.contents import contents
 from raccord.database.url import parse
 from raccord.errors import DatabaseBusy, DatabaseError, NotOurs
@@ -138,3 +138,25 @@ def test_nothing_is_left_of_a_file_that_could_not_be_copied(file, tmp_path):
     with pytest.raises(DatabaseError):
         clone(file, str(tmp_path / "c.db"))
     assert os.listdir(tmp_path) == []
+
+
+def test_an_empty_database_beside_another(full, tmp_path):
+    made = empty(full.target, "raccord_empty", what="a test's")
+    assert not contents(made).tables and not catalog(made).objects.get("enum public.mood")
+    assert owned.made(full.target) == (owned.Made("raccord_empty", "a test's"),)
+    with pytest.raises(DatabaseError, match="already"):
+        empty(full.target, "raccord_empty")
+    assert drop(made)
+    beside = empty(replace(full.target, name="no such database"), "raccord_empty")
+    assert not contents(beside).tables and drop(beside)
+    file = empty(parse("sqlite:///none.db", tmp_path), str(tmp_path / "new.db"))
+    assert not contents(file).tables and not (tmp_path / "none.db").exists() and drop(file)
+
+
+def test_what_was_left_half_made_is_swept_unless_a_raccord_is_at_it(full):
+    full.server.run("create database raccord_new_0123456789abcdef; ")
+    with full.server.connect("postgres") as other:
+        other.execute("set application_name = 'raccord'")
+        assert owned.sweep(full.target) == ()
+    assert owned.sweep(full.target) == ("raccord_new_0123456789abcdef",)
+    assert owned.sweep(full.target) == ()

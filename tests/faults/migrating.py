@@ -13,6 +13,7 @@ from tests.gitkit import Repo
 
 HEAL = ("migrations", "heal")
 MERGE = ("migrations", "merge", "--message", "join both")
+ROLLBACK = ("migrations", "rollback-phantoms", "--trust", "--yes")
 UPGRADE = ("migrations", "upgrade", "--yes")
 INI = "[alembic]\nscript_location = migrations\nsqlalchemy.url = {url}\n"
 ENV = """\
@@ -30,6 +31,8 @@ BODIES = {
     "m4": "create table price (basket integer, cents integer);"
     " insert into price select id, 100 * id from basket; alter table basket add column total integer",
     "m5": "update basket set total = 100 * id; create index price_of on price (basket)",
+    "p5": "create table t_p5 (name text); insert into t_p5 values ('lost')",
+    "p6": "create table t_p6 (name text)",
     "n4": "create table shelf (name text); insert into shelf values ('fruit')",
 }
 
@@ -95,6 +98,20 @@ def upgraded(place: Place) -> None:
     """The same, upgraded from main."""
     unupgraded(place)
     must(place.raccord(*UPGRADE))
+
+
+def haunted(place: Place) -> None:
+    """A database with two revisions of a branch that is gone; raccord's own store has them yet."""
+    unupgraded(place)
+    must(place.raccord(*UPGRADE))
+    main = Repo(place.top("main"))
+    gone = main.worktree("gone", "gone")
+    for id_, below in (("p5", "m4"), ("p6", "p5")):
+        text = opened(id_, below).partition("def downgrade")[0]
+        gone.commit({file(id_): f"{text}def downgrade():\n    op.execute('drop table t_{id_}')\n"}, id_)
+    must(place.raccord(*UPGRADE, cwd="gone"))
+    main.git("worktree", "remove", "--force", str(gone.path))
+    main.git("branch", "-D", "gone")
 
 
 def forked(place: Place) -> None:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.inject import Fault
-from tests.faults.migrating import HEAL, MERGE, UPGRADE, forked, unhealed, unupgraded, upgraded
+from tests.faults.migrating import (
+    HEAL,
+    MERGE,
+    ROLLBACK,
+    UPGRADE,
+    forked,
+    haunted,
+    unhealed,
+    unupgraded,
+    upgraded,
+)
 from tests.faults.place import Place, build, must
 from tests.faults.state import World
 from tests.gitkit import Repo
@@ -82,6 +92,8 @@ SCENARIOS = (
     Scenario("heal", HEAL, prepare=unhealed, finish=HEAL, undone=("trees",)),
     Scenario("merge", MERGE, prepare=forked, finish=MERGE, nothing="nothing to merge", undone=("trees",)),
     Scenario("restore", ("restore", "--yes"), "b", changed, ("restore", "--yes")),
+    Scenario("rollback", ROLLBACK, "main", haunted, ROLLBACK, undone=("databases",)),
+    Scenario("rollback-clone", ROLLBACK, "main", haunted, ROLLBACK, "clone", undone=("databases",)),
     Scenario("snapshot", ("snapshot", "--all", "--ignored"), finish=("snapshot", "--all")),
     Scenario("sync", SYNC, finish=SYNC),
     Scenario("undo", UNDO, prepare=synced, finish=SYNC),

@@ -1,7 +1,7 @@
 """Clones of databases that are lent for as long as a block lasts, and dropped afterwards, whatever happens.
 
-A document beside a locked file names them before they are made. The child that works on them holds the lock
-too: what a kill leaves behind is known by a lock that nobody holds any more, and the next one drops it.
+A document beside a locked file names them before they are made. The child that works on them holds the file
+too: what a kill leaves behind is known by a file that nobody holds any more, and the next one drops it.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ class Lent:
 
     Attributes:
         of: the clone by the key of its database.
+        folder: for files that are needed as long.
         notes: what a person should know of how they were made.
         handle: the open file that a child keeps open, and with it the lock.
     """
 
     of: Mapping[str, Target]
+    folder: Path
     notes: tuple[str, ...]
     handle: int
 
@@ -62,10 +64,11 @@ def lent(targets: Sequence[Target], state: Path, what: str, *, fresh: bool = Fal
         else replace(one, path=str(folder / f"{id_}-{number}.db"))
         for number, (key, one) in enumerate(wanted.items())
     }
-    with fs_alive.alive(folder / f"{id_}.lock", 0.0) as file:
+    with fs_alive.alive(folder / f"{id_}.alive", 0.0) as file:
         said = [{"key": key, "name": one.name, "path": one.path} for key, one in planned.items()]
         fs.write_atomic(folder / f"{id_}.json", json.dumps(said).encode("ascii"), mode=0o600)
         notes, made = [], {}
+        fs.make_dirs(folder / id_)
         try:
             for key, one in wanted.items():
                 name = planned[key].path if one.kind == SQLITE else planned[key].name
@@ -75,7 +78,7 @@ def lent(targets: Sequence[Target], state: Path, what: str, *, fresh: bool = Fal
                     done = copies.clone(one, name, what=what)
                     made[key] = done.target
                     notes += [done.note] if done.note else []
-            yield Lent(made, tuple(notes), file.fileno())
+            yield Lent(made, folder / id_, tuple(notes), file.fileno())
         finally:
             _forget(folder, id_, planned)
 
@@ -94,7 +97,7 @@ def sweep(targets: Sequence[Target], state: Path) -> tuple[str, ...]:
     dropped: list[str] = []
     for id_ in sorted(name.removesuffix(".json") for name in fs.names(folder) if name.endswith(".json")):
         try:
-            with fs_alive.alive(folder / f"{id_}.lock", 0.0):
+            with fs_alive.alive(folder / f"{id_}.alive", 0.0):
                 left = _read(folder / f"{id_}.json")
                 ours = {
                     key: replace(keys[key], name=name or keys[key].name, path=path)
@@ -111,7 +114,7 @@ def sweep(targets: Sequence[Target], state: Path) -> tuple[str, ...]:
     return tuple(dropped)
 
 
-def left(state: Path) -> int:
+def remaining(state: Path) -> int:
     """How many were left behind, or are at work."""
     return sum(name.endswith(".json") for name in fs.names(state / FOLDER))
 
@@ -134,5 +137,6 @@ def _forget(folder: Path, id_: str, planned: Mapping[str, Target]) -> None:
 
 
 def _remove(folder: Path, id_: str) -> None:
+    fs.remove_tree(folder / id_)
     fs.unlink(folder / f"{id_}.json")
-    fs.unlink(folder / f"{id_}.lock")
+    fs.unlink(folder / f"{id_}.alive")

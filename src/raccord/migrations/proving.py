@@ -6,7 +6,8 @@ Works on clones alone; the databases themselves are only copied.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from raccord.database import catalog
 from raccord.database.heads import heads
 from raccord.database.url import Target
 from raccord.errors import CannotRun
+from raccord.kernel import fs
+from raccord.migrations.archive import Content
 from raccord.migrations.clones import lent
 from raccord.migrations.driving import Answer, Driver, Interpreter, Lead, driven
 from raccord.migrations.graph import Graph
@@ -25,6 +28,12 @@ from raccord.model.text import shown
 UNMOVED = "alembic ended well and the version table is as it was: does env.py commit?"
 
 
+def lay_out(folder: Path, contents: Iterable[Content]) -> None:
+    """Writes revision files into an empty folder, under names that no name of theirs can harm."""
+    for number, one in enumerate(contents):
+        fs.write_new(folder / f"{number}_{hashlib.sha256(one.source).hexdigest()[:12]}.py", one.source)
+
+
 @dataclass(frozen=True)
 class Unit:
     """The databases that one run of env.py migrates, as one worktree has them.
@@ -34,7 +43,7 @@ class Unit:
         how: the project's own Python.
         state: raccord's own folder.
         fresh: whether empty databases take the place of clones.
-        versions: folders with more revision files.
+        contents: more revision files.
     """
 
     sites: Sequence[Site]
@@ -42,7 +51,7 @@ class Unit:
     graph: Graph
     state: Path
     fresh: bool = False
-    versions: Sequence[Path] = ()
+    contents: Sequence[Content] = ()
 
     @property
     def targets(self) -> list[Target]:
@@ -74,13 +83,14 @@ class Bench:
         site = unit.sites[0]
         with lent(unit.targets, unit.state, what, fresh=unit.fresh) as loan:
             clones = [loan.of[target.key] for target in unit.targets]
+            lay_out(loan.folder, unit.contents)
             leads = [Lead(real, goal) for real, goal in zip(unit.targets, clones, strict=True)]
             with driven(
                 unit.how,
                 site.project,
                 site.database,
                 leads,
-                versions=unit.versions,
+                versions=[loan.folder] if unit.contents else [],
                 keep=[loan.handle],
                 cancelled=cancelled,
             ) as driver:

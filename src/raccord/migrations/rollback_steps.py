@@ -6,10 +6,9 @@ driver takes down exactly these revisions, and connects to nothing but the datab
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +19,7 @@ from raccord.migrations.archive import Content
 from raccord.migrations.backups import backup_step, restore_step
 from raccord.migrations.driving import PROGRAM, UNBUFFERED, Lead, downs, interpreter, order_line
 from raccord.migrations.graph import Graph
+from raccord.migrations.proving import lay_out
 from raccord.migrations.revision import Revision, read
 from raccord.migrations.rollback import position
 from raccord.migrations.runner import variables
@@ -33,28 +33,10 @@ ROLLBACK = "migration.rollback"
 FOLDER = "versions"  # below raccord's own state
 
 
-@contextlib.contextmanager
-def laid_out(state: Path, name: str, contents: Iterable[Content]) -> Iterator[Path]:
-    """A folder with revision files for as long as the block lasts.
-
-    Args:
-        name: the folder's; what an earlier one left is replaced.
-    """
-    folder = state / FOLDER / name
-    fs.remove_tree(folder)
-    fs.make_dirs(folder)
-    try:
-        for number, one in enumerate(contents):
-            fs.write_new(folder / f"{number}_{hashlib.sha256(one.source).hexdigest()[:12]}.py", one.source)
-        yield folder
-    finally:
-        fs.remove_tree(folder)
-
-
-def _name(context: Context) -> str:
-    """The folder's of a lane of a run."""
+def _folder(order: Order, context: Context) -> Path:
+    """Where the files are for a lane of a run."""
     lane = hashlib.sha256(context.lane.encode("utf-8", "surrogateescape")).hexdigest()[:8]
-    return f"{context.run}-{lane}"
+    return order.state / FOLDER / f"{context.run}-{lane}"
 
 
 class RollbackHandler(UpgradeHandler):
@@ -64,9 +46,10 @@ class RollbackHandler(UpgradeHandler):
 
     def apply(self, step: Step, context: Context) -> Outcome:
         """Takes them down, or finds that it was done."""
-        done = super().apply(step, context)
-        fs.remove_tree(Order.of(step).state / FOLDER / _name(context))  # a killed one's
-        return done
+        try:
+            return super().apply(step, context)
+        finally:
+            fs.remove_tree(_folder(Order.of(step), context))  # a killed one's too
 
     def _lent(self, order: Order) -> list[Content]:
         """The files that alembic gets from raccord's store.
@@ -109,22 +92,25 @@ class RollbackHandler(UpgradeHandler):
         site = standings[0]
         gone = list(dict.fromkeys(one for part in order.parts for one in part.pending))
         leads = [Lead(one.target, one.target) for one in standings]
-        with laid_out(order.state, _name(context), self._lent(order)) as folder:
-            context.say(f"taking down {', '.join(map(shown, gone))}")
-            lines = [
-                order_line(how, site.database, leads, nonce="", versions=[folder]),
-                json.dumps(downs(gone)).encode(),
-                b"",
-            ]
-            return proc.logged(
-                [*how.words, str(PROGRAM)],
-                cwd=site.project.backend,
-                log=log,
-                stdin=b"\n".join(lines),
-                keep=keep,
-                env={**variables(site.project), **UNBUFFERED},
-                cancelled=context.cancelled,
-            )
+        folder = _folder(order, context)
+        fs.remove_tree(folder)
+        fs.make_dirs(folder)
+        lay_out(folder, self._lent(order))
+        context.say(f"taking down {', '.join(map(shown, gone))}")
+        lines = [
+            order_line(how, site.database, leads, nonce="", versions=[folder]),
+            json.dumps(downs(gone)).encode(),
+            b"",
+        ]
+        return proc.logged(
+            [*how.words, str(PROGRAM)],
+            cwd=site.project.backend,
+            log=log,
+            stdin=b"\n".join(lines),
+            keep=keep,
+            env={**variables(site.project), **UNBUFFERED},
+            cancelled=context.cancelled,
+        )
 
     def _record(self, key: str, part: Part, sources: Mapping[str, Content]) -> None:
         """Remembers what is no longer applied."""

@@ -15,6 +15,7 @@ from raccord.kernel import fs
 from raccord.kernel.locks import living
 from raccord.migrations import excluded
 from raccord.migrations.backups import BACKUP, Shelf
+from raccord.migrations.clones import remaining
 from raccord.migrations.steps import exclude_file
 from raccord.model.plan import Finding
 from raccord.model.report import RemovalReport
@@ -90,6 +91,9 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
         removed.append(f"{len(hidden)} lines of {ignoring}")
         said = "the migrations that were put back stay: git shows them now"
         notes.append(Finding("eject.migrations", "note", said, "git status"))
+    if lost := remaining(room.state):
+        said = f"{lost} clones of databases that a killed command left may stay on their servers"
+        notes.append(Finding("eject.clones", "unknown", said, "raccord migrations prove, before eject"))
     if not dry_run:
         shelf = Shelf.below(room.state)
         notes += [told for id_ in shelf.ids() if (told := shelf.forget(id_)) is not None]

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from raccord.code.base import choose_remote, find_base
 from raccord.database.url import OTHER
 from raccord.errors import CannotRun, UsageError
-from raccord.git.refs import read
 from raccord.kernel import fs
 from raccord.migrations.asking import told
 from raccord.migrations.clones import sweep
@@ -18,7 +16,6 @@ from raccord.migrations.faults import blocking
 from raccord.migrations.observe import Site, Unfound
 from raccord.migrations.proving import Proving, Unit
 from raccord.migrations.resolve import resolve
-from raccord.migrations.revision import Revision
 from raccord.migrations.runner import runner
 from raccord.migrations.standing import absent
 from raccord.migrations.upgrade import decide
@@ -27,6 +24,7 @@ from raccord.model.options import ProveOptions
 from raccord.model.plan import Finding
 from raccord.model.proof import MigrationProof, ProofReport
 from raccord.model.text import shown
+from raccord.verbs.migration_branch import below, branches
 from raccord.verbs.migrations import Desk, chosen
 from raccord.verbs.room import Room
 
@@ -112,19 +110,14 @@ def _wanted(desk: Desk, unit: Unit, words: Sequence[str], options: ProveOptions)
 
 
 def _own(desk: Desk, site: Site) -> tuple[str, ...]:
-    """This branch's own revisions: those that the base's branch lacks."""
-    room = desk.room
-    remote = choose_remote(room.repo.settings, room.config.sync.remote)
+    """This branch's own revisions: those that the base's branch lacks, copies of others' aside."""
+    branch = next(one for one in branches(desk) if one.site.database.versions == site.database.versions)
     try:
-        base = find_base(room.repo, read(room.repo.git), remote, room.config.sync.base, room.trees)
+        base = below(desk, branch)
     except UsageError:
         return ()
-    sources = desk.sources
-    files = sources.git.at_tips({base.oid: base.ref}, site.folders)
-    sources.headers.look({(one.blob, one.name) for one in files})
-    headers = (sources.headers.get(one.blob, one.name) for one in files)
-    there = {header.id for header in headers if isinstance(header, Revision)}
-    return tuple(id_ for id_ in reversed(site.graph.order()) if id_ not in there)
+    there = {one.id for one in base.revisions} if base else set()
+    return tuple(id_ for id_ in reversed(branch.graph.order()) if id_ not in there)
 
 
 def _next(proofs: Sequence[MigrationProof], options: ProveOptions) -> str:

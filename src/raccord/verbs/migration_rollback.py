@@ -1,12 +1,11 @@
 """`raccord migrations rollback-phantoms`: takes down what a branch applied that is gone.
 
-What that removes is seen on a clone first. Whoever might have a revision yet is asked before it counts as gone.
+What that removes is seen on a clone first. Every place is looked into before a revision counts as gone.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +28,7 @@ from raccord.migrations.plan import Ground, heal, vouched
 from raccord.migrations.prove import changes
 from raccord.migrations.proving import Bench, Unit
 from raccord.migrations.rollback import LIVING, Rollback, decide, living
-from raccord.migrations.rollback_steps import ROLLBACK, laid_out
+from raccord.migrations.rollback_steps import ROLLBACK
 from raccord.migrations.runner import runner
 from raccord.migrations.sightings import Seen
 from raccord.migrations.standing import Named
@@ -206,14 +205,11 @@ class _Planner:
     ) -> tuple[Finding, list[frozenset[str]]]:
         """What it removes and where it leads, seen on a clone."""
         gone = list(dict.fromkeys(id_ for one in decisions for id_ in one.gone))
-        unit = Unit(self.sites, self.how, graph, self.room.state)
+        contents = [Content.of(pick) for pick in picks]
+        unit = Unit(self.sites, self.how, graph, self.room.state, contents=contents)
         sweep(unit.targets, self.room.state)
         self.room.listen(Event("", "", "said", "trying it on a clone"))
-        name = f"proof-{secrets.token_hex(4)}"
-        with (
-            laid_out(self.room.state, name, map(Content.of, picks)) as folder,
-            Bench.set_up(replace(unit, versions=[folder]), "rollback") as bench,
-        ):
+        with Bench.set_up(unit, "rollback") as bench:
             before = bench.catalogs()
             failed = bench.go("down", gone)
             if failed is not None:
