@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from dataclasses import replace
 
 import pytest
 
 from raccord.database import owned, postgres
+from raccord.database.backup import backup, forget
 from raccord.database.catalog import catalog, differences
-from raccord.database.clone import clone, drop, empty
+from raccord.database.clone import (
+    clear,
+    clone,
+    cut_off,
+    drop,
+    empty,
+    purpose,
+    remade,
+)
 from raccord.database.contents import contents
 from raccord.database.url import parse
-from raccord.errors import DatabaseBusy, DatabaseError, NotOurs
+from raccord.errors import DatabaseBusy, DatabaseError, LockTimeout, NotOurs
 from tests import pgkit
 
 
@@ -93,6 +103,44 @@ def test_one_that_was_cut_off_is_known_and_dropped(full):
         new = owned.template(db, full.target, full.name, wait=5)
         assert owned.made(full.target) == (owned.Made(new, ""),)
         assert owned.drop(db, new)
+
+
+def test_what_the_server_is_still_making_is_waited_for(full):
+    id_ = "0123456789abcdef"
+    with full.server.connect(full.name) as db:
+        # As a copy whose client was killed.
+        asked = threading.Thread(target=db.execute, args=(f"select pg_sleep(0.4) /* {owned.fresh(id_)} */",))
+        asked.start()
+        while not full.server.run("select 1 from pg_stat_activity where query like 'select pg_sleep(0.4)%'"):
+            pass
+        with pytest.raises(DatabaseBusy, match="still making"):
+            clear(full.target, id_, wait=0)
+        full.server.run(f"create database {owned.fresh(id_)}")
+        assert cut_off(full.target, id_, wait=10)
+        asked.join()
+    clear(full.target, id_)
+    assert not cut_off(full.target, id_) and owned.made(full.target) == ()
+
+
+def test_one_after_the_other(full):
+    with owned.queue(full.target, full.name, 1):
+        with pytest.raises(LockTimeout):
+            clone(full.target, "c", queue=0)
+        other = clone(replace(full.target, name=full.server.create()), "c", queue=0)
+    assert drop(other.target)
+    assert drop(clone(full.target, "c", queue=0).target)
+
+
+def test_one_is_made_again_of_its_backup(full, tmp_path):
+    made = clone(full.target, "c", what="first")
+    kept = backup(made.target, tmp_path)
+    drop(made.target)
+    remade(made.target, kept, full.target, what="again", id_="0123456789abcdef")
+    assert same(full.target, made.target) and purpose(made.target) == "again"
+    assert drop(made.target) and purpose(made.target) is None
+    with pytest.raises(NotOurs):
+        purpose(full.target)
+    forget(full.target, kept)
 
 
 def test_from_the_maintenance_database(pg):

@@ -133,7 +133,7 @@ def _postgres(
         # A role's default may be another, and a higher one keeps its snapshot until the end.
         db.isolation_level, db.read_only = IsolationLevel.READ_COMMITTED, True
         waited = False
-        while not _tried(db, key):
+        while not tried(db, key):
             holder = _holder(db, key)
             db.rollback()
             if time.monotonic() >= until:
@@ -165,7 +165,8 @@ def _place(db: postgres.Connection, table: str, schema: str | None) -> tuple[str
     return row[0], row[1]
 
 
-def _tried(db: postgres.Connection, key: int) -> bool:
+def tried(db: postgres.Connection, key: int) -> bool:
+    """Takes an advisory lock for the transaction that it begins; where somebody has it, ends that."""
     row = db.execute("select pg_try_advisory_xact_lock(%s)", [key]).fetchone()
     if row is None or not row[0]:
         db.rollback()

@@ -9,20 +9,26 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raccord.database import postgres
+from raccord.database.lock import advisory_key, tried
 from raccord.database.url import Target
-from raccord.errors import NotOurs
+from raccord.errors import DatabaseBusy, LockTimeout, NotOurs
 
 MARK = "made by raccord: "
 _NEW = re.compile(r"raccord_new_[0-9a-f]{16}")
 
 
-def fresh() -> str:
-    """A name for a database in the making."""
-    return f"raccord_new_{secrets.token_hex(8)}"
+def fresh(id_: str = "") -> str:
+    """A name for a database in the making.
+
+    Args:
+        id_: 16 hexadecimal digits, for one that has to be found again after a kill; "" for a random one.
+    """
+    return f"raccord_new_{id_ or secrets.token_hex(8)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +95,42 @@ def mark(db: postgres.Connection, database: str, comment: str | None) -> None:
     db.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(database), sql.Literal(comment)))
 
 
-def drop(db: postgres.Connection, database: str) -> bool:
-    """Drops a database that raccord made, with the sessions in it; False where there is none of that name.
+def purpose(db: postgres.Connection, database: str) -> str | None:
+    """What raccord made a database for, "" where it was cut off; None where there is none of that name.
+
+    Raises:
+        NotOurs: raccord didn't make it.
+    """
+    row = db.execute(
+        "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [database]
+    ).fetchone()
+    if row is None:
+        return None
+    note = row[0] or ""
+    if not note.startswith(MARK) and not _NEW.fullmatch(database):
+        raise NotOurs(
+            f"the database {database} was not made by raccord",
+            hint="drop it by hand if it is no longer needed",
+            database=database,
+        )
+    return note.removeprefix(MARK) if note.startswith(MARK) else ""
+
+
+def drop(db: postgres.Connection, database: str, *, force: bool = True) -> bool:
+    """Drops a database that raccord made; False where there is none of that name.
+
+    Args:
+        force: end the sessions in it.
 
     Raises:
         NotOurs: raccord didn't make it.
     """
     from psycopg import sql
 
-    row = db.execute(
-        "select shobj_description(oid, 'pg_database') from pg_database where datname = %s", [database]
-    ).fetchone()
-    if row is None:
+    if purpose(db, database) is None:
         return False
-    if not (row[0] or "").startswith(MARK) and not _NEW.fullmatch(database):
-        raise NotOurs(
-            f"the database {database} was not made by raccord",
-            hint="drop it by hand if it is no longer needed",
-            database=database,
-        )
-    how = sql.SQL("drop database {} with (force)" if db.info.server_version >= 130000 else "drop database {}")
+    forced = force and db.info.server_version >= 130000
+    how = sql.SQL("drop database {} with (force)" if forced else "drop database {}")
     db.execute(how.format(sql.Identifier(database)))
     return True
 
@@ -124,8 +146,58 @@ def unfinished(db: postgres.Connection, database: str) -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def queue(target: Target, source: str, wait: float) -> Iterator[None]:
+    """Lets one after the other copy a database: they would keep each other out.
+
+    Raises:
+        LockTimeout: others were at it for longer than `wait` seconds.
+    """
+    key = advisory_key("raccord copies", source, "")
+    until = time.monotonic() + wait
+    with postgres.administering(target) as db:
+        db.autocommit = False
+        while not tried(db, key):
+            if time.monotonic() >= until:
+                raise LockTimeout(
+                    f"the database {source} has been copied by others for over {wait:g} s",
+                    hint="run it again once they are done",
+                )
+            time.sleep(postgres.POLL_SECONDS)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(postgres.driver().Error):  # a connection that is gone holds nothing
+                db.rollback()
+
+
+def rest(db: postgres.Connection, target: Target, name: str, wait: float) -> None:
+    """Waits for what a killed raccord asked the server to do with a database: the server goes on with it.
+
+    Raises:
+        DatabaseBusy: it did for longer than `wait` seconds.
+    """
+    until = time.monotonic() + wait
+    asked = (
+        "select 1 from pg_stat_activity"
+        " where pid <> pg_backend_pid() and state = 'active' and strpos(query, %s) > 0"
+    )
+    while db.execute(asked, [name]).fetchone() is not None:
+        if time.monotonic() >= until:
+            raise DatabaseBusy(
+                f"the server of {target.shown} is still making {name}", hint="raccord continue"
+            )
+        time.sleep(postgres.POLL_SECONDS)
+
+
 def template(
-    db: postgres.Connection, target: Target, source: str, *, wait: float, evict: bool = False
+    db: postgres.Connection,
+    target: Target,
+    source: str,
+    *,
+    wait: float,
+    evict: bool = False,
+    id_: str = "",
 ) -> str:
     """Copies a database as it is, under a temporary name; nobody may be connected to it.
 
@@ -135,7 +207,7 @@ def template(
     """
     from psycopg import sql
 
-    new = fresh()
+    new = fresh(id_)
     statement = sql.SQL("create database {} template {}").format(sql.Identifier(new), sql.Identifier(source))
     postgres.alone(db, target, source, lambda: db.execute(statement), wait=wait, evict=evict)
     return new

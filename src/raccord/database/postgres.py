@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.1
+OURS = "raccord"  # what the server calls sessions that only look
+OURS_SECONDS = 60.0  # how long these may take
 
 # asyncpg's `ssl` is libpq's `sslmode`, and takes truth as well.
 _SSL = {
@@ -86,7 +88,7 @@ def keywords(target: Target, database: str = "") -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def connected(target: Target, database: str = "", *, name: str = "raccord") -> Iterator[Connection]:
+def connected(target: Target, database: str = "", *, name: str = OURS) -> Iterator[Connection]:
     """A connection in autocommit mode, closed afterwards; errors within the block become raccord's.
 
     Args:
@@ -212,15 +214,19 @@ def administering(target: Target) -> Iterator[Connection]:
         yield db
 
 
-def sessions(db: Connection, name: str) -> list[str]:
-    """Who else is connected to a database, as "psql of alice (pid 12)"."""
+def sessions(db: Connection, name: str, *, ours: bool = False) -> list[str]:
+    """Who else is connected to a database, as "psql of alice (pid 12)".
+
+    Args:
+        ours: with those of other raccords, which look and are gone.
+    """
     rows = db.execute(
         "select coalesce(nullif(application_name, ''), backend_type, 'a session'),"
         " usename, client_addr::text, pid"
         " from pg_stat_activity where datname = %s and pid <> pg_backend_pid()"
         # The server sends away by itself those that are nobody's, such as vacuum.
-        " and usesysid is not null order by pid",
-        [name],
+        " and usesysid is not null and (%s or application_name <> %s) order by pid",
+        [name, ours, OURS],
     ).fetchall()
     return [
         f"{what}{f' of {user}' if user else ''}{f' at {host}' if host else ''} (pid {pid})"
@@ -241,6 +247,7 @@ def alone(db: Connection, target: Target, name: str, act: Any, *, wait: float, e
     """
     errors = driver().errors
     until = time.monotonic() + wait
+    patient = until + OURS_SECONDS
     while True:
         # The server itself waits five seconds before it refuses: asking first is quicker.
         if evict:
@@ -254,8 +261,8 @@ def alone(db: Connection, target: Target, name: str, act: Any, *, wait: float, e
             with contextlib.suppress(errors.ObjectInUse):
                 act()
                 return
-        if time.monotonic() >= until:
-            others = others or sessions(db, name)
+        if time.monotonic() >= (until if others else patient):
+            others = others or sessions(db, name, ours=True)
             who = ", ".join(others) or "somebody who is gone by now"
             raise DatabaseBusy(
                 f"others are connected to the database {name} of {target.shown}: {who}",

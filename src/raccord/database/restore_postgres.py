@@ -17,6 +17,8 @@ from raccord.errors import DatabaseError, RestoreFailed
 from raccord.kernel import proc
 from raccord.model.text import shown
 
+WAIT_SECONDS = 5.0
+
 
 def restore(target: Target, kept: Backup, *, folders: Iterable[Path], wait: float, evict: bool) -> Restored:
     """See `backup.restore`."""
@@ -39,6 +41,27 @@ def restore(target: Target, kept: Backup, *, folders: Iterable[Path], wait: floa
             old = _swap(db, target, name, new, wait=wait, evict=evict)
         owned.drop(db, old)
     return Restored("swap")
+
+
+def made(db: postgres.Connection, target: Target, kept: Backup, like: str, *, id_: str = "") -> str:
+    """Makes a database of what a backup holds, under a temporary name.
+
+    Args:
+        db: as `postgres.administering` gives it.
+        like: the database whose owner, grants, settings and locale it gets.
+        id_: see `owned.fresh`.
+
+    Raises:
+        RestoreFailed: the backup can't be read, or isn't what was recorded.
+    """
+    programs = None if kept.kind == CLONE else _programs(kept, db.info.server_version // 10000, ())
+    new = _template(db, target, kept, WAIT_SECONDS, id_) if programs is None else empty(db, like, id_)
+    with owned.unfinished(db, new):
+        if programs is not None:
+            _fill(target, new, kept, programs)
+        _verify(target, new, kept)
+        dress(db, like, new)
+    return new
 
 
 def _may_swap(db: postgres.Connection) -> bool:
@@ -68,10 +91,10 @@ def _read_through(programs: tools.Tools, kept: Backup) -> None:
         raise RestoreFailed(error.message, hint=hint) from error
 
 
-def _template(db: postgres.Connection, target: Target, kept: Backup, wait: float) -> str:
+def _template(db: postgres.Connection, target: Target, kept: Backup, wait: float, id_: str = "") -> str:
     if db.execute("select 1 from pg_database where datname = %s", [kept.place]).fetchone() is None:
         raise RestoreFailed(f"the database {kept.place}, which is the backup {kept.id}, is not there")
-    return owned.template(db, target, kept.place, wait=wait)
+    return owned.template(db, target, kept.place, wait=wait, id_=id_)
 
 
 def _row(db: postgres.Connection, name: str) -> dict[str, Any]:
@@ -88,19 +111,20 @@ def _row(db: postgres.Connection, name: str) -> dict[str, Any]:
     return row
 
 
-def empty(db: postgres.Connection, name: str) -> str:
-    """A new, empty database with the encoding and the locale of another one."""
+def empty(db: postgres.Connection, name: str, id_: str = "") -> str:
+    """A new, empty database with the encoding and the locale of another one; see `owned.fresh`."""
     from psycopg import sql
 
     row = _row(db, name)
-    new = owned.fresh()
+    new = owned.fresh(id_)
     given = {
         "template": "template0",
         "encoding": row["encoding_name"],
         "lc_collate": row["datcollate"],
         "lc_ctype": row["datctype"],
-        "tablespace": row["space"],
     }
+    if row["space"] != _row(db, "template0")["space"]:
+        given["tablespace"] = row["space"]  # to name even the usual one takes a grant
     provider = {"b": "builtin", "c": "libc", "i": "icu"}.get(row.get("datlocprovider", ""))
     # The names of the locale changed with releases 15 and 17.
     locale = row.get("datlocale") or row.get("daticulocale")
@@ -162,8 +186,12 @@ def verify(db: postgres.Connection, kept: Backup) -> None:
         )
 
 
-def dress(db: postgres.Connection, name: str, new: str) -> None:
-    """Gives the new database what belongs to the other as a database: owner, grants, settings, limits."""
+def dress(db: postgres.Connection, name: str, new: str) -> tuple[str, ...]:
+    """Gives the new database what belongs to the other as a database: owner, grants, settings, limits.
+
+    Returns:
+        What the role that connects may not give it.
+    """
     from psycopg import sql
 
     row = _row(db, name)
@@ -179,6 +207,13 @@ def dress(db: postgres.Connection, name: str, new: str) -> None:
         " where d.datname = %s",
         [name],
     ).fetchall()
+    # Who is no member of the owner's role keeps what it makes.
+    mine = db.execute(
+        "select rolsuper or pg_has_role(%s, 'usage') from pg_roles where rolname = current_user",
+        [row["owner"]],
+    ).fetchone()
+    denied = postgres.driver().errors.InsufficientPrivilege
+    lost: list[str] = []
     with db.transaction():
         if row["datacl"] is not None:
             db.execute(sql.SQL("revoke all on database {} from public").format(fresh))
@@ -192,19 +227,25 @@ def dress(db: postgres.Connection, name: str, new: str) -> None:
                 )
             )
         for role, key, value in settings:
-            # What is stored is what set_config takes; ALTER DATABASE would read it as a list of words.
-            db.execute("select set_config(%s, %s, true)", [key, value])
             whose = sql.SQL("alter role {} in database {}").format(sql.SQL(role), fresh) if role else None
-            db.execute(
-                sql.SQL("{} set {} from current").format(
-                    whose or sql.SQL("alter database {}").format(fresh),
-                    sql.SQL(".").join(map(sql.Identifier, key.split("."))),
-                )
-            )
+            try:
+                with db.transaction():
+                    # What is stored is what set_config takes; ALTER DATABASE would read it as a list.
+                    db.execute("select set_config(%s, %s, true)", [key, value])
+                    db.execute(
+                        sql.SQL("{} set {} from current").format(
+                            whose or sql.SQL("alter database {}").format(fresh),
+                            sql.SQL(".").join(map(sql.Identifier, key.split("."))),
+                        )
+                    )
+            except denied:
+                lost.append(f"the setting {key} of {role or 'the database'} is a superuser's to make")
         db.execute(
             sql.SQL("alter database {} connection limit {}").format(fresh, sql.Literal(row["datconnlimit"]))
         )
-        db.execute(sql.SQL("alter database {} owner to {}").format(fresh, sql.Identifier(row["owner"])))
+        if mine == (True,):
+            db.execute(sql.SQL("alter database {} owner to {}").format(fresh, sql.Identifier(row["owner"])))
+    return tuple(lost)
 
 
 def _swap(db: postgres.Connection, target: Target, name: str, new: str, *, wait: float, evict: bool) -> str:
