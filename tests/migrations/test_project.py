@@ -182,7 +182,7 @@ def test_the_version_table_is_what_env_py_says(tmp_path, env, table, schema, unc
         (
             "config.set_main_option('sqlalchemy.url', os.environ['DB_URL'])\nengine_from_config(x)",
             None,
-            "computed",
+            "is not set here",
         ),
         (
             "if X:\n  config.set_main_option('sqlalchemy.url', 'sqlite://')\nengine_from_config(x)",
@@ -201,6 +201,74 @@ def test_the_url_is_known_only_where_it_is_certain(tmp_path, env, url, why):
     assert found.url == url and why in found.url_unclear and bool(found.url) != bool(found.url_unclear)
     assert found.is_async == ("async" in env)
     assert found.variables == (("DB_URL",) if "DB_URL" in env else ())
+
+
+LOADED = "load_dotenv()\n"
+READS = "os.environ['DB_URL']"
+WHERE_SET = "url = os.getenv('DB_URL')\nif url:\n  config.set_main_option('sqlalchemy.url', url)\n"
+
+
+@pytest.mark.parametrize(
+    ("env", "around", "files", "url"),
+    [
+        (f"create_engine({READS})", "a://e", {}, "a://e"),
+        (
+            f"create_engine({READS})",
+            None,
+            {".env": "DB_URL=a://f"},
+            None,
+        ),  # nothing loads it, as far as is seen
+        (f"{LOADED}create_engine({READS})", None, {".env": "DB_URL=a://f"}, "a://f"),
+        (f"{LOADED}create_engine({READS})", "a://e", {".env": "DB_URL=a://f"}, "a://e"),
+        (f"load_dotenv(override=True)\ncreate_engine({READS})", "a://e", {".env": "DB_URL=a://f"}, "a://f"),
+        (f"{LOADED}create_engine({READS})", None, {"alembic/.env": "X=1", ".env": "DB_URL=a://f"}, None),
+        (f"load_dotenv('.env.dev')\ncreate_engine({READS})", None, {".env.dev": "DB_URL=a://d"}, "a://d"),
+        (f"load_dotenv('.env.dev')\ncreate_engine({READS})", None, {".env": "DB_URL=a://f"}, None),
+        (f"load_dotenv(HERE / '.env')\ncreate_engine({READS})", None, {".env": "DB_URL=a://f"}, "a://f"),
+        (f"{LOADED}create_engine(os.getenv('DB_URL', 'a://d'))", None, {".env": ""}, "a://d"),
+        ("create_engine(os.getenv('DB_URL', 'a://d'))", None, {}, None),
+        ("create_engine(os.getenv('DB_URL') or 'a://d')", "a://e", {}, "a://e"),
+        ("def u():\n  return os.environ.get('DB_URL')\ncreate_engine(u())", "a://e", {}, "a://e"),
+        (
+            f"config.set_main_option('sqlalchemy.url', {READS})\nengine_from_config(x)",
+            "a://e%%20",
+            {},
+            "a://e%20",
+        ),
+        (
+            f"config.set_main_option('sqlalchemy.url', {READS}.replace('%', '%%'))\nengine_from_config(x)",
+            "a://e%20",
+            {},
+            "a://e%20",
+        ),
+        (
+            f"{LOADED}{WHERE_SET}engine_from_config(x)",
+            None,
+            {".env": ""},
+            "sqlite:///ini.db",
+        ),
+        (
+            f"{WHERE_SET}engine_from_config(x)",
+            "a://e",
+            {},
+            "a://e",
+        ),
+        (f"create_engine({READS} + '?x')", "a://e", {}, None),
+        (f"u = {READS}\nu = u.replace('postgres:', 'postgresql:')\ncreate_engine(u)", "a://e", {}, None),
+    ],
+)
+def test_the_url_of_a_variable(tmp_path, monkeypatch, env, around, files, url):
+    monkeypatch.delenv("DB_URL", raising=False)
+    if around is not None:
+        monkeypatch.setenv("DB_URL", around)
+    ini = "[alembic]\nscript_location = alembic\nsqlalchemy.url = sqlite:///ini.db\n"
+    root = project(tmp_path, ini, env=f"import os\n{env}\n")
+    for name, text in files.items():
+        (root / name).write_text(text)
+    found = one(root)
+    assert found.url == url and bool(found.url) != bool(found.url_unclear), found.url_unclear
+    if url == "a://f":
+        assert found.origin is not None and found.origin.file == str(root / ".env")
 
 
 @pytest.mark.parametrize(

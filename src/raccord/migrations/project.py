@@ -1,17 +1,19 @@
 """Finds the alembic configuration of a worktree and says which databases and version folders it means.
 
-Only reads text: no module of the project is imported, env.py is not run, no database is asked.
+Only reads text, and the environment: no module of the project is imported, env.py is not run, no database is
+asked.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from raccord.errors import CannotRun, ConfigError
-from raccord.migrations.envfile import Env, Option, Told, read_env
+from raccord.migrations.envfile import Env, Option, Told, Variable, read_env
 from raccord.migrations.literals import Unclear
+from raccord.migrations.origin import LITERAL, OPTION, Origin, Value, valued
 from raccord.migrations.places import is_package, located
 from raccord.migrations.settings import MAIN, Settings, has_table
 from raccord.model.text import shown
@@ -34,6 +36,7 @@ class Database:
             not known.
         url: the SQLAlchemy URL, with its password; None where only running env.py would tell.
         url_unclear: why it is None; "" where it is not.
+        origin: where it stands; None where it is None.
         version_table: the table's name.
         version_schema: its schema; None for the connection's own.
         unclear: those of "version_table" and "version_schema" that env.py may set to something else.
@@ -56,6 +59,7 @@ class Database:
     unresolved: tuple[str, ...] = ()
     url: str | None = field(default=None, repr=False)
     url_unclear: str = ""
+    origin: Origin | None = None
     version_table: str = DEFAULT_TABLE
     version_schema: str | None = None
     unclear: tuple[str, ...] = ()
@@ -112,7 +116,7 @@ def read_project(root: Path, ini: Path, backend: Path | None = None) -> Project:
     places = tuple(dict.fromkeys([folder, backend or folder, root]))
     found: list[Database] = []
     for section in _sections(settings):
-        found += _databases(settings, section, places)
+        found += _databases(settings, section, places, backend or folder)
     return Project(root, backend or folder, ini, tuple(found))
 
 
@@ -121,7 +125,7 @@ def _sections(settings: Settings) -> tuple[str, ...]:
     return named or (MAIN,)
 
 
-def _databases(settings: Settings, section: str, places: tuple[Path, ...]) -> list[Database]:
+def _databases(settings: Settings, section: str, places: tuple[Path, ...], backend: Path) -> list[Database]:
     paths = settings.paths(section, "prepend_sys_path")
     script = _script(settings, section, places, paths)
     env = _env(script)
@@ -134,7 +138,7 @@ def _databases(settings: Settings, section: str, places: tuple[Path, ...]) -> li
     engines = [one for one in re.split(r",\s*", names.strip()) if one] if names else []
     found = []
     for engine in engines or [""]:
-        url, why = _url(settings, engine or section, env)
+        known = _url(settings, engine or section, env, script, backend)
         table, table_clear = _value(settings, section, env.version_table, DEFAULT_TABLE)
         schema, schema_clear = _value(settings, section, env.version_schema, None)
         clear = {"version_table": table_clear, "version_schema": schema_clear}
@@ -145,8 +149,9 @@ def _databases(settings: Settings, section: str, places: tuple[Path, ...]) -> li
                 script=script,
                 versions=versions if locations else (script / "versions",),
                 unresolved=unresolved,
-                url=url,
-                url_unclear=why,
+                url=known.text,
+                url_unclear=known.unclear,
+                origin=known.origin,
                 version_table=table or DEFAULT_TABLE,
                 version_schema=schema,
                 unclear=tuple(name for name, is_clear in clear.items() if not is_clear),
@@ -194,31 +199,53 @@ def _env(script: Path) -> Env:
 
 def _value(settings: Settings, section: str, told: Told, default: str | None) -> tuple[str | None, bool]:
     """A value that env.py gives, and whether that is certain."""
-    if isinstance(told, Unclear):
+    if isinstance(told, Unclear | Variable):
         return default, False
     if isinstance(told, Option):
         return settings.option(told.section or section, told.name) or told.default or default, True
     return default if told is None else told, True
 
 
-def _url(settings: Settings, section: str, env: Env) -> tuple[str | None, str]:
-    if isinstance(env.url, Unclear):
-        line = f" (line {env.url.line})" if env.url.line else ""
-        return None, f"the URL {env.url.reason}, in env.py{line}"
-    if isinstance(env.url, str):
-        return env.url, ""
-    option = env.url or Option("sqlalchemy.url")
+def _url(settings: Settings, section: str, env: Env, script: Path, backend: Path) -> Value:
+    """The URL, where it stands, or why it is not known."""
+    told = env.url
+    if isinstance(told, Unclear):
+        line = f" (line {told.line})" if told.line else ""
+        return Value(unclear=f"the URL {told.reason}, in env.py{line}")
+    literal = Origin(LITERAL, "", str(script / "env.py"))
+    if isinstance(told, Variable):
+        name = f"the variable {told.name}"
+        found = valued(told, env.files, script, backend)
+        if found.text and told.filled:
+            found = replace(found, text=found.text.replace("%%", "%"))
+        if found.unclear:
+            return Value(unclear=f"the URL {found.unclear}")
+        if found.text:
+            return _checked(found, name)
+        told = told.default
+        if told is None:
+            return Value(unclear=f"{name} is not set")
+    if isinstance(told, str):
+        return Value(told, literal)
+    option = told or Option("sqlalchemy.url")
+    name = f"[{option.section or section}] {option.name}"
     try:
-        url = settings.option(option.section or section, option.name) or option.default
+        url = settings.option(option.section or section, option.name)
     except ConfigError as error:
-        return None, error.message
-    if not url:
-        return None, f"[{option.section or section}] {option.name} is not set"
-    if ":" not in url:
-        return None, f"[{option.section or section}] {option.name} is no URL"
-    if _PLACEHOLDER.fullmatch(url):
-        return None, f"[{option.section or section}] {option.name} is still the one that `alembic init` wrote"
-    return url, ""
+        return Value(unclear=error.message)
+    where = Origin(OPTION, option.name, settings.file) if url else literal
+    return _checked(Value(url or option.default, where), name)
+
+
+def _checked(value: Value, name: str) -> Value:
+    """A URL, if it may be one."""
+    if not value.text:
+        return Value(unclear=f"{name} is not set")
+    if ":" not in value.text:
+        return Value(unclear=f"{name} is no URL")
+    if _PLACEHOLDER.fullmatch(value.text):
+        return Value(unclear=f"{name} is still the one that `alembic init` wrote")
+    return value
 
 
 def _slug_length(settings: Settings, section: str) -> int:
