@@ -17,7 +17,7 @@ import typer
 from raccord.cli import app, exits, output
 from raccord.config import FILE, commented
 from raccord.config.text import reference
-from raccord.model import plan, proof, report
+from raccord.model import migration_report, plan, proof, report
 
 DOCS = Path(__file__).resolve().parent
 # Where the text of a page has no other source.
@@ -111,11 +111,12 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "run": ("verbs that change something, and `raccord show`", (report.RunReport,), ""),
     "log": ("`raccord log`", (report.RunSummary,), "runs"),
     "snapshots": ("`raccord restore --list`", (report.SnapshotReport,), "snapshots"),
-    "migrations": ("`raccord migrations status`", (report.MigrationStatus,), ""),
-    "migration": ("`raccord migrations find`", (report.MigrationFind,), ""),
+    "migrations": ("`raccord migrations status`", (migration_report.MigrationStatus,), ""),
+    "migration": ("`raccord migrations find`", (migration_report.MigrationFind,), ""),
+    "fork_urls": ("`raccord migrations fork --url`", (migration_report.ForkUrls,), ""),
     "histories": (
         "`raccord migrations list`, `current`, `history` and `heads`",
-        (report.MigrationList,),
+        (migration_report.MigrationList,),
         "histories",
     ),
     "proof": ("`raccord migrations prove`", (proof.ProofReport,), ""),
@@ -129,6 +130,8 @@ PARTS = (
     report.RunSummary,
     report.LaneReport,
     report.StepReport,
+    migration_report.MigrationFork,
+    migration_report.ForkUrl,
     plan.Stage,
     plan.Lane,
     plan.Step,

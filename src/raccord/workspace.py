@@ -7,7 +7,14 @@ from pathlib import Path
 
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
+from raccord.model.migration_report import (
+    ForkUrls,
+    MigrationFind,
+    MigrationList,
+    MigrationStatus,
+)
 from raccord.model.options import (
+    ForkOptions,
     HealOptions,
     MergeOptions,
     NewOptions,
@@ -21,9 +28,6 @@ from raccord.model.plan import Plan
 from raccord.model.proof import ProofReport
 from raccord.model.report import (
     Answer,
-    MigrationFind,
-    MigrationList,
-    MigrationStatus,
     RemovalReport,
     RunReport,
     RunSummary,
@@ -170,6 +174,19 @@ class Workspace:
 
         chosen = options or UpgradeOptions()
         return _answer(*migration_upgrade.upgrade(self._room, chosen), dry_run=chosen.dry_run)
+
+    def migration_fork(self, options: ForkOptions | None = None) -> Answer:
+        """Gives this worktree databases of its own, or takes them away; the plan where `dry_run` is set."""
+        from raccord.verbs import migration_fork
+
+        chosen = options or ForkOptions()
+        return _answer(*migration_fork.fork(self._room, chosen), dry_run=chosen.dry_run)
+
+    def migration_fork_urls(self, backend: str = "", *, password: bool = False) -> ForkUrls:
+        """The URLs of this worktree's forks."""
+        from raccord.verbs import migration_fork
+
+        return migration_fork.urls(self._room, backend, password=password)
 
     def migration_merge(self, options: MergeOptions) -> Answer:
         """Joins the heads of this worktree's history; the plan where `dry_run` is set."""

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from raccord.cli import exits, output
+from raccord.model.migration_report import (
+    ForkUrls,
+    MigrationFind,
+    MigrationList,
+    MigrationStatus,
+)
 from raccord.model.plan import Plan
 from raccord.model.proof import ProofReport
 from raccord.model.report import (
     Answer,
-    MigrationFind,
-    MigrationList,
-    MigrationStatus,
     RemovalReport,
     RunSummary,
     SnapshotReport,
@@ -141,6 +144,17 @@ class Face:
             from raccord.cli.render_migrations import lists
 
             self._print(lambda page: lists(page, reports))
+        return exits.DONE
+
+    def fork_urls(self, report: ForkUrls) -> int:
+        """Answers with URLs, as a shell takes them."""
+        if self.as_json:
+            output.document("fork_urls", dataclasses.asdict(report))
+            return exits.DONE
+        several = len(report.urls) > 1
+        output.write("".join(f"{f'{one.database}=' if several else ''}{one.url}\n" for one in report.urls))
+        if any(one.masked for one in report.urls):
+            output.say("the password is left out; --with-password prints it")
         return exits.DONE
 
     def migration_find(self, report: MigrationFind) -> int:

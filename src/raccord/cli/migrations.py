@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli import migration_new, migration_prove, migration_rebase, migration_rollback, output
+from raccord.cli import (
+    migration_fork,
+    migration_new,
+    migration_prove,
+    migration_rebase,
+    migration_rollback,
+    output,
+)
 from raccord.cli.face import Backend, DryRun, Face, Json, Yes, person
 from raccord.cli.migration_choices import Choose, chosen
 from raccord.model.options import HealOptions, MergeOptions, UpgradeOptions
@@ -45,6 +52,7 @@ def group() -> typer.Typer:
         "heads": (heads, "raccord migrations heads"),
         "heal": (heal, EXAMPLE),
         "upgrade": (upgrade, "raccord migrations upgrade backend --dry-run"),
+        "fork": (migration_fork.command, migration_fork.EXAMPLE),
         "merge": (merge, "raccord migrations merge -m 'join basket and search'"),
         "prove": (migration_prove.command, migration_prove.EXAMPLE),
         "new": (migration_new.command, migration_new.EXAMPLE),

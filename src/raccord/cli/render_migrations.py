@@ -8,7 +8,13 @@ from rich.text import Text
 
 from raccord.cli.render import Column, Page, count
 from raccord.cli.render_run import notes
-from raccord.model.report import MigrationFind, MigrationList, MigrationRow, MigrationSite, MigrationStatus
+from raccord.model.migration_report import (
+    MigrationFind,
+    MigrationList,
+    MigrationRow,
+    MigrationSite,
+    MigrationStatus,
+)
 from raccord.model.text import shown
 
 MARKS = {"applied": "green", "head": "cyan", "missing": "red"}
@@ -20,7 +26,8 @@ def status(page: Page, report: MigrationStatus) -> None:
     """Adds a row for each worktree, and what is wrong in it below."""
     sites = report.sites
     several = len({site.database for site in sites}) > 1
-    databases = [Text(shown(site.database), "dim") if several else Text("") for site in sites]
+    apart = len({site.url for site in sites}) > 1
+    databases = [Text(_database(site, several, apart), "dim") for site in sites]
     page.table(
         [
             Column("worktree", [Text(page.path(site.worktree), "bold") for site in sites], least=12),
@@ -38,8 +45,15 @@ def status(page: Page, report: MigrationStatus) -> None:
         for one in site.findings:
             if one not in told:
                 told.append(one)
-    notes(page, told)
+    notes(page, [*told, *report.notes])
     page.command("next", report.next_command)
+
+
+def _database(site: MigrationSite, several: bool, apart: bool) -> str:
+    """Which database a worktree uses, as far as that tells it from others."""
+    name = site.url.partition("?")[0].rpartition("/")[2] if apart else ""
+    parts = (site.database if several else "", name, "(a fork)" if site.fork and site.fork.used else "")
+    return shown(" ".join(filter(None, parts)))
 
 
 def _ids(ids: Sequence[str]) -> str:

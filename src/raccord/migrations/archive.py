@@ -183,6 +183,26 @@ class Archive:
 
         self._changed(change, {})
 
+    def copied(self, database: str, to: str) -> None:
+        """Notes that a database was made of another one, which all is applied to; raises as `remember`."""
+
+        def change(shelf: Shelf) -> Shelf:
+            there = shelf.applied.get(database)
+            if not there:
+                return shelf
+            return Shelf(shelf.commit, shelf.contents, {**shelf.applied, to: dict(there)})
+
+        self._changed(change, {})
+
+    def gone(self, database: str) -> None:
+        """Notes that a database is no more; raises as `remember`."""
+
+        def change(shelf: Shelf) -> Shelf:
+            left = {name: applied for name, applied in shelf.applied.items() if name != database}
+            return Shelf(shelf.commit, shelf.contents, left)
+
+        self._changed(change, {})
+
     def taken_back(self, database: str, revisions: Iterable[str]) -> None:
         """Notes that revisions are no longer applied to a database; raises as `remember`."""
         gone = frozenset(revisions)

@@ -58,6 +58,15 @@ class Site:
         return f"{self.tree.path}{'#' + self.database.name if self.several else ''}"
 
     @property
+    def addressed(self) -> Target:
+        """The database that its URL names, whether it was asked or not.
+
+        Raises:
+            DatabaseError: that is no URL.
+        """
+        return self.target or parse(self.database.url or "", self.project.backend)
+
+    @property
     def several(self) -> bool:
         """Whether the environment has more databases."""
         return len(self.project.databases) > 1

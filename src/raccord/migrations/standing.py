@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from raccord.database.heads import heads
 from raccord.database.lock import Held, lock
+from raccord.database.naming import other
 from raccord.database.url import SQLITE, Target, parse
 from raccord.errors import WorldMoved
 from raccord.migrations import loading
@@ -41,6 +42,8 @@ class Named:
         title: its URL for a person.
         start: the words that start alembic, where the configuration doesn't tell the database and env.py is
             asked for it; else none.
+        beside: its name or path, where it is not the one that the configuration names but another of the same
+            server: a fork, or what a fork was made of.
     """
 
     worktree: str
@@ -50,6 +53,7 @@ class Named:
     key: str
     title: str
     start: tuple[str, ...] = ()
+    beside: str = ""
 
     @classmethod
     def of(cls, site: Site, target: Target, start: Sequence[str] = ()) -> Named:
@@ -65,6 +69,11 @@ class Named:
             tuple(start),
         )
 
+    def other(self, target: Target, name: str) -> Named:
+        """Another database of the same server, a target of which is known."""
+        found = other(target, name)
+        return replace(self, key=found.key, title=found.shown, beside=name)
+
     @property
     def resource(self) -> str:
         """What a step locks."""
@@ -72,8 +81,10 @@ class Named:
 
     def payload(self) -> dict[str, Json]:
         """As JSON."""
-        said = asdict(self)
-        return {**said, "start": list(self.start)} if said.pop("start") else said
+        said = {
+            name: value for name, value in asdict(self).items() if value or name not in ("start", "beside")
+        }
+        return {**said, "start": list(self.start)} if self.start else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,12 @@ class Standing:
             WorldMoved: it names another database now, or none.
             ConfigError, CannotRun, DatabaseError: it can't be read.
         """
+        if not os.path.lexists(named.ini):
+            raise WorldMoved(
+                f"{shown(named.ini)}, which led to {named.title}, is gone",
+                hint="raccord migrations status",
+                finding="migration.moved",
+            )
         project = read_project(Path(named.worktree), Path(named.ini))
         for database in project.databases:
             if (database.section, database.engine) != (named.section, named.engine):
@@ -101,6 +118,8 @@ class Standing:
                 ((database, _),) = filled(project, [database], interpreter(named.start))
             if database.url:
                 target = parse(database.url, project.backend)
+                if named.beside and target.key != named.key:
+                    target = other(target, named.beside)
                 if target.key == named.key:
                     return cls(named, project, database, target)
         raise WorldMoved(

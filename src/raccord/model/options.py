@@ -82,6 +82,25 @@ class UpgradeOptions(HealOptions):
 
 
 @dataclass(frozen=True, slots=True)
+class ForkOptions:
+    """How a worktree gets a database of its own.
+
+    Attributes:
+        backend: as in `HealOptions`.
+        drop: drop this worktree's forks instead.
+        end_sessions: end the sessions of others that are in the way.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    backend: str = ""
+    drop: bool = False
+    end_sessions: bool = False
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MergeOptions:
     """How the heads of a worktree's history are joined.
 

@@ -16,9 +16,11 @@ from raccord.kernel.locks import living
 from raccord.migrations import excluded
 from raccord.migrations.backups import BACKUP, Shelf
 from raccord.migrations.clones import remaining
+from raccord.migrations.forks import Forks
 from raccord.migrations.steps import exclude_file
 from raccord.model.plan import Finding
 from raccord.model.report import RemovalReport
+from raccord.verbs.migration_unfork import by_hand, reap
 from raccord.verbs.room import Room
 
 DAY = 86400.0
@@ -44,8 +46,10 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     removed = [f"snapshot {one.id} of {one.worktree}" for one in old] + [f"run {run}" for run in runs]
     total = sum(map(len, by_tree.values()))
     kept = total + len(journal.newest(1_000_000)) - len(removed)
+    forks, told = reap(room, dry_run=dry_run)
+    removed += forks
     if dry_run:
-        return RemovalReport("gc", True, tuple(removed), kept)
+        return RemovalReport("gc", True, tuple(removed), kept, None, told)
     backups = [
         step.step.payload["id"]
         for run in runs
@@ -62,7 +66,8 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
         fs.remove_tree(room.state / "logs" / run)
     freed = max(0, before - snapshot.size(room.repo.git))
     note = Finding("gc.git", "note", "git prunes the objects at its next gc", "git gc")
-    return RemovalReport("gc", False, tuple(removed), kept, freed, (note, *kept_on) if removed else ())
+    notes = (note, *kept_on) if old or runs else ()
+    return RemovalReport("gc", False, tuple(removed), kept, freed, (*notes, *told))
 
 
 def eject(room: Room, *, dry_run: bool) -> RemovalReport:
@@ -94,9 +99,15 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
     if lost := remaining(room.state):
         said = f"{lost} clones of databases that a killed command left may stay on their servers"
         notes.append(Finding("eject.clones", "unknown", said, "raccord migrations prove, before eject"))
+    forks = Forks(room.state).all()
+    for fork in forks:
+        said = f"{fork.title}, a fork of {fork.source.title}, stays: it is yours"
+        notes.append(Finding("eject.fork", "note", said, by_hand(fork)))
     if not dry_run:
         shelf = Shelf.below(room.state)
         notes += [told for id_ in shelf.ids() if (told := shelf.forget(id_)) is not None]
+        for fork in forks:
+            Forks(room.state).forget(fork)
         room.close()
         snapshot.delete(room.repo.git, refs)
         for left in (room.repo.common / "refs" / "raccord", room.repo.common / "logs" / "refs" / "raccord"):

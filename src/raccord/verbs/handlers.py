@@ -12,6 +12,8 @@ from raccord.code.push import PushHandler
 from raccord.migrations.archive import Archive
 from raccord.migrations.backups import BackupHandler
 from raccord.migrations.backups import RestoreHandler as DatabaseRestoreHandler
+from raccord.migrations.fork_steps import DropHandler, ForkHandler, RemakeHandler
+from raccord.migrations.pointing import PointHandler
 from raccord.migrations.rollback_steps import RollbackHandler
 from raccord.migrations.steps import ExcludeHandler, FilesHandler
 from raccord.migrations.upgrade_steps import UpgradeHandler
@@ -26,7 +28,10 @@ def handlers(room: Room) -> list[Handler]:
     shelf, wait = Archive(repo), float(room.config.sync.lock_wait_seconds)
     return [
         BackupHandler(),
+        ForkHandler(shelf, wait),
+        RemakeHandler(shelf, wait),
         DatabaseRestoreHandler(shelf, wait),
+        DropHandler(shelf, wait),
         PushHandler(
             repo,
             lambda dest: room.protected(dest.removeprefix("refs/heads/")),
@@ -43,6 +48,7 @@ def handlers(room: Room) -> list[Handler]:
         FilesHandler(repo),
         RollbackHandler(shelf, wait),
         UpgradeHandler(shelf, wait),
+        PointHandler(repo),
         MoveHandler(repo, room.shared),
         RestoreHandler(repo),
         SnapshotHandler(repo),

@@ -17,17 +17,19 @@ from raccord.migrations.observe import Site, Unfound
 from raccord.migrations.plan import where
 from raccord.migrations.revision import Revision
 from raccord.migrations.sightings import stands_on
-from raccord.model.plan import Finding
-from raccord.model.report import (
+from raccord.model.migration_report import (
     MigrationContent,
     MigrationFind,
+    MigrationFork,
     MigrationList,
     MigrationOrigin,
     MigrationRow,
     MigrationSite,
     MigrationStatus,
 )
+from raccord.model.plan import Finding
 from raccord.model.text import shown
+from raccord.verbs.fork_looks import forks, lost, said
 from raccord.verbs.migrations import Desk, chosen, problem
 from raccord.verbs.room import Room
 
@@ -39,14 +41,16 @@ def status(room: Room, backend: str = "") -> MigrationStatus:
         CannotRun: no worktree has an alembic environment.
     """
     desk = Desk(room, chosen(room, every=True), backend)
-    found = [_site(one) for one in desk.sites]
+    forked = forks(room, desk.sites)
+    found = [_site(one, forked.get(one.key)) for one in desk.sites]
     if not found:
         raise _none(desk)
     ill = [one for one in found if any(each.status == "fail" for each in one.findings)]
     many = " --all" if len(ill) > 1 else ""
     told = ill[0].findings if ill else ()
     command = f"raccord migrations heal{many}" if any(one.missing for one in ill) else ""
-    return MigrationStatus(tuple(found), command or next((one.hint for one in told if one.hint), ""))
+    command = command or next((one.hint for one in told if one.hint), "")
+    return MigrationStatus(tuple(found), command, lost(room))
 
 
 def _none(desk: Desk) -> CannotRun:
@@ -57,7 +61,7 @@ def _none(desk: Desk) -> CannotRun:
     return CannotRun(said, hint=first.hint if first else "alembic init")
 
 
-def _site(site: Site) -> MigrationSite:
+def _site(site: Site, forked: MigrationFork | None) -> MigrationSite:
     pending = None
     if site.heads is not None and not site.missing and site.graph.healthy:
         pending = len(site.graph.between(site.heads, site.graph.effective_heads))
@@ -71,7 +75,8 @@ def _site(site: Site) -> MigrationSite:
         applied=None if site.heads is None else tuple(sorted(site.heads)),
         missing=site.missing,
         pending=pending,
-        findings=tuple(_wrong(site)),
+        findings=(*_wrong(site), *(said(forked, site) if forked else ())),
+        fork=forked,
     )
 
 

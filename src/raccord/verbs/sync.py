@@ -21,6 +21,7 @@ from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options import SyncOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver, checkout
+from raccord.verbs.fork_looks import lost
 from raccord.verbs.lanes import Pair, lanes, stack_names
 from raccord.verbs.room import Room
 
@@ -86,6 +87,7 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         notes.append(
             Finding("remote.none", "note", "no remote: nothing is fetched or pushed", "git remote add")
         )
+    notes += lost(room)
     refs = read(repo.git)
     base = find_base(repo, refs, remote, options.base or known.base, room.trees)
     scope = looking.Scope(
