@@ -396,6 +396,10 @@ def test_postgresql(shop):
     undone = shop.at(shop.main).undo()
     assert isinstance(undone, RunReport) and undone.state == "done", undone
     assert shop.heads(name) == {"r2"}
+    copies = "select count(*) from pg_database where datname like 'raccord_backup_%'"
+    assert shop.pg.run(copies) != [(0,)]
+    assert [note.name for note in shop.at(shop.main).eject().notes] == ["eject.fork"]
+    assert shop.pg.run(copies) == [(0,)] and shop.names() == [name]
 
 
 def test_others_who_are_connected(shop, monkeypatch):

@@ -88,12 +88,17 @@ class Target:
         if self.kind == SQLITE:
             return f"sqlite:{os.path.realpath(self.path) if self.path else ':memory:'}"
         options = dict(self.query)
+        also = [f"{name}={options[name]}" for name in ("options", "service") if name in options]
+        return f"{self.server}{self.name or self.user}{'?' if also else ''}{'&'.join(also)}"
+
+    @property
+    def server(self) -> str:
+        """What the keys of all databases of its server begin with."""
         scheme = self.kind if self.kind == POSTGRESQL else self.scheme.partition("+")[0].lower()
         default = PORT if self.kind == POSTGRESQL else ""
-        address = options.get("hostaddr", "")
+        address = dict(self.query).get("hostaddr", "")
         hosts = sorted({f"{_plain(host or address)}:{port or default}" for host, port in self.hosts})
-        also = [f"{name}={options[name]}" for name in ("options", "service") if name in options]
-        return f"{scheme}://{','.join(hosts)}/{self.name or self.user}{'?' if also else ''}{'&'.join(also)}"
+        return f"{scheme}://{','.join(hosts)}/"
 
     @property
     def hosts(self) -> tuple[tuple[str, str], ...]:

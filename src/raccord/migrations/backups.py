@@ -8,13 +8,18 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import (
+    Callable,
+    Iterable,
+    Mapping,
+)
 from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.database import backup as copies
 from raccord.database.keeping import CLONE, Backup, new_id
 from raccord.database.sqlite import BESIDE
+from raccord.database.url import POSTGRESQL, Target
 from raccord.errors import RaccordError, RestoreFailed, WorldMoved
 from raccord.kernel import fs
 from raccord.migrations.archive import Archive
@@ -126,14 +131,18 @@ class Shelf:
         """Every backup."""
         return sorted(name.removesuffix(".json") for name in fs.names(self.folder) if name.endswith(".json"))
 
-    def forget(self, id_: str) -> Finding | None:
-        """Removes a backup, or says why it stays: one that is a database of a server may be out of reach."""
+    def forget(self, id_: str, servers: Callable[[], Iterable[Target]] = lambda: ()) -> Finding | None:
+        """Removes a backup, or says why it stays: one that is a database of a server may be out of reach.
+
+        Args:
+            servers: the databases that lead to servers, where the backup's own worktree is gone.
+        """
         if not self.has(id_):
             return None
         try:
             named, kept = self._read(id_)
             if kept is not None and kept.kind == CLONE:
-                copies.forget(Standing.find(named).target, kept)
+                copies.forget(_leading(named, servers), kept)
             elif kept is not None:
                 fs.unlink(kept.place)
         except RaccordError as error:
@@ -183,6 +192,17 @@ class Shelf:
 
     def _document(self, id_: str) -> Path:
         return self.folder / f"{id_}.json"
+
+
+def _leading(named: Named, servers: Callable[[], Iterable[Target]]) -> Target:
+    """A database of the server that a named one is of; raises as `Standing.find`."""
+    try:
+        return Standing.find(named).target
+    except WorldMoved:
+        for one in servers():
+            if one.kind == POSTGRESQL and named.key.startswith(one.server):
+                return one
+        raise
 
 
 class BackupHandler:

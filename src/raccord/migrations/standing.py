@@ -28,6 +28,7 @@ from raccord.model.text import shown
 
 FOLDER = "databases"  # below raccord's own state: lock files of SQLite
 BACKUPS = "backups"
+OPTIONAL = ("start", "beside")  # what most payloads do without
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from raccord.migrations.forks import Forks
 from raccord.migrations.steps import exclude_file
 from raccord.model.plan import Finding
 from raccord.model.report import RemovalReport
-from raccord.verbs.migration_unfork import by_hand, reap
+from raccord.verbs.migration_unfork import addressed, by_hand, reap
 from raccord.verbs.room import Room
 
 DAY = 86400.0
@@ -58,7 +58,7 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     ]
     shelf = Shelf.below(room.state)
     backups += [one for id_ in backups for one in shelf.rescued(id_)]
-    kept_on = [left for id_ in backups if (left := shelf.forget(id_))]
+    kept_on = [left for id_ in backups if (left := shelf.forget(id_, lambda: addressed(room)))]
     snapshot.drop(room.repo.git, [one.id for one in old])
     archive.drop(room.repo.git, runs)
     journal.forget(runs)
@@ -105,7 +105,8 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
         notes.append(Finding("eject.fork", "note", said, by_hand(fork)))
     if not dry_run:
         shelf = Shelf.below(room.state)
-        notes += [told for id_ in shelf.ids() if (told := shelf.forget(id_)) is not None]
+        kept_on = [shelf.forget(id_, lambda: addressed(room)) for id_ in shelf.ids()]
+        notes += [told for told in kept_on if told is not None]
         for fork in forks:
             Forks(room.state).forget(fork)
         room.close()

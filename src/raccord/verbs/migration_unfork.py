@@ -67,6 +67,11 @@ def _known(room: Room, trees: Sequence[Worktree]) -> list[Site]:
     return [one for one in found if isinstance(one, Site) and one.database.url]
 
 
+def addressed(room: Room) -> list[Target]:
+    """The databases that any worktree names."""
+    return [target for _, target in _addresses(_known(room, room.trees))]
+
+
 def _addresses(known: Sequence[Site]) -> Iterator[tuple[Site, Target]]:
     for site in known:
         with contextlib.suppress(RaccordError):  # what is no URL leads nowhere
