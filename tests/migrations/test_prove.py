@@ -9,7 +9,8 @@ from raccord.migrations.graph import Graph
 from raccord.migrations.prove import Catalogs, Failure, Trial, order, verdict
 from raccord.migrations.revision import Revision
 
-EMPTY, TABLE, MORE = ({}, {"table t": ""}, {"table t": "", "index i": "on t"})
+EMPTY: dict[str, str] = {}
+TABLE, MORE = ({"table t": ""}, {"table t": "", "index i": "on t"})
 FAILED = Failure("boom", ("line", "boom"))
 
 

@@ -141,13 +141,16 @@ def _orphan(room: Room, fork: Fork, known: Sequence[Site]) -> Lane:
         said = f"{fork.title} stays: no worktree's configuration leads to {fork.named.title}"
         held = Finding("fork.unreachable", "unknown", said, by_hand(fork))
         return Lane(f"fork {fork.id}", fork.title, held=held)
-    leading = {"worktree": way.worktree, "ini": way.ini, "section": way.section, "engine": way.engine}
+
+    def led(named: Named) -> Named:
+        return replace(way, key=named.key, title=named.title, beside=named.beside)
+
     found = replace(
         fork,
         gitdir="",
         spots=(),
-        named=replace(fork.named, **leading),
-        source=replace(fork.source, **leading),
+        named=led(fork.named),
+        source=led(fork.source),
     )
     return _lane(room, found, evict=False, users=_users(fork, known))
 
