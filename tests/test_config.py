@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raccord.config import Config, commented, load, parse
-from raccord.config.keys import keys
+from raccord.config.keys import NAMED, SECTIONS, Key, keys
 from raccord.config.kinds import Invalid
 from raccord.config.lines import line_of
 from raccord.config.text import reference, toml
@@ -127,7 +127,8 @@ def test_both_files_are_refused_with_the_line(tmp_path):
         ('[sync]\n\nbsae = "x"', "f:3: sync.bsae: is no key; did you mean base?; expected one of base,"),
         (
             "[snc]",
-            "f:1: snc: is no section; did you mean sync?; expected one of gates, migrations, snapshots, sync",
+            "f:1: snc: is no section; did you mean sync?; expected one of "
+            + ", ".join(sorted({*SECTIONS, *NAMED})),
         ),
         ('base = "x"', "f:1: base: is no section; did you mean sync.base?"),
         ("[sync]\nlock-wait-seconds = 3", "f:2: sync.lock-wait-seconds: is no key; did you mean lock_wait"),
@@ -287,11 +288,43 @@ def test_what_nobody_declared_is_not_written():
 
 def test_every_declared_example_and_default_is_valid():
     for key in keys():
-        text = f"[{key.section}]\n{key.name} = {key.example}"
-        assert getattr(getattr(parse(text, "f"), key.section), key.name) is not None
+        assert said(key, key.example) is not None
         if key.default is not None:
-            text = f"[{key.section}]\n{key.name} = {toml(key.default)}"
-            assert getattr(getattr(parse(text, "f"), key.section), key.name) == key.default
+            assert said(key, toml(key.default)) == key.default
+
+
+def said(key: Key, value: str) -> object:
+    """What a key is once this stands in the configuration."""
+    if key.section not in NAMED:
+        return getattr(getattr(parse(f"[{key.section}]\n{key.name} = {value}", "f"), key.section), key.field)
+    found = parse(f"[{key.section}.one]\n{key.name} = {value}", "f")
+    return getattr(getattr(found, key.section)["one"], key.field)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("[data.x]\nmod = 1", "f:2: data.x.mod: is no key; did you mean mode?"),
+        ("[data.x]\nmode = 'all'", "f:2: data.x.mode: is 'all'; expected one of \"replace\""),
+        ("[data]\nx = 1", "f:2: data.x: is not a table; expected [data.knowledge]"),
+        ("[data.'a b']", "f:1: data.'a b': is no name; expected letters, digits, - and _"),
+        ("[data.x]\nwhere = { a.b = '1' }", "f:2: data.x.where: has a table at 'a'"),
+        ("[data.x.where]\na = ''", "f:1: data.x.where: at 'a' is empty"),
+        ("[environments.e]\ndatabase = 'p4ss'", "f:2: environments.e.database: is neither a URL nor env:"),
+        ("[environments.e]\ndatabase = 'env:p4ss w'", "f:2: environments.e.database: names no variable"),
+    ],
+)
+def test_what_is_wrong_in_a_named_section(text, problem):
+    with pytest.raises(ConfigError) as error:
+        parse(text, "f")
+    assert error.value.message.startswith(problem)
+    # What stands where a URL belongs may be a password.
+    assert "p4ss" not in error.value.message
+
+
+def test_a_secret_never_shows_itself():
+    found = parse("[environments.e]\ndatabase = 'postgresql://u:p4ss@h/d'", "f")
+    assert "p4ss" not in repr(found) and found.environments["e"].database is not None
 
 
 def test_the_reference_names_every_key():

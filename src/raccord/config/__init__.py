@@ -1,9 +1,11 @@
 """The configuration: `raccord.toml` or `[tool.raccord]` into frozen dataclasses. Only reads."""
 
-from raccord.config.keys import Config, Gates, Migrations, Snapshots, Sync
-from raccord.config.read import FILE, expanded, load, parse
+from raccord.config.keys import Config, DataSet, Environment, Gates, Migrations, Snapshots, Sync
+from raccord.config.kinds import Secret
+from raccord.config.read import FILE, expanded, load, parse, variable
 from raccord.config.text import commented
 
 __all__ = [
-    "FILE", "Config", "Gates", "Migrations", "Snapshots", "Sync", "commented", "expanded", "load", "parse",
+    "FILE", "Config", "DataSet", "Environment", "Gates", "Migrations", "Secret", "Snapshots", "Sync",
+    "commented", "expanded", "load", "parse", "variable",
 ]  # fmt: skip

@@ -6,11 +6,27 @@ The check of a value, `raccord init` and the reference page all come from here.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import keyword
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raccord.config.kinds import COMMAND, COMMANDS, GLOBS, PATTERNS, TEXT, VARIABLES, Kind, key, whole
+from raccord.config.kinds import (
+    COMMAND,
+    COMMANDS,
+    GLOBS,
+    PATTERNS,
+    SECRET,
+    TEXT,
+    TEXTS,
+    TRUTH,
+    VARIABLES,
+    Kind,
+    Secret,
+    choice,
+    key,
+    whole,
+)
 
 Command = tuple[str, ...]
 
@@ -131,6 +147,71 @@ class Snapshots:
 
 
 @dataclass(frozen=True, slots=True)
+class Environment:
+    """A named place, such as dev or prod, with a database."""
+
+    database: Secret | None = key(
+        None,
+        SECRET,
+        "The URL of its database, or where it comes from; a relative file starts at the worktree.",
+    )
+    protected: bool = key(
+        False, TRUTH, "Whether its name has to be typed, or given by `--yes-to`, before it is changed."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A set of tables whose rows travel together from one environment to another."""
+
+    tables: tuple[str, ...] = key(
+        (),
+        PATTERNS,
+        "The tables, as names or patterns, with their schema or without; a pattern leaves out Alembic's "
+        "version table and outboxes.",
+        '["knowledge_*", "templates"]',
+    )
+    from_: str = key("dev", TEXT, "The environment that the rows come from.", '"dev"')
+    mode: str = key(
+        "replace",
+        choice("replace", "insert", "upsert", "mirror"),
+        "`replace` and `mirror` make the target equal, `mirror` moving no more than what differs; `upsert` "
+        "removes nothing; `insert` only adds, and overwrites nothing.",
+    )
+    where: Mapping[str, str] = key(
+        {}, TEXTS, "For a table, the SQL condition of the rows that belong to the set, on both sides."
+    )
+    exclude: tuple[str, ...] = key(
+        (),
+        PATTERNS,
+        "Columns that don't travel, as table.column; the target keeps what it has.",
+        '["users.note"]',
+    )
+    mask: Mapping[str, str] = key(
+        {},
+        TEXTS,
+        "For a column, as table.column, the SQL that is sent in its place.",
+        """{ "users.email" = "'user' || id || '@example.org'" }""",
+    )
+    secrets: str = key(
+        "exclude",
+        choice("exclude", "include"),
+        "Whether columns whose names say that they hold secrets travel; for those that `exclude` or "
+        "`mask` names it is no question.",
+    )
+    triggers: str = key(
+        "refuse",
+        choice("refuse", "fire", "skip"),
+        "What happens where the target has triggers: nothing is pushed, they fire, or they are switched off "
+        "within the transaction, which only the table's owner may do.",
+    )
+    lock_seconds: int = key(10, whole(1, "seconds"), "How long a push waits for others who use the tables.")
+    statement_seconds: int = key(
+        3600, whole(0, "seconds"), "How long one statement may take; 0 for as long as it likes."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration.
 
@@ -142,10 +223,15 @@ class Config:
     gates: Gates = dataclasses.field(default_factory=Gates)
     migrations: Migrations = dataclasses.field(default_factory=Migrations)
     snapshots: Snapshots = dataclasses.field(default_factory=Snapshots)
+    environments: Mapping[str, Environment] = dataclasses.field(default_factory=dict)
+    data: Mapping[str, DataSet] = dataclasses.field(default_factory=dict)
     source: str = ""
 
 
 SECTIONS: dict[str, type] = {"sync": Sync, "gates": Gates, "migrations": Migrations, "snapshots": Snapshots}
+# Sections of which there may be several, each with a name of its own: [data.knowledge].
+NAMED: dict[str, type] = {"environments": Environment, "data": DataSet}
+EXAMPLES = {"environments": "dev", "data": "knowledge"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +250,16 @@ class Key:
         """The name with its section: "sync.base"."""
         return f"{self.section}.{self.name}"
 
+    @property
+    def field(self) -> str:
+        """The name of its attribute: `from` is a word of Python's."""
+        return f"{self.name}_" if self.name in keyword.kwlist else self.name
+
 
 def keys() -> Iterator[Key]:
     """Every declared key, section by section."""
-    for section, cls in SECTIONS.items():
+    for section, cls in {**SECTIONS, **NAMED}.items():
         for spec in dataclasses.fields(cls):
             meta = spec.metadata
-            yield Key(section, spec.name, spec.default, meta["kind"], meta["doc"], meta["example"])
+            name = spec.name.rstrip("_")
+            yield Key(section, name, meta["default"], meta["kind"], meta["doc"], meta["example"])

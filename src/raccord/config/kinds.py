@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -107,8 +108,6 @@ def _argument(value: object) -> str:
 def command(value: object) -> tuple[str, ...]:
     """Reads a command: an argv list, or a string that is split as a shell would, without a shell."""
     if isinstance(value, str):
-        import shlex
-
         try:
             words = tuple(shlex.split(_argument(value)))
         except ValueError as error:
@@ -127,7 +126,83 @@ def _glob(value: object) -> str:
     return text
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """Where a value comes from that may be secret; it never shows itself.
+
+    Attributes:
+        kind: "env", "file", "command", or "text" where the value itself stands there.
+        words: the variable, the path, the command's words, or the value.
+    """
+
+    kind: str
+    words: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"Secret({self.kind})"
+
+
+def secret(value: object) -> Secret:
+    """Reads where a secret comes from. No message repeats it."""
+    text = _argument(value).strip()
+    if not text:
+        raise Invalid("is empty")
+    kind, _, rest = text.partition(":")
+    if kind == "env":
+        try:
+            return Secret(kind, (_variable(rest),))
+        except Invalid:
+            raise Invalid("names no variable") from None
+    if kind == "file":
+        if not rest:
+            raise Invalid("names no file")
+        return Secret(kind, (rest,))
+    if kind == "command":
+        return Secret(kind, command(rest))
+    if "://" not in text:
+        raise Invalid("is neither a URL nor env:, file: or command:")
+    return Secret("text", (text,))
+
+
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Invalid(f"is {named(value)}")
+    return value
+
+
+def choice(*words: str) -> Kind:
+    """One of some words."""
+
+    def read(value: object) -> str:
+        text = string(value)
+        if text not in words:
+            raise Invalid(f"is {text!r}")
+        return text
+
+    return Kind("one of " + ", ".join(f'"{word}"' for word in words), read, f'"{words[0]}"')
+
+
+def _texts(value: object) -> Mapping[str, str]:
+    if not isinstance(value, dict):
+        raise Invalid(f"is {named(value)}")
+    found = {}
+    for name, one in value.items():
+        if isinstance(one, dict):
+            # A dotted key that is not in quotes is a table of tables to TOML.
+            raise Invalid(f"has a table at {name!r}: a name with a dot needs quotes")
+        try:
+            found[name] = _argument(one)
+        except Invalid as problem:
+            raise Invalid(f"at {name!r} {problem}") from None
+        if not found[name].strip():
+            raise Invalid(f"at {name!r} is empty")
+    return found
+
+
 TEXT = Kind("a string", string, '"main"')
+TRUTH = Kind("true or false", _truth, "true")
+SECRET = Kind("a URL, env:VARIABLE, file:PATH or command:WORDS that print one", secret, '"env:DATABASE_URL"')
+TEXTS = Kind("a table of strings", _texts, '{ documents = "published" }')
 PATTERNS = Kind("a list of patterns", lambda value: items(value, _filled), '["release/*"]')
 GLOBS = Kind("a list of patterns inside the worktree", lambda value: items(value, _glob), '["*.pyc"]')
 VARIABLES = Kind("a list of names of variables", lambda value: items(value, _variable), '["NODE_ENV"]')
@@ -143,9 +218,7 @@ COMMANDS = Kind(
 
 def key(default: T, kind: Kind, doc: str, example: str = "") -> T:
     """Declares a key: its default, what it takes, and the sentence of its documentation."""
-    return cast(
-        T,
-        field(
-            default=cast(Any, default), metadata={"kind": kind, "doc": doc, "example": example or kind.value}
-        ),
-    )
+    made = {"kind": kind, "doc": doc, "example": example or kind.value, "default": default}
+    if isinstance(default, dict):
+        return cast(T, field(default_factory=dict, metadata=made))
+    return cast(T, field(default=cast(Any, default), metadata=made))

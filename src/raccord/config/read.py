@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from raccord.config.keys import SECTIONS, Config, keys
+from raccord.config.keys import EXAMPLES, NAMED, SECTIONS, Config, keys
 from raccord.config.kinds import Invalid
 from raccord.errors import ConfigError
 
@@ -67,15 +68,14 @@ def parse(text: str, file: str, prefix: Sequence[str] = ()) -> Config:
         document = document.get(part, {}) if isinstance(document, dict) else {}
     checked = _Checked(text, file, tuple(prefix))
     values: dict[str, Any] = {}
-    for section, table in checked.table(document, (), tuple(SECTIONS)).items():
-        known = {key.name: key for key in keys() if key.section == section}
-        found = {}
-        for name, value in checked.table(table, (section,), tuple(known)).items():
-            try:
-                found[name] = known[name].kind.read(value)
-            except Invalid as problem:
-                raise checked.error((section, name), str(problem), known[name].kind.expected) from None
-        values[section] = SECTIONS[section](**found)
+    for section, table in checked.table(document, (), (*SECTIONS, *NAMED)).items():
+        if section in SECTIONS:
+            values[section] = SECTIONS[section](**checked.values(table, section, (section,)))
+        else:
+            values[section] = {
+                name: NAMED[section](**checked.values(one, section, (section, name)))
+                for name, one in checked.names(table, section).items()
+            }
     return Config(**values, source=file)
 
 
@@ -97,6 +97,29 @@ class _Checked:
                     _one_of(known),
                 )
         return value
+
+    def values(self, table: object, section: str, path: tuple[str, ...]) -> dict[str, Any]:
+        """What a section's keys are set to, by the name of their attribute."""
+        known = {key.name: key for key in keys() if key.section == section}
+        found = {}
+        for name, value in self.table(table, path, tuple(known)).items():
+            try:
+                found[known[name].field] = known[name].kind.read(value)
+            except Invalid as problem:
+                raise self.error((*path, name), str(problem), known[name].kind.expected) from None
+        return found
+
+    def names(self, table: object, section: str) -> Mapping[str, Any]:
+        """The tables of a section of which there may be several, by name."""
+        example = f"[{'.'.join((*self.prefix, section, EXAMPLES[section]))}]"
+        if not isinstance(table, dict):
+            raise self.error((section,), "is not a table", example)
+        for name, one in table.items():
+            if not isinstance(one, dict):
+                raise self.error((section, name), "is not a table", example)
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+                raise self.error((section, name), "is no name", "letters, digits, - and _")
+        return table
 
     def error(self, path: tuple[str, ...], problem: str, expected: str) -> ConfigError:
         """The error, with the line on which the key stands."""
@@ -126,6 +149,11 @@ def _near(name: str, path: tuple[str, ...], known: tuple[str, ...]) -> str:
 
 def _spelt(part: str) -> str:
     return part if part.replace("-", "").replace("_", "").isalnum() and part.isascii() else repr(part)
+
+
+def variable(name: str) -> str | None:
+    """The value of a variable of the environment, None where it isn't set."""
+    return os.environ.get(name)
 
 
 def _read(path: Path) -> bytes | None:

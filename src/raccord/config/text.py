@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from raccord.config.keys import SECTIONS, Key, keys
+from raccord.config.keys import EXAMPLES, NAMED, SECTIONS, Key, keys
 from raccord.model.text import shown
 
 WIDTH = 100
@@ -16,7 +16,7 @@ OPENING = """\
 
 
 def toml(value: object) -> str:
-    """The TOML spelling of a boolean, number, string, or list of such."""
+    """The TOML spelling of a boolean, number, string, or a list or table of such."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
@@ -25,6 +25,8 @@ def toml(value: object) -> str:
         return '"' + "".join(_escaped(char) for char in value) + '"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(toml(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{toml(name)} = {toml(item)}" for name, item in value.items()) + " }"
     raise TypeError(f"no TOML for {type(value).__name__}")
 
 
@@ -46,12 +48,16 @@ def commented(found: Mapping[str, tuple[object, str]]) -> str:
     Raises:
         KeyError: `found` has a key that nobody declared.
     """
-    if unknown := set(found) - {key.dotted for key in keys()}:
+    if unknown := set(found) - {key.dotted for key in keys() if key.section in SECTIONS}:
         raise KeyError(", ".join(sorted(unknown)))
     parts = [OPENING]
     for section, cls in SECTIONS.items():
         parts.append("\n" + _comment(_first_line(cls)) + f"[{section}]\n")
         parts += ["\n" + _entry(key, found) for key in keys() if key.section == section]
+    for section, cls in NAMED.items():
+        # There is none until somebody names it.
+        parts.append("\n" + _comment(_first_line(cls)) + f"# [{section}.{EXAMPLES[section]}]\n")
+        parts += ["\n" + _entry(key, {}) for key in keys() if key.section == section]
     return "".join(parts)
 
 
@@ -60,7 +66,7 @@ def _entry(key: Key, found: Mapping[str, tuple[object, str]]) -> str:
         value, source = found[key.dotted]
         doc = f"{key.doc} Found: {shown(source)}." if source else key.doc
         return _comment(doc) + f"{key.name} = {_wrapped(key.name, value)}\n"
-    example = key.example if key.default in ("", (), None) else _wrapped(key.name, key.default)
+    example = key.example if key.default in ("", (), None, {}) else _wrapped(key.name, key.default)
     return _comment(key.doc) + "".join(f"# {line}\n" for line in f"{key.name} = {example}".split("\n"))
 
 
@@ -83,13 +89,12 @@ def _first_line(cls: type) -> str:
 def reference() -> str:
     """The reference of all keys, as Markdown tables."""
     out = []
-    for section, cls in SECTIONS.items():
-        out.append(
-            f"## `[{section}]`\n\n{_first_line(cls)}\n\n| key | takes | default | |\n|---|---|---|---|\n"
-        )
+    for section, cls in {**SECTIONS, **NAMED}.items():
+        name = f"{section}.NAME" if section in NAMED else section
+        out.append(f"## `[{name}]`\n\n{_first_line(cls)}\n\n| key | takes | default | |\n|---|---|---|---|\n")
         for key in keys():
             if key.section == section:
-                default = "" if key.default in ("", None) else f"`{toml(key.default)}`"
+                default = "" if key.default in ("", None, {}) else f"`{toml(key.default)}`"
                 out.append(f"| `{key.name}` | {key.kind.expected} | {default} | {key.doc} |\n")
         out.append("\n")
     return "".join(out).rstrip("\n") + "\n"
