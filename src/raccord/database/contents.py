@@ -111,16 +111,8 @@ def of_postgres(db: postgres.Connection) -> Contents:
 
 
 def settle(db: postgres.Connection) -> None:
-    """Makes the text of values independent of who asks; what pg_dump sets, and the time zone."""
-    for name, value in (
-        ("bytea_output", "hex"),
-        ("datestyle", "ISO"),
-        ("extra_float_digits", "3"),
-        ("intervalstyle", "postgres"),
-        ("synchronize_seqscans", "off"),
-        ("timezone", "UTC"),
-    ):
-        db.execute("select set_config(%s, %s, true)", [name, value])
+    """Makes the text of values independent of who asks, and of their encoding."""
+    postgres.spell(db)
     # No conversion: a value that is no character of the client's would end the reading.
     db.execute("select set_config('client_encoding', current_setting('server_encoding'), true)")
 

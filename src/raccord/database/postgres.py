@@ -146,6 +146,20 @@ def bound(db: Connection, seconds: float) -> None:
     )
 
 
+def spell(db: Connection) -> None:
+    """Makes the text of values independent of who asks, for this transaction: what pg_dump sets, and more."""
+    for name, value in (
+        ("bytea_output", "hex"),
+        ("datestyle", "ISO"),
+        ("extra_float_digits", "3"),
+        ("intervalstyle", "postgres"),
+        ("lc_monetary", "C"),
+        ("synchronize_seqscans", "off"),
+        ("timezone", "UTC"),
+    ):
+        db.execute("select set_config(%s, %s, true)", [name, value])
+
+
 @contextlib.contextmanager
 def failures(target: Target, database: str = "") -> Iterator[None]:
     """Turns psycopg's errors into raccord's. Their chain is cut: a cause may repeat what was passed to it."""
