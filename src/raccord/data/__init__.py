@@ -1,0 +1,1 @@
+"""Rows that travel between environments: compared, planned, pushed in one transaction, taken back."""

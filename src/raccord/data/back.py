@@ -1,0 +1,176 @@
+"""Takes a push back from its archive: the rows that it touched, where they are as it left them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raccord.data import change, observe
+from raccord.data.keeping import Shelf
+from raccord.data.order import ordered
+from raccord.data.pairs import Pair, obstacles
+from raccord.data.push import Job, alone, conclude, keep, left
+from raccord.data.scope import hashed, relation, scope
+from raccord.data.spec import REPLACE
+from raccord.data.stage import Stage, make, numbered, one_row, run, whole
+from raccord.data.transaction import number, quiet, transaction
+from raccord.database import postgres, pump
+from raccord.database.tables import Name, Table, identifier, label
+from raccord.database.url import Target
+from raccord.errors import HeldBack, WorldMoved
+from raccord.model.plan import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How many rows of a table are not as a push left them."""
+
+    table: str
+    rows: int
+
+
+def moved(target: Target, job: Job, archive: str) -> list[Moved]:
+    """What others changed since, of what a push touched. Nothing is left behind.
+
+    Raises:
+        RestoreFailed: the archive can't be read.
+    """
+    document = job.shelf.needed(archive)
+    with postgres.connected(target, name="raccord data") as db, db.transaction(force_rollback=True):
+        return [found for found, _ in _loaded(db, job.shelf, archive, document) if found.rows]
+
+
+def take_back(job: Job, target: Target, archive: str) -> None:
+    """Puts back what a push overwrote or removed, and removes what it added.
+
+    Raises:
+        WorldMoved: others changed some of it since; nothing was changed.
+        RestoreFailed: the archive can't be read.
+        HeldBack: something stands against it; nothing was changed.
+    """
+    document = job.shelf.needed(archive)
+    names = [(str(said["table"][0]), str(said["table"][1])) for said in document["tables"]]
+    with alone(job, target), transaction(target, job.spec, names) as db:
+        stages: dict[Name, Stage] = {}
+        for found, stage in _loaded(db, job.shelf, archive, document):
+            if found.rows:
+                raise WorldMoved(
+                    f"{found.rows} rows of {found.table} are not as the push left them",
+                    hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
+                )
+            stages[stage.pair.id] = stage
+        _carry(job, db, target, stages)
+
+
+def _carry(job: Job, db: postgres.Connection, target: Target, stages: Mapping[Name, Stage]) -> None:
+    tables = [stage.pair.target for stage in stages.values()]
+    order = ordered(tables)
+    against = [
+        *order.refused,
+        *(one for stage in stages.values() for one in obstacles(job.spec, stage.pair)[0]),
+    ]
+    if against:
+        raise HeldBack(against[0].message, hint=against[0].hint, finding=against[0].name)
+    job.shelf.begin(job.id)
+    wanted = {name: _rows(db, stage) for name, stage in stages.items()}
+    parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
+    with quiet(db, job.spec, tables):
+        job.say("putting back " + ", ".join(label(name) for name in stages))
+        done = change.carry_out(db, stages, order, REPLACE)
+    for at, (name, said) in enumerate(zip(stages, parts, strict=True)):
+        one = done[name]
+        if (one.added + one.changed, one.removed) != wanted[name] and job.spec.triggers != "fire":
+            raise HeldBack(f"{label(name)} took other rows than were put back; nothing was changed")
+        said["new"] = left(job, db, at, stages[name])
+        said["counts"] = [one.added, one.changed, one.removed]
+        said["skipped"] = {}
+    conclude(job, target, number(db), parts)
+
+
+def _rows(db: postgres.Connection, stage: Stage) -> tuple[int, int]:
+    found = one_row(db, f"select (select count(*) from {stage.put}), (select count(*) from {stage.gone})")
+    return int(str(found[0])), int(str(found[1]))
+
+
+def _loaded(
+    db: postgres.Connection, shelf: Shelf, archive: str, document: Mapping[str, Any]
+) -> list[tuple[Moved, Stage]]:
+    names = [(said["table"][0], said["table"][1]) for said in document["tables"]]
+    tables = observe.named_tables(db, names)
+    found = []
+    for at, said in enumerate(document["tables"]):
+        pair = _pair(tables, said)
+        stage = make(db, pair, at, said["columns"])
+        goal = f"{stage.put} ({stage.listed})"
+        pump.into(db, goal, said["binary"], shelf.read(archive, said["old"]))
+        known = f"raccord_left_{at}"
+        texts = "".join(f"k{number} text, " for number in range(len(pair.key)))
+        run(db, f"create temp table {known} ({texts}h int8) on commit drop")
+        pump.into(db, f"pg_temp.{known}", True, shelf.read(archive, said["new"]))
+        run(db, f"analyze {stage.put}")
+        run(db, f"analyze pg_temp.{known}")
+        count = _keyed(db, stage, known) if pair.key else _keyless(db, stage, known)
+        run(db, f"analyze {stage.gone}")
+        found.append((Moved(pair.shown, count), stage))
+    return found
+
+
+def _pair(tables: Mapping[Name, Table], said: Mapping[str, Json]) -> Pair:
+    name = (said["table"][0], said["table"][1])
+    table = tables.get(name)
+    types = dict(zip(said["columns"], said["types"], strict=True))
+    if table is None:
+        raise WorldMoved(f"the table {label(name)} is gone")
+    now = {column: found.type for column in whole_names(table) if (found := table.column(column))}
+    if now != types:
+        other = ", ".join(
+            sorted(name for name in now.keys() | types.keys() if now.get(name) != types.get(name))
+        )
+        raise WorldMoved(f"the columns of {label(name)} are others by now: {other}")
+    return Pair(
+        table, table, tuple(said["sets"]), key=tuple(said["key"]), where=said["where"], binary=said["binary"]
+    )
+
+
+def whole_names(table: Table) -> tuple[str, ...]:
+    """The columns that can be written."""
+    return whole(Pair(table, table, ()))
+
+
+def _keyed(db: postgres.Connection, stage: Stage, known: str) -> int:
+    """Finds what goes; returns how many rows are not as they were left."""
+    pair = stage.pair
+    keyed = [(identifier(name), f"l.k{at}::{pair.column(name).type}") for at, name in enumerate(pair.key)]
+    meets = " and ".join(f"t.{name} = {key}" for name, key in keyed)
+    also = " and ".join(f"p.{name} = {key}" for name, key in keyed)
+    otherwise = one_row(
+        db,
+        f"select count(*) from pg_temp.{known} l where not exists (select from {scope(pair)} t"
+        f" where {meets} and {hashed(pair, 't')} = l.h)",
+    )[0]
+    again = one_row(
+        db,
+        f"select count(*) from {stage.put} p join {relation(pair)} t on {stage.match}"
+        f" where not exists (select from pg_temp.{known} l where {also})",
+    )[0]
+    listed = ", ".join(key for _, key in keyed)
+    run(
+        db,
+        f"insert into {stage.gone} select {listed} from pg_temp.{known} l"
+        f" where not exists (select from {stage.put} p where {also})",
+    )
+    return int(str(otherwise)) + int(str(again))
+
+
+def _keyless(db: postgres.Connection, stage: Stage, known: str) -> int:
+    wanted = f"select h, row_number() over (partition by h) as n from pg_temp.{known}"
+    run(
+        db,
+        f"insert into {stage.gone} select t.rel, t.tid from ({numbered(stage.pair)}) t"
+        f" join ({wanted}) l on t.h = l.h and t.n = l.n",
+    )
+    found = one_row(
+        db, f"select (select count(*) from pg_temp.{known}) - (select count(*) from {stage.gone})"
+    )
+    return int(str(found[0]))

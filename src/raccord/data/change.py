@@ -1,0 +1,314 @@
+"""Changes the tables of a set within one transaction: constraints on, nothing cascaded, each row once.
+
+Rows are put before others go: what refers to a row that goes has its new value by then. Where a second unique
+key stands in the way of that, the rows go first; where that isn't enough either, rows that nothing refers to
+make way for their new state. Each of these is tried from the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from raccord.data.order import Order
+from raccord.data.scope import hashed, relation
+from raccord.data.spec import INSERT
+from raccord.data.stage import Stage, one_row, run
+from raccord.database import postgres
+from raccord.database.tables import Name, Reference, identifier, label
+from raccord.errors import HeldBack
+from raccord.model.text import shown
+
+
+class Referred(HeldBack):
+    """Rows that would go are referred to by others, which a delete would hit."""
+
+
+@dataclass(slots=True)
+class Changed:
+    """What became of one table: how many rows were added, changed, removed, and left out with the reason."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+def carry_out(
+    db: postgres.Connection, stages: Mapping[Name, Stage], order: Order, mode: str
+) -> dict[Name, Changed]:
+    """Puts the rows that are to be put, and removes those that go.
+
+    Raises:
+        Referred: others refer to what would go.
+        psycopg.Error: a constraint stands against it.
+    """
+    errors = postgres.driver().errors
+    again = (
+        errors.UniqueViolation,
+        errors.ExclusionViolation,
+        errors.ForeignKeyViolation,
+        errors.RestrictViolation,
+    )
+    first: Exception | None = None
+    tries: Sequence[Callable[[_Work], None]] = (
+        (_puts_first,) if mode == INSERT else (_puts_first, _goes_first, _makes_way)
+    )
+    for way in tries:
+        work = _Work(db, [stages[name] for name in order.tables if name in stages], order, mode)
+        try:
+            with db.transaction():
+                run(db, "set constraints all deferred")
+                way(work)
+                # What waits for the commit is to fail here, where it can still be told.
+                run(db, "set constraints all immediate")
+        except (Referred, *again) as error:
+            first = first or error
+        else:
+            return work.changed
+    assert first is not None
+    raise first
+
+
+@dataclass(slots=True)
+class _Work:
+    db: postgres.Connection
+    stages: list[Stage]
+    order: Order
+    mode: str
+    changed: dict[Name, Changed] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.changed = {stage.pair.id: Changed() for stage in self.stages}
+
+    def late(self, stage: Stage) -> frozenset[str]:
+        return self.order.late.get(stage.pair.id, frozenset()) & frozenset(stage.columns)
+
+
+def _puts_first(work: _Work) -> None:
+    for stage in work.stages:
+        if work.mode == INSERT:
+            _leave_out(work, stage)
+        _insert(work, stage)
+        _update(work, stage)
+    _fill_late(work)
+    _open_circles(work)
+    for stage in reversed(work.stages):
+        _delete(work, stage)
+
+
+def _goes_first(work: _Work) -> None:
+    _open_circles(work)
+    for stage in reversed(work.stages):
+        _delete(work, stage)
+    for stage in work.stages:
+        _update(work, stage)
+        _insert(work, stage)
+    _fill_late(work)
+
+
+def _makes_way(work: _Work) -> None:
+    _open_circles(work)
+    free = [
+        stage
+        for stage in work.stages
+        if stage.pair.key and not stage.pair.kept and not stage.pair.target.referred and not work.late(stage)
+    ]
+    changed = {}
+    for stage in reversed(work.stages):
+        _delete(work, stage)
+        if stage in free:
+            changed[stage.pair.id] = run(
+                work.db, f"delete from {relation(stage.pair)} t using {stage.put} p where {stage.match}"
+            )
+    for stage in work.stages:
+        _update(work, stage)
+        _insert(work, stage)
+        if stage in free:
+            count = work.changed[stage.pair.id]
+            count.changed, count.added = changed[stage.pair.id], count.added - changed[stage.pair.id]
+    _fill_late(work)
+
+
+def _insert(work: _Work, stage: Stage) -> None:
+    late = work.late(stage)
+    # A circle's columns come at the end.
+    said = ", ".join(
+        f"null as {identifier(name)}" if name in late else f"p.{identifier(name)}" for name in stage.columns
+    )
+    new = (
+        f" where not exists (select from {relation(stage.pair)} t where {stage.match})"
+        if stage.pair.key
+        else ""
+    )
+    taken = " on conflict do nothing" if work.mode == INSERT and stage.pair.target.others else ""
+    count = work.changed[stage.pair.id]
+    count.added = run(
+        work.db,
+        f"insert into {identifier(*stage.pair.id)} ({stage.listed}) overriding system value"
+        f" select {said} from {stage.put} p{new}{taken}",
+    )
+    if taken:
+        left = int(str(one_row(work.db, f"select count(*) from {stage.put}")[0])) - count.added
+        if left:
+            count.skipped[f"one of {', '.join(map(shown, stage.pair.target.others))} has it"] = left
+
+
+def _update(work: _Work, stage: Stage) -> None:
+    sets = [name for name in stage.sets if name not in work.late(stage)]
+    if not stage.pair.key or not sets or work.mode == INSERT:
+        return
+    _refuse_carried(work, stage)
+    said = ", ".join(f"{identifier(name)} = p.{identifier(name)}" for name in sets)
+    # Rows that were just added have it all; without this they would be written twice.
+    done = run(
+        work.db,
+        f"update {relation(stage.pair)} t set {said} from {stage.put} p"
+        f" where {stage.match} and {hashed(stage.pair, 't')} <> {hashed(stage.pair, 'p')}",
+    )
+    if not work.late(stage):
+        work.changed[stage.pair.id].changed = done
+
+
+def _fill_late(work: _Work) -> None:
+    for stage in work.stages:
+        late = sorted(work.late(stage))
+        if late and stage.pair.key:
+            said = ", ".join(f"{identifier(name)} = p.{identifier(name)}" for name in late)
+            done = run(
+                work.db, f"update {relation(stage.pair)} t set {said} from {stage.put} p where {stage.match}"
+            )
+            work.changed[stage.pair.id].changed = done - work.changed[stage.pair.id].added
+
+
+def _open_circles(work: _Work) -> None:
+    """Rows that go no longer refer to each other."""
+    for stage in work.stages:
+        late = sorted(work.late(stage))
+        if late and stage.pair.key:
+            said = ", ".join(f"{identifier(name)} = null" for name in late)
+            run(work.db, f"update {relation(stage.pair)} t set {said} from {stage.gone} g where {stage.goes}")
+
+
+def _delete(work: _Work, stage: Stage) -> None:
+    if not one_row(work.db, f"select exists (select from {stage.gone})")[0]:
+        return
+    for one in stage.pair.target.referred:
+        _refuse_referred(work, stage, one)
+    work.changed[stage.pair.id].removed = run(
+        work.db, f"delete from {relation(stage.pair)} t using {stage.gone} g where {stage.goes}"
+    )
+
+
+def _refuse_referred(work: _Work, stage: Stage, one: Reference) -> None:
+    """No row goes that others refer to: the server would refuse, or worse, remove or change those too.
+
+    Raises:
+        Referred: some do.
+    """
+    meets = _meets(one, "c", "t")
+    own = ""
+    if one.table == stage.pair.id:
+        own = f" and not exists (select from {stage.gone} g where {stage.goes_as('c')})"
+    count = one_row(
+        work.db,
+        f"select count(*) from {identifier(*one.table)} c where exists (select from {relation(stage.pair)} t"
+        f" join {stage.gone} g on {stage.goes} where {meets}){own}",
+    )[0]
+    if count:
+        raise Referred(
+            f"{count} rows of {label(one.table)} refer by {shown(one.name)} to rows that would go from"
+            f" {stage.pair.shown}",
+            hint=f"add {label(one.table)} to the set, or push with mode upsert",
+            finding="data.referred",
+        )
+
+
+def _refuse_carried(work: _Work, stage: Stage) -> None:
+    """No value changes that the server would carry on into tables outside the set.
+
+    Raises:
+        Referred: it would.
+    """
+    inside = {one.pair.id for one in work.stages}
+    for one in stage.pair.target.referred:
+        moving = [name for name in one.refs if name in stage.sets]
+        if not moving or one.on_update in ("no action", "restrict") or one.table in inside:
+            continue
+        differ = " or ".join(f"t.{identifier(name)} is distinct from p.{identifier(name)}" for name in moving)
+        count = one_row(
+            work.db,
+            f"select count(*) from {identifier(*one.table)} c"
+            f" where exists (select from {relation(stage.pair)} t join {stage.put} p on {stage.match}"
+            f" where ({differ}) and {_meets(one, 'c', 't')})",
+        )[0]
+        if count:
+            raise Referred(
+                f"{count} rows of {label(one.table)} follow by {shown(one.name)} what changes in"
+                f" {stage.pair.shown}",
+                hint=f"add {label(one.table)} to the set",
+                finding="data.referred",
+            )
+
+
+def _meets(one: Reference, child: str, parent: str) -> str:
+    return " and ".join(
+        f"{child}.{identifier(mine)} = {parent}.{identifier(theirs)}"
+        for mine, theirs in zip(one.columns, one.refs, strict=True)
+    )
+
+
+def _leave_out(work: _Work, stage: Stage) -> None:
+    """Takes out what an insert may not bring: rows that are there under another unique key, and rows whose
+    parents were taken out for that reason."""
+    pair, skipped = stage.pair, work.changed[stage.pair.id].skipped
+    for unique in pair.target.uniques:
+        if set(unique.columns) == set(pair.key) or not set(unique.columns) <= set(stage.columns):
+            continue
+        same = " and ".join(f"t.{identifier(name)} = p.{identifier(name)}" for name in unique.columns)
+        count = run(
+            work.db, f"delete from {stage.put} p where exists (select from {relation(pair)} t where {same})"
+        )
+        if count:
+            skipped[f"{', '.join(unique.columns)} is taken"] = count
+    inside = {one.pair.id for one in work.stages}
+    for one in pair.target.refers:
+        if one.target not in inside or not set(one.columns) <= set(stage.columns):
+            continue
+        if frozenset(one.columns) & work.late(stage):
+            continue
+        filled = " and ".join(f"p.{identifier(name)} is not null" for name in one.columns)
+        there = f"exists (select from {identifier(*one.target)} t where {_meets(one, 'p', 't')})"
+        if one.target == pair.id:
+            there += f" or exists (select from {stage.put} q where {_meets(one, 'p', 'q')})"
+        while count := run(work.db, f"delete from {stage.put} p where {filled} and not ({there})"):
+            said = f"the {label(one.target)} it refers to is not there"
+            skipped[said] = skipped.get(said, 0) + count
+            if one.target != pair.id:
+                break
+
+
+def advance(db: postgres.Connection, stages: Sequence[Stage]) -> None:
+    """Moves sequences on, so that they don't give a number again that a row came with. They never go back."""
+    for stage in stages:
+        for name in stage.columns:
+            column = stage.pair.column(name)
+            if column.sequence is None:
+                continue
+            seq, of = identifier(*column.sequence), identifier(name)
+            last, called, step = one_row(
+                db,
+                f"select s.last_value, s.is_called, q.seqincrement from {seq} s, pg_sequence q"
+                f" where q.seqrelid = {_literal(seq)}::regclass",
+            )
+            end = "max" if int(str(step)) > 0 else "min"
+            reached = one_row(db, f"select {end}({of})::bigint from {stage.put}")[0]
+            if reached is None:
+                continue
+            ahead = (int(str(reached)) - int(str(last))) * (1 if end == "max" else -1)
+            if ahead > 0 or (ahead == 0 and not called):
+                run(db, f"select setval({_literal(seq)}, {reached})")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,222 @@
+"""Finds how the rows of two PostgreSQL databases differ: blocks of keys first, then rows of differing blocks.
+
+Both servers hash at the same time; what crosses the wire is a few numbers for each block, and a key and a
+hash for each row of a block that differs. Memory doesn't grow with the tables. Nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, TypeVar
+
+from raccord.data.pairs import Pair
+from raccord.data.scope import WHOLE, Blocks, rows, scope, summed
+from raccord.database import postgres
+from raccord.database.tables import identifier
+
+T = TypeVar("T")
+Key = tuple[str, ...]
+
+BLOCK_ROWS = 128
+MOST_BLOCKS = 1 << 16
+KEPT_KEYS = 100_000  # differing rows whose keys are remembered; with more, all rows travel
+SPARSE = 64  # numbers for each row, beyond which they are no dense range
+FETCH = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What all rows of a set's table come to."""
+
+    rows: int = 0
+    xor: int = 0
+    sum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one table differs.
+
+    Attributes:
+        source, target: all its rows on each side.
+        added, changed, removed: how many rows the source alone has, differ, the target alone has.
+        puts, gone: the keys of added and changed, and of removed rows; None where there are too many.
+        differing: keys of changed rows, as many as asked for.
+    """
+
+    pair: Pair
+    source: Digest
+    target: Digest
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    puts: tuple[Key, ...] | None = ()
+    gone: tuple[Key, ...] | None = ()
+    differing: tuple[Key, ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs."""
+        return not (self.added or self.changed or self.removed)
+
+
+def both(first: Callable[[], T], second: Callable[[], T]) -> tuple[T, T]:
+    """Does two things at once; where both fail the first error is raised."""
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.submit(first), pool.submit(second)
+        return one.result(), two.result()
+
+
+def difference(
+    one: postgres.Connection, two: postgres.Connection, pair: Pair, *, samples: int = 0
+) -> Difference:
+    """How a table's rows differ between two databases.
+
+    Args:
+        one, two: connections to source and target, each in a transaction that sees one state.
+        samples: of how many changed rows the keys are given.
+    """
+    blocks = _blocks(one, two, pair)
+    ours, theirs = both(
+        lambda: _summed(one, pair, blocks, source=True), lambda: _summed(two, pair, blocks, source=False)
+    )
+    source, target = _digest(ours), _digest(theirs)
+    differing = sorted(
+        number for number in ours.keys() | theirs.keys() if ours.get(number) != theirs.get(number)
+    )
+    if not differing:
+        return Difference(pair, source, target)
+    chosen = None if len(differing) > len(ours.keys() | theirs.keys()) // 2 else differing
+    count = _Count(samples)
+    wanted = frozenset(differing)
+    mine = _blockwise(one, rows(pair, blocks, chosen, source=True), wanted)
+    other = _blockwise(two, rows(pair, blocks, chosen, source=False), wanted)
+    for left, right in _joined(mine, other):
+        if pair.key:
+            count.keyed(dict(left), dict(right))
+        else:
+            count.counted(Counter(hash_ for _, hash_ in left), Counter(hash_ for _, hash_ in right))
+    known = count.known
+    return Difference(
+        pair, source, target, count.added, count.changed, count.removed,
+        tuple(count.puts) if known else None, tuple(count.gone) if known else None, tuple(count.differing),
+    )  # fmt: skip
+
+
+def digest(db: postgres.Connection, pair: Pair, *, source: bool = False) -> Digest:
+    """What all rows of one side come to."""
+    return _digest(_summed(db, pair, Blocks(1), source=source))
+
+
+@dataclass(slots=True)
+class _Count:
+    samples: int
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    known: bool = True
+    puts: list[Key] = field(default_factory=list)
+    gone: list[Key] = field(default_factory=list)
+    differing: list[Key] = field(default_factory=list)
+
+    def keyed(self, left: Mapping[Key, int], right: Mapping[Key, int]) -> None:
+        added = [key for key in left if key not in right]
+        changed = [key for key, hash_ in left.items() if key in right and right[key] != hash_]
+        gone = [key for key in right if key not in left]
+        self.added += len(added)
+        self.changed += len(changed)
+        self.removed += len(gone)
+        self.differing += changed[: max(0, self.samples - len(self.differing))]
+        if self.known and len(self.puts) + len(self.gone) + len(added) + len(changed) + len(gone) > KEPT_KEYS:
+            self.known = False
+            self.puts.clear()
+            self.gone.clear()
+        if self.known:
+            self.puts += added
+            self.puts += changed
+            self.gone += gone
+
+    def counted(self, left: Counter[int], right: Counter[int]) -> None:
+        self.known = False
+        self.added += (left - right).total()
+        self.removed += (right - left).total()
+
+
+def _blocks(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> Blocks:
+    """Blocks that are good for both sides."""
+    about = max(pair.source.rows, pair.target.rows)
+    if about < 0:
+        counts = both(
+            lambda: _ask(one, pair, "count(*)", source=True),
+            lambda: _ask(two, pair, "count(*)", source=False),
+        )
+        about = max(counts[0][0], counts[1][0])
+    if len(pair.key) == 1 and pair.column(pair.key[0]).type in WHOLE:
+        name = identifier(pair.key[0])
+        what = f"min({name})::bigint, max({name})::bigint"
+        ends = [*_ask(one, pair, what, source=True), *_ask(two, pair, what, source=False)]
+        known = [end for end in ends if end is not None]
+        if known and max(known) - min(known) < SPARSE * max(about, 1):
+            span = max(known) - min(known) + 1
+            return Blocks(
+                max(1, span * BLOCK_ROWS // max(about, BLOCK_ROWS), -(-span // MOST_BLOCKS)), min(known)
+            )
+    number = 1
+    while number < min(about // BLOCK_ROWS, MOST_BLOCKS):
+        number *= 2
+    return Blocks(number)
+
+
+def _ask(db: postgres.Connection, pair: Pair, what: str, *, source: bool) -> tuple[Any, ...]:
+    found = db.execute(f"select {what} from {scope(pair, source=source)} r".encode()).fetchone()
+    assert found is not None
+    return found
+
+
+def _summed(
+    db: postgres.Connection, pair: Pair, blocks: Blocks, *, source: bool
+) -> dict[int, tuple[int, int, int]]:
+    cursor = db.execute(summed(pair, blocks, source=source).encode())
+    return {number: (count, xor, int(total or 0)) for number, count, xor, total in cursor}
+
+
+def _digest(found: Mapping[int, tuple[int, int, int]]) -> Digest:
+    count = xor = total = 0
+    for one, two, three in found.values():
+        count, xor, total = count + one, xor ^ two, total + three
+    return Digest(count, xor, total)
+
+
+Rows = list[tuple[Key, int]]
+
+
+def _blockwise(db: postgres.Connection, query: str, wanted: frozenset[int]) -> Iterator[tuple[int, Rows]]:
+    """The rows of each block that differs, in the order of blocks."""
+    with db.cursor(name="raccord_rows") as cursor:
+        cursor.itersize = FETCH
+        cursor.execute(query.encode())
+        for number, group in groupby(cursor, key=lambda row: row[0]):
+            if number in wanted:
+                yield number, [(tuple(row[1:-1]), row[-1]) for row in group]
+
+
+def _joined(
+    mine: Iterator[tuple[int, Rows]], other: Iterator[tuple[int, Rows]]
+) -> Iterator[tuple[Rows, Rows]]:
+    """Blocks of both sides that belong together."""
+    left, right = next(mine, None), next(other, None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left[0] < right[0]):
+            assert left is not None
+            yield left[1], []
+            left = next(mine, None)
+        elif left is None or right[0] < left[0]:
+            yield [], right[1]
+            right = next(other, None)
+        else:
+            yield left[1], right[1]
+            left, right = next(mine, None), next(other, None)

@@ -1,0 +1,143 @@
+"""Looks at both ends of a set: their tables, and how the rows of each differ. Writes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from raccord.data.compare import Difference, difference
+from raccord.data.order import Order, ordered
+from raccord.data.pairs import Pair, Pairs, condition, meant, obstacles, pairs
+from raccord.data.scope import relation_of
+from raccord.data.spec import Spec
+from raccord.database import postgres, tables_postgres
+from raccord.database.tables import Name, Table, label
+from raccord.database.url import POSTGRESQL, Target
+from raccord.errors import CannotRun
+from raccord.model.plan import Finding
+
+WILD = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What both ends have.
+
+    Attributes:
+        tables: pairs in the order in which they are filled.
+        refused: what speaks against comparing them.
+        hindered: what speaks against a push.
+        notes: what a person should know.
+    """
+
+    tables: tuple[Pair, ...]
+    order: Order
+    refused: tuple[Finding, ...] = ()
+    hindered: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
+
+
+def check_kinds(source: Target, target: Target) -> None:
+    """Makes sure that rows can go from one to the other.
+
+    Raises:
+        CannotRun: they are of different kinds, or one and the same.
+    """
+    if source.kind != target.kind:
+        raise CannotRun(
+            f"rows don't travel from {source.shown} to {target.shown}: they are of different kinds"
+        )
+    if source.kind != POSTGRESQL:
+        raise CannotRun(f"rows of {source.shown} can't be moved", hint="name PostgreSQL databases")
+    if source.key == target.key:
+        raise CannotRun(f"source and target are the same database: {target.shown}")
+
+
+@contextlib.contextmanager
+def ends(source: Target, target: Target) -> Iterator[tuple[postgres.Connection, postgres.Connection]]:
+    """Connections to both, each in a transaction that sees one state and can't write."""
+    with (
+        postgres.connected(source, name="raccord data") as one,
+        postgres.connected(target, name="raccord data") as two,
+        postgres.looking(one),
+        postgres.looking(two),
+    ):
+        yield one, two
+
+
+def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec) -> Seen:
+    """What both ends have; their transactions then spell values alike."""
+    source, unmatched = _source(one, spec)
+    target = named_tables(two, source)
+    found = pairs(spec, source, target)
+    order = ordered([pair.target for pair in found.tables])
+    hindered: list[Finding] = [*order.refused]
+    notes = [*found.notes, *_outside(found)]
+    for pair in found.tables:
+        against, said = obstacles(spec, pair)
+        hindered += against
+        notes += said
+    by_name = {pair.id: pair for pair in found.tables}
+    listed = tuple(by_name[name] for name in order.tables)
+    return Seen(listed, order, (*unmatched, *found.refused), tuple(hindered), tuple(notes))
+
+
+def _source(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], list[Finding]]:
+    db.execute("set local search_path to default")
+    matched = tables_postgres.matching(tables_postgres.listed(db), spec.tables)
+    refused = []
+    oids: dict[int, None] = {}
+    for pattern, hits in matched.items():
+        wild = bool(WILD & {*pattern})
+        meant_ones = [oid for oid, name, _ in hits if not wild or meant(name[1])]
+        if not meant_ones:
+            said = f"{spec.origin} has no table {pattern}"
+            refused.append(Finding("data.missing", "fail", said, f"correct tables in [data.{spec.name}]"))
+        oids.update(dict.fromkeys(meant_ones))
+    return _read(db, oids), refused
+
+
+def named_tables(db: postgres.Connection, names: Iterable[Name]) -> dict[Name, Table]:
+    """The tables of these names, as far as they are there."""
+    wanted = set(names)
+    db.execute("set local search_path to default")
+    return _read(db, [oid for oid, name, *_ in tables_postgres.listed(db) if name in wanted])
+
+
+def _read(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
+    db.execute("set local search_path to pg_catalog")
+    found = tables_postgres.tables(db, oids)
+    db.execute("set local search_path to default")
+    postgres.spell(db)
+    return found
+
+
+def _outside(found: Pairs) -> list[Finding]:
+    """Parents that don't travel: their rows must be there already."""
+    inside = {pair.id for pair in found.tables}
+    notes = []
+    for pair in found.tables:
+        for name in sorted({one.target for one in pair.target.refers} - inside):
+            said = f"{pair.shown} refers to {label(name)}, which is not in the set"
+            notes.append(Finding("data.parent", "note", said))
+    return notes
+
+
+def differences(
+    one: postgres.Connection, two: postgres.Connection, tables: Iterable[Pair], *, samples: int = 0
+) -> list[Difference]:
+    """How the rows of each table differ."""
+    return [difference(one, two, pair, samples=samples) for pair in tables]
+
+
+def counted(target: Target, spec: Spec) -> dict[str, int]:
+    """How many rows of a set an environment has, by table."""
+    with postgres.connected(target, name="raccord data") as db, postgres.looking(db):
+        tables, _ = _source(db, spec)
+        found = {}
+        for table in tables.values():
+            where = condition(spec, table)
+            query = f"select count(*) from {relation_of(table)}" + (f" where ({where}\n)" if where else "")
+            found[table.shown] = int(db.execute(query.encode()).fetchall()[0][0])
+        return found

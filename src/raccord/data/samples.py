@@ -1,0 +1,71 @@
+"""Some rows that differ, value by value, for a person to see: long values cut, secret ones never shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from raccord.data.compare import Key
+from raccord.data.pairs import Pair
+from raccord.data.scope import is_named, keys, named, scope
+from raccord.database import postgres
+from raccord.database.tables import identifier
+
+LONGEST = 80  # characters of a value
+HIDDEN = "***"
+Cells = tuple[tuple[str, str | None, str | None], ...]
+
+
+def differing(
+    one: postgres.Connection, two: postgres.Connection, pair: Pair, chosen: Sequence[Key]
+) -> Iterator[tuple[Key, Cells]]:
+    """The values that differ of some rows that both sides have."""
+    if not chosen:
+        return
+    ours, theirs = _values(one, pair, chosen, source=True), _values(two, pair, chosen, source=False)
+    for key in chosen:
+        mine, other = ours.get(key), theirs.get(key)
+        if mine is None or other is None:
+            continue
+        yield (
+            key,
+            tuple(
+                _cell(name, name in pair.secret, mine[at], other[at])
+                for at, name in enumerate(pair.columns)
+                if mine[at][1] != other[at][1] or mine[at][0] != other[at][0]
+            ),
+        )
+
+
+Value = tuple[str | None, int | None]
+
+
+def _cell(name: str, secret: bool, mine: Value, other: Value) -> tuple[str, str | None, str | None]:
+    first, second = mine[0], other[0]
+    if secret:
+        return name, None if first is None else HIDDEN, None if second is None else HIDDEN
+    return name, _cut(first), _cut(second)
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= LONGEST else text[:LONGEST] + "…"
+
+
+def _values(
+    db: postgres.Connection, pair: Pair, chosen: Sequence[Key], *, source: bool
+) -> dict[Key, list[Value]]:
+    """For each key the values: the beginning of their text, and a hash of what they are."""
+    said = []
+    for name in pair.columns:
+        column = f"r.{identifier(name)}"
+        bytes_ = pair.column(name).bytes.replace("{}", column)
+        said.append(f"left({column}::text, {LONGEST + 1}), hash_record_extended(row({bytes_}), 0)")
+    texts = keys(pair, "r")
+    query = (
+        f"select {', '.join(texts)}, {', '.join(said)} from {named(pair, chosen, 'k')}"
+        f" join {scope(pair, source=source)} r on {is_named(pair, 'k', 'r')}"
+    )
+    width = len(texts)
+    return {
+        tuple(row[:width]): [(row[at], row[at + 1]) for at in range(width, len(row), 2)]
+        for row in db.execute(query.encode())
+    }

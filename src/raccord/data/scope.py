@@ -1,0 +1,141 @@
+"""The SQL with which PostgreSQL is asked about the rows of a set: which they are, their keys, hashes, blocks.
+
+Pure. A row's hash is hash_record_extended over what `tables.Column.bytes` makes of its values; the same on
+every server from release 14 on. Rows are gathered into blocks by their key, so that what is equal is told in
+few numbers: of a dense whole number its ranges, else what a hash of the key says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from raccord.data.pairs import Pair
+from raccord.database.tables import Table, identifier
+
+WHOLE = frozenset({"smallint", "integer", "bigint"})
+
+
+def relation(pair: Pair, *, source: bool = False) -> str:
+    """See `relation_of`."""
+    return relation_of(pair.source if source else pair.target)
+
+
+def relation_of(table: Table) -> str:
+    """The table's name; a table whose rows others inherit is meant without them."""
+    return ("" if table.kind == "partitioned" else "only ") + identifier(*table.id)
+
+
+def scope(pair: Pair, *, source: bool = False, columns: Sequence[str] = ()) -> str:
+    """The rows of the set, as a table to select from.
+
+    Args:
+        source: as the source sends them, with what is masked in its place.
+        columns: other columns than those that travel.
+    """
+    said = []
+    for name in columns or pair.columns:
+        mask = pair.masks.get(name) if source else None
+        said.append(f"({mask})::{pair.column(name).type} as {identifier(name)}" if mask else identifier(name))
+    where = f" where ({pair.where}\n)" if pair.where else ""
+    return f"(select {', '.join(said)} from {relation(pair, source=source)}{where})"
+
+
+def hashed(pair: Pair, alias: str) -> str:
+    """The hash of a row, of what travels of it."""
+    parts = ", ".join(
+        pair.column(name).bytes.replace("{}", f"{alias}.{identifier(name)}") for name in pair.columns
+    )
+    return f"hash_record_extended(row({parts}), 0)"
+
+
+def keys(pair: Pair, alias: str) -> list[str]:
+    """The one text of each column of the key; of a table without one, the hash of the row."""
+    if not pair.key:
+        return [f"({hashed(pair, alias)})::text"]
+    return [pair.column(name).key.replace("{}", f"{alias}.{identifier(name)}") for name in pair.key]
+
+
+def types(pair: Pair) -> list[str]:
+    """The types of the key's columns."""
+    return [pair.column(name).type for name in pair.key]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """How rows are gathered into blocks.
+
+    Attributes:
+        count: how many, a power of two; or how many whole numbers a block holds.
+        first: where the numbers begin; None where a hash decides.
+    """
+
+    count: int
+    first: int | None = None
+
+    def of(self, pair: Pair, alias: str) -> str:
+        """SQL for the block of a row."""
+        if self.first is not None:
+            return f"(({alias}.{identifier(pair.key[0])})::bigint - ({self.first})) / {self.count}"
+        if not pair.key:
+            return f"{hashed(pair, alias)} & {self.count - 1}"
+        texts = ", ".join(f"textsend({one})" for one in keys(pair, alias))
+        return f"hash_record_extended(row({texts}), 1) & {self.count - 1}"
+
+
+def summed(pair: Pair, blocks: Blocks, *, source: bool) -> str:
+    """Asks for each block its number, how many rows it has, and two sums of their hashes.
+
+    The second sum is of rows that may be there twice, which an exclusive or doesn't see.
+    """
+    twice = "sum(h)::text" if not pair.key else "''"
+    inner = (
+        f"select {blocks.of(pair, 'r')} as b, {hashed(pair, 'r')} as h from {scope(pair, source=source)} r"
+    )
+    return f"select b, count(*), bit_xor(h), {twice} from ({inner}) x group by b"
+
+
+def rows(pair: Pair, blocks: Blocks, chosen: Iterable[int] | None, *, source: bool) -> str:
+    """Asks for the rows of some blocks: block, key and hash, block by block; None for all blocks."""
+    names = [f"k{number}" for number, _ in enumerate(pair.key or ("",))]
+    said = ", ".join(f"{sql} as {name}" for sql, name in zip(keys(pair, "r"), names, strict=True))
+    what = f"{said}, {hashed(pair, 'r')} as h"
+    of = scope(pair, source=source)
+    out = f"b, {', '.join(names)}, h"
+    if chosen is None:
+        return f"select {out} from (select {blocks.of(pair, 'r')} as b, {what} from {of} r) x order by b"
+    listed = ",".join(map(str, chosen))
+    if blocks.first is None:
+        inner = f"select {blocks.of(pair, 'r')} as b, {what} from {of} r"
+        some = f"{blocks.of(pair, 'r')} = any('{{{listed}}}'::bigint[])"
+        return f"select {out} from ({inner} where {some}) x order by b"
+    low = f"{blocks.first} + c.b * {blocks.count}"
+    column = f"r.{identifier(pair.key[0])}"
+    return (
+        f"select c.b, {said}, {hashed(pair, 'r')} as h from unnest('{{{listed}}}'::bigint[]) c(b)"
+        f" join {of} r on {column} >= {low} and {column} < {low} + {blocks.count} order by c.b"
+    )
+
+
+def matched(pair: Pair, one: str, other: str) -> str:
+    """SQL for two rows with one key."""
+    return " and ".join(f"{one}.{identifier(name)} = {other}.{identifier(name)}" for name in pair.key)
+
+
+def literal(texts: Iterable[str]) -> str:
+    """An array of texts as SQL."""
+    items = ",".join('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)
+    return "E'" + ("{" + items + "}").replace("\\", "\\\\").replace("'", "\\'") + "'::text[]"
+
+
+def named(pair: Pair, keys_: Sequence[tuple[str, ...]], alias: str) -> str:
+    """Rows of keys, as a table to join with: columns k0, k1, …, of the key's own types."""
+    arrays = ", ".join(literal(key[at] for key in keys_) for at in range(len(pair.key)))
+    texts = ", ".join(f"t{at}" for at in range(len(pair.key)))
+    casts = ", ".join(f"t{at}::{kind} as k{at}" for at, kind in enumerate(types(pair)))
+    return f"(select {casts} from unnest({arrays}) u({texts})) {alias}"
+
+
+def is_named(pair: Pair, alias: str, row: str) -> str:
+    """SQL for a row whose key is one of `named`."""
+    return " and ".join(f"{row}.{identifier(name)} = {alias}.k{at}" for at, name in enumerate(pair.key))

@@ -1,0 +1,200 @@
+"""What a push changes, in temporary tables of its own transaction: rows to put, and rows that go.
+
+Whatever the source is, another server or an archive, it comes down to these two for each table. They vanish
+with the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from raccord.data.compare import Key
+from raccord.data.pairs import Pair
+from raccord.data.scope import hashed, is_named, keys, matched, named, relation, scope
+from raccord.database import postgres, pump
+from raccord.database.tables import identifier
+
+BATCH = 5_000  # keys that one statement names
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The two temporary tables of one table.
+
+    Attributes:
+        put: name of the one that holds rows.
+        gone: name of the one that holds the keys of rows that go; places, of a table without a key.
+        columns: of the rows that are put.
+        sets: those that a row which is there already gets.
+    """
+
+    pair: Pair
+    put: str
+    gone: str
+    columns: tuple[str, ...]
+    sets: tuple[str, ...]
+
+    @property
+    def listed(self) -> str:
+        """The columns as SQL."""
+        return ", ".join(map(identifier, self.columns))
+
+    @property
+    def match(self) -> str:
+        """SQL for the row `t` that a put row `p` is meant for."""
+        return matched(self.pair, "t", "p")
+
+    @property
+    def goes(self) -> str:
+        """SQL for the row `t` that `g` says goes."""
+        return self.goes_as("t")
+
+    def goes_as(self, row: str) -> str:
+        """The same for a row of another alias."""
+        if self.pair.key:
+            return matched(self.pair, row, "g")
+        return f"{row}.tableoid = g.rel and {row}.ctid = g.tid"
+
+
+def whole(pair: Pair) -> tuple[str, ...]:
+    """All columns of a row that can be written."""
+    return tuple(column.name for column in pair.target.columns if not column.generated)
+
+
+def make(db: postgres.Connection, pair: Pair, number: int, columns: Sequence[str]) -> Stage:
+    """Makes the temporary tables."""
+    stage = Stage(
+        pair, f"pg_temp.raccord_put_{number}", f"pg_temp.raccord_gone_{number}", tuple(columns),
+        tuple(name for name in pair.columns if name in columns and name not in _fixed(pair)),
+    )  # fmt: skip
+    of = relation(pair)
+    said = f"on commit drop as select {stage.listed} from {of} with no data"
+    run(db, f"create temp table raccord_put_{number} {said}")
+    what = ", ".join(map(identifier, pair.key)) or "tableoid as rel, ctid as tid"
+    run(db, f"create temp table raccord_gone_{number} on commit drop as select {what} from {of} with no data")
+    return stage
+
+
+def _fixed(pair: Pair) -> set[str]:
+    # What tells a row apart stays, unless it is only spelled in another way; what is always generated must.
+    return {name for name in pair.key if pair.column(name).plain} | {
+        name for name in pair.columns if pair.column(name).identity == "always"
+    }
+
+
+def fetch(
+    one: postgres.Connection, db: postgres.Connection, stage: Stage, puts: Sequence[Key] | None
+) -> None:
+    """Brings rows of the source: those of some keys, or all."""
+    pair, goal = stage.pair, f"{stage.put} ({stage.listed})"
+    listed = ", ".join(f"r.{identifier(name)}" for name in stage.columns)
+    of = scope(pair, source=True)
+    if puts is None:
+        pump.across(one, f"select {listed} from {of} r", db, goal, binary=pair.binary)
+    else:
+        for start in range(0, len(puts), BATCH):
+            some = named(pair, puts[start : start + BATCH], "k")
+            query = f"select {listed} from {some} join {of} r on {is_named(pair, 'k', 'r')}"
+            pump.across(one, query, db, goal, binary=pair.binary)
+    run(db, f"analyze {stage.put}")
+
+
+def remove(db: postgres.Connection, stage: Stage, gone: Iterable[Key]) -> None:
+    """Names rows that go by their keys."""
+    listed = list(gone)
+    columns = ", ".join(f"k{at}" for at in range(len(stage.pair.key)))
+    for start in range(0, len(listed), BATCH):
+        some = named(stage.pair, listed[start : start + BATCH], "k")
+        run(db, f"insert into {stage.gone} select {columns} from {some}")
+    run(db, f"analyze {stage.gone}")
+
+
+def settle(db: postgres.Connection, stage: Stage, *, removes: bool) -> None:
+    """Compares all rows of the source, once they were put, with the target's.
+
+    What is equal is no longer put, and what the target alone has goes.
+    """
+    pair = stage.pair
+    if not pair.key:
+        _settle_whole(db, stage, removes=removes)
+        return
+    keyed = ", ".join(map(identifier, pair.key))
+    run(db, f"create index on {stage.put} ({keyed})")
+    if removes:
+        of = ", ".join(f"t.{identifier(name)}" for name in pair.key)
+        run(
+            db,
+            f"insert into {stage.gone} select {of} from {scope(pair)} t"
+            f" where not exists (select from {stage.put} p where {stage.match})",
+        )
+    run(
+        db,
+        f"delete from {stage.put} p using {scope(pair)} t"
+        f" where {stage.match} and {hashed(pair, 't')} = {hashed(pair, 'p')}",
+    )
+    run(db, f"analyze {stage.put}")
+    run(db, f"analyze {stage.gone}")
+
+
+def numbered(pair: Pair) -> str:
+    """SQL for the rows of a table without a key: its place, its hash, and the how manieth of that it is."""
+    listed = ", ".join(map(identifier, pair.columns))
+    where = f" where ({pair.where}\n)" if pair.where else ""
+    rows = f"(select tableoid as rel, ctid as tid, {listed} from {relation(pair)}{where}) r"
+    return (
+        "select rel, tid, h, row_number() over (partition by h order by rel, tid) as n"
+        f" from (select rel, tid, {hashed(pair, 'r')} as h from {rows}) x"
+    )
+
+
+def _settle_whole(db: postgres.Connection, stage: Stage, *, removes: bool) -> None:
+    """The same for a table without a key: the n-th of several equal rows belongs to the n-th."""
+    theirs = numbered(stage.pair)
+    ours = (
+        "select tid, h, row_number() over (partition by h order by tid) as n"
+        f" from (select r.ctid as tid, {hashed(stage.pair, 'r')} as h from {stage.put} r) x"
+    )
+    if removes:
+        run(
+            db,
+            f"insert into {stage.gone} select t.rel, t.tid from ({theirs}) t"
+            f" where not exists (select from ({ours}) p where p.h = t.h and p.n = t.n)",
+        )
+    run(
+        db,
+        f"delete from {stage.put} q using ({ours}) p, ({theirs}) t"
+        " where q.ctid = p.tid and p.h = t.h and p.n = t.n",
+    )
+
+
+def kept_out(db: postgres.Connection, stage: Stage) -> int:
+    """How many rows would be put in the place of rows that the set leaves out."""
+    pair = stage.pair
+    if not pair.where or not pair.key:
+        return 0
+    row = one_row(
+        db,
+        f"select count(*) from {stage.put} p where exists (select from {relation(pair)} as t"
+        f" where {stage.match} and not exists (select from {scope(pair, columns=pair.key)} s"
+        f" where {matched(pair, 's', 'p')}))",
+    )
+    return int(str(row[0]))
+
+
+def known(pair: Pair, alias: str) -> str:
+    """The key and the hash of rows, as an archive has them."""
+    said = ", ".join(f"{sql} as k{at}" for at, sql in enumerate(keys(pair, alias)) if pair.key)
+    return f"{said}{', ' if said else ''}{hashed(pair, alias)} as h"
+
+
+def run(db: postgres.Connection, statement: str) -> int:
+    """Runs a statement; returns how many rows it was about."""
+    return db.execute(statement.encode()).rowcount
+
+
+def one_row(db: postgres.Connection, query: str) -> tuple[object, ...]:
+    """The one row of an answer."""
+    found = db.execute(query.encode()).fetchone()
+    assert found is not None
+    return found

@@ -1,0 +1,275 @@
+"""The steps of a push: `data.keep` makes room for what goes, `data.push` does it, `data.return` undoes it.
+
+What is overwritten is kept within the transaction that overwrites it, so that it is exactly that. A step's
+payload has no URL: the environment's name leads to it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from raccord.data import back, push, transaction
+from raccord.data.keeping import Shelf
+from raccord.data.push import Counts, Job
+from raccord.data.spec import Spec
+from raccord.data.transaction import Number
+from raccord.database.keeping import new_id
+from raccord.database.tables import Name
+from raccord.database.url import Target
+from raccord.errors import CannotRun, DatabaseError, Unanswered, WorldMoved
+from raccord.kernel import fs
+from raccord.model.handler import Context, Outcome, Position
+from raccord.model.plan import Json, Step
+from raccord.model.text import shown
+
+KEEP = "data.keep"
+PUSH = "data.push"
+RETURN = "data.return"
+# A tenth of a table's rows: from there on the server would gather statistics by itself.
+ANALYZED = 10
+
+Resolve = Callable[[str], Target]
+
+
+def resource(target: Target) -> str:
+    """What a step locks of a database."""
+    return f"database:{target.key}"
+
+
+def keep_step(state: Path, id_: str, about: int) -> Step:
+    """The step that makes room for what is overwritten.
+
+    Args:
+        about: how many bytes that may be.
+    """
+    payload = {"state": str(state), "id": id_, "bytes": about}
+    return Step(KEEP, 1, f"keep the rows that change or go as {id_}", payload, backs_up=True)
+
+
+def push_step(
+    spec: Spec,
+    state: Path,
+    id_: str,
+    source: Target,
+    target: Target,
+    expected: Mapping[Name, Counts],
+    commit: str,
+) -> Step:
+    """The step that pushes.
+
+    Args:
+        expected: for each table, how many rows are added, changed and removed.
+        commit: where the worktree stands, for those who ask later.
+    """
+    counts = [[*name, *counts] for name, counts in sorted(expected.items())]
+    total = [sum(counts[at] for counts in expected.values()) for at in range(3)]
+    payload: dict[str, Json] = {
+        "spec": spec.document(),
+        "state": str(state),
+        "id": id_,
+        "source": source.key,
+        "target": target.key,
+        "expected": counts,
+        "commit": commit,
+    }
+    said = f"in one transaction: {total[0]} rows added, {total[1]} changed, {total[2]} removed"
+    title = f"{spec.mode} {spec.name} in {spec.goal}, {said}"
+    return Step(PUSH, 1, title, payload, resources=(resource(target),), destroys=True)
+
+
+class KeepHandler:
+    """Makes room for rows that are kept."""
+
+    kind, version = KEEP, 1
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """A folder is there or isn't."""
+        place = Shelf.below(step.payload["state"]).place(step.payload["id"])
+        return Position.AFTER if place.is_dir() else Position.BEFORE
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Makes it, where the disk has room."""
+        shelf, id_ = Shelf.below(step.payload["state"]), step.payload["id"]
+        if not shelf.place(id_).is_dir():
+            shelf.begin(id_)
+        free, needed = fs.free(shelf.folder), step.payload["bytes"]
+        if free < needed:
+            raise CannotRun(
+                f"{shown(str(shelf.folder))} has room for {free} bytes, and what goes may be {needed}",
+                hint="raccord gc",
+            )
+        return Outcome({"id": id_})
+
+    def revert(self, step: Step, context: Context) -> None:
+        """It takes nothing away."""
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Nothing: what is kept stays until it is old."""
+        return ()
+
+
+class _Transaction:
+    """What a step has in common whose archive says by which transaction it took place."""
+
+    def __init__(self, resolve: Resolve, wait: float) -> None:
+        self._resolve = resolve
+        self._wait = wait
+
+    def position(self, job: Job, target: Target) -> Position:
+        """Asks the server about the transaction that the archive names."""
+        known = job.shelf.document(job.id)
+        if known is None:
+            return Position.BEFORE
+        found = transaction.status(target, Number(known["xid"], known["server"]))
+        if found == transaction.COMMITTED:
+            return Position.AFTER
+        return Position.BEFORE if found == transaction.ABORTED else Position.UNKNOWN
+
+    def settled(self, job: Job, target: Target, act: Callable[[], None]) -> None:
+        """Does it, unless it was done; where the connection was lost, asks what became of it.
+
+        Raises:
+            Unanswered: nobody says.
+        """
+        at = self.position(job, target)
+        if at is Position.UNKNOWN:
+            raise Unanswered(f"{target.shown} doesn't say what became of the transaction of {job.id}")
+        if at is Position.AFTER:
+            return
+        job.shelf.begin(job.id)
+        try:
+            act()
+        except DatabaseError:
+            if job.shelf.document(job.id) is None:
+                raise
+            try:
+                at = self.position(job, target)
+            except DatabaseError as error:
+                raise Unanswered(f"the commit was not answered: {error.message}", hint=error.hint) from None
+            if at is Position.UNKNOWN:
+                raise Unanswered(
+                    f"{target.shown} doesn't say what became of the transaction of {job.id}"
+                ) from None
+            if at is Position.BEFORE:
+                raise
+
+    def found(self, name: str, key: str) -> Target:
+        """The database of an environment, if it still is the one that was planned for.
+
+        Raises:
+            WorldMoved: it is another.
+        """
+        target = self._resolve(name)
+        if target.key != key:
+            raise WorldMoved(f"the environment {name} leads to another database by now: {target.shown}")
+        return target
+
+    def job(self, step: Step, context: Context) -> Job:
+        """What a step says."""
+        got = step.payload
+        expected = {(one[0], one[1]): (one[2], one[3], one[4]) for one in got.get("expected", ())}
+        return Job(Spec.parse(got["spec"]), Path(got["state"]), got["id"], expected, self._wait, context.say)
+
+    def outcome(self, job: Job, target: Target, context: Context) -> Outcome:
+        """What the archive says of what was done, and the rows as they are now."""
+        document = job.shelf.needed(job.id)
+        counts = [sum(said["counts"][at] for said in document["tables"]) for at in range(3)]
+        notes = [f"{counts[0]} added, {counts[1]} changed, {counts[2]} removed"]
+        for said in document["tables"]:
+            notes += [
+                f"{number} rows of {said['table'][1]} left out: {why}"
+                for why, number in said["skipped"].items()
+            ]
+        try:
+            notes += _afterwards(job, target, document)
+        except DatabaseError as error:
+            notes.append(f"not verified afterwards: {error.message}")
+        return Outcome({"id": job.id, "counts": counts, "notes": notes}, note="; ".join(notes))
+
+
+def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[str]:
+    """Compares again, from a transaction that sees what was committed, and has statistics gathered."""
+    if job.spec.triggers == "fire":
+        notes = []
+    else:
+        notes = [
+            f"{one.rows} rows of {one.table} were changed since" for one in back.moved(target, job, job.id)
+        ]
+        notes = notes or ["verified"]
+    big = [said for said in document["tables"] if sum(said["counts"]) * ANALYZED >= said["rows"]]
+    transaction.analyze(target, [(said["table"][0], said["table"][1]) for said in big])
+    return notes
+
+
+class PushHandler(_Transaction):
+    """Pushes a set in one transaction.
+
+    Args:
+        resolve: leads from an environment's name to its database.
+        wait: seconds to wait for another push.
+    """
+
+    kind, version = PUSH, 1
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """The server knows."""
+        job = self.job(step, context)
+        return self.position(job, self.found(job.spec.goal, step.payload["target"]))
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Pushes, or finds that it was done."""
+        job = self.job(step, context)
+        target = self.found(job.spec.goal, step.payload["target"])
+        source = self.found(job.spec.origin, step.payload["source"])
+        self.settled(job, target, lambda: push.push(job, source, target))
+        return self.outcome(job, target, context)
+
+    def revert(self, step: Step, context: Context) -> None:
+        """It happened whole or not at all."""
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Brings back what was overwritten, where it is as the push left it."""
+        got = step.payload
+        return return_steps(got["spec"], Path(got["state"]), got["id"], got["target"])
+
+
+class ReturnHandler(_Transaction):
+    """Takes a push back, or puts back what that took."""
+
+    kind, version = RETURN, 1
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """The server knows; before, the rows do."""
+        job = self.job(step, context)
+        target = self.found(job.spec.goal, step.payload["target"])
+        at = self.position(job, target)
+        if at is Position.BEFORE and back.moved(target, job, step.payload["archive"]):
+            return Position.NEITHER
+        return at
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Takes it back, or finds that it was done."""
+        job = self.job(step, context)
+        target = self.found(job.spec.goal, step.payload["target"])
+        self.settled(job, target, lambda: back.take_back(job, target, step.payload["archive"]))
+        return self.outcome(job, target, context)
+
+    def revert(self, step: Step, context: Context) -> None:
+        """It happened whole or not at all."""
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Brings back what was there just before."""
+        got = step.payload
+        return return_steps(got["spec"], Path(got["state"]), got["id"], got["target"])
+
+
+def return_steps(spec: Mapping[str, Json], state: Path, archive: str, target: str) -> tuple[Step, ...]:
+    """The steps that bring back what an archive holds."""
+    id_ = new_id()
+    payload = {"spec": dict(spec), "state": str(state), "id": id_, "archive": archive, "target": target}
+    title = f"bring the rows back that {archive} keeps, into {spec['goal']}"
+    return (
+        keep_step(state, id_, 0),
+        Step(RETURN, 1, title, payload, resources=(f"database:{target}",), destroys=True),
+    )

@@ -1,0 +1,161 @@
+"""The one transaction of a push: opened with its limits, its locks and its number; asked about after a kill.
+
+The number is written down before the commit. From then on the server alone says whether it took place:
+`pg_xact_status` knows a transaction as committed, aborted or in progress, whoever died meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from raccord.data.spec import Spec
+from raccord.data.stage import one_row, run
+from raccord.database import postgres
+from raccord.database.tables import Name, Table, identifier
+from raccord.database.url import Target
+from raccord.errors import DatabaseBusy, HeldBack, RaccordError
+from raccord.model.text import shown
+
+WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.1
+NEVER, COMMITTED, ABORTED, RUNNING = "", "committed", "aborted", "in progress"
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """What a server knows a transaction by.
+
+    Attributes:
+        xid: its number.
+        server: which server gave it; "" where the role may not know.
+    """
+
+    xid: str
+    server: str
+
+
+@contextlib.contextmanager
+def transaction(target: Target, spec: Spec, names: Iterable[Name]) -> Iterator[postgres.Connection]:
+    """A transaction in the target that holds the tables against other writers; readers go on.
+
+    Raises:
+        DatabaseBusy: others kept a table for longer than the set allows.
+        HeldBack: the server refused a statement; nothing was changed.
+        DatabaseError: the connection failed; whether a commit took place is another question.
+    """
+    from psycopg import IsolationLevel
+
+    errors = postgres.driver().errors
+    with postgres.connected(target, name="raccord data") as db:
+        db.isolation_level, db.read_only = IsolationLevel.READ_COMMITTED, False
+        try:
+            with db.transaction():
+                _limit(db, spec)
+                for name in sorted(names):
+                    run(db, f"lock table {identifier(*name)} in share row exclusive mode")
+                yield db
+        except (errors.OperationalError, errors.InterfaceError) as error:
+            if (getattr(error, "sqlstate", None) or "") in ("55P03", "57014"):
+                raise DatabaseBusy(
+                    f"others kept {target.shown} busy for longer than {spec.lock_seconds} s, or a statement"
+                    f" took longer than {spec.statement_seconds} s",
+                    hint=f"run it again, or set lock_seconds or statement_seconds in [data.{spec.name}]",
+                ) from None
+            raise
+        except errors.Error as error:
+            raise told(error, target) from None
+
+
+def told(error: Exception, target: Target) -> RaccordError:
+    """An error of the server without values of rows: what its detail and its context would repeat."""
+    diag = getattr(error, "diag", None)
+    state = getattr(error, "sqlstate", None) or ""
+    if diag is None or not state:
+        return postgres.translated(error, target)
+    # Errors of class 22 quote the value that they are about.
+    said = shown(diag.message_primary or "") if not state.startswith("22") else "a value does not fit"
+    where = [
+        f"{what} {shown(name)}"
+        for what, name in (
+            ("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name),
+        )
+        if name
+    ]  # fmt: skip
+    hint = f"let the role {target.user or 'that connects'} do this" if state == "42501" else ""
+    return HeldBack(
+        f"{target.shown} refused: {said} ({', '.join((*where, state))}); nothing was changed",
+        hint=hint or "raccord data diff",
+        finding="data.refused",
+        sqlstate=state,
+    )
+
+
+def _limit(db: postgres.Connection, spec: Spec) -> None:
+    settings = {
+        "lock_timeout": spec.lock_seconds * 1000,
+        "statement_timeout": spec.statement_seconds * 1000,
+        "idle_in_transaction_session_timeout": 0,
+        # A policy is to refuse, not to hide rows.
+        "row_security": "off",
+    }
+    for name, value in settings.items():
+        db.execute("select set_config(%s, %s, true)", [name, str(value)])
+
+
+def number(db: postgres.Connection) -> Number:
+    """The transaction's own number."""
+    errors = postgres.driver().errors
+    xid = str(one_row(db, "select pg_current_xact_id()::text")[0])
+    try:
+        with db.transaction():
+            return Number(xid, str(one_row(db, "select system_identifier::text from pg_control_system()")[0]))
+    except errors.InsufficientPrivilege:
+        return Number(xid, "")
+
+
+def status(target: Target, known: Number, *, wait: float = WAIT_SECONDS) -> str:
+    """What became of a transaction.
+
+    Returns:
+        COMMITTED, ABORTED, RUNNING after all that waiting, or NEVER where the server doesn't know it.
+
+    Raises:
+        DatabaseError: the server can't be asked.
+    """
+    until = time.monotonic() + wait
+    while True:
+        with postgres.connected(target) as db:
+            now = number(db)
+            if known.server and now.server and known.server != now.server:
+                return NEVER
+            errors = postgres.driver().errors
+            try:
+                found = one_row(db, f"select pg_xact_status('{int(known.xid)}'::xid8)")[0]
+            except errors.InvalidParameterValue:
+                return NEVER  # a number of the future: another server, or one that was set back
+        if found != RUNNING or time.monotonic() >= until:
+            return str(found or NEVER)
+        time.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def quiet(db: postgres.Connection, spec: Spec, tables: Iterable[Table]) -> Iterator[None]:
+    """Switches triggers off for the block, where the set asks for that. Others never see it: it is within the
+    transaction."""
+    switched = [(table, one) for table in tables for one in table.triggers] if spec.triggers == "skip" else []
+    for table, one in switched:
+        run(db, f"alter table {identifier(*table.id)} disable trigger {identifier(one.name)}")
+    yield
+    for table, one in switched:
+        how = "enable always" if one.always else "enable"
+        run(db, f"alter table {identifier(*table.id)} {how} trigger {identifier(one.name)}")
+
+
+def analyze(target: Target, names: Iterable[Name]) -> None:
+    """Has the server gather statistics anew."""
+    with postgres.connected(target, name="raccord data") as db:
+        for name in names:
+            run(db, f"analyze {identifier(*name)}")
