@@ -17,7 +17,7 @@ import typer
 from raccord.cli import app, exits, output
 from raccord.config import FILE, commented
 from raccord.config.text import reference
-from raccord.model import migration_report, plan, proof, report
+from raccord.model import migration_report, plan, proof, report, report_data
 
 DOCS = Path(__file__).resolve().parent
 # Where the text of a page has no other source.
@@ -120,6 +120,8 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
         "histories",
     ),
     "proof": ("`raccord migrations prove`", (proof.ProofReport,), ""),
+    "data-diff": ("`raccord data diff`", (report_data.DataDiff,), ""),
+    "data-status": ("`raccord data status`", (report_data.DataStatus,), ""),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),
     "error": ("any verb that failed", (exits.Problem,), "error"),
@@ -132,6 +134,11 @@ PARTS = (
     report.StepReport,
     migration_report.MigrationFork,
     migration_report.ForkUrl,
+    report_data.DataTable,
+    report_data.DataRow,
+    report_data.DataCell,
+    report_data.DataStanding,
+    report_data.DataPush,
     plan.Stage,
     plan.Lane,
     plan.Step,

@@ -14,6 +14,8 @@ from raccord.model.migration_report import (
     MigrationStatus,
 )
 from raccord.model.options import (
+    DataDiffOptions,
+    DataPushOptions,
     ForkOptions,
     HealOptions,
     MergeOptions,
@@ -34,6 +36,7 @@ from raccord.model.report import (
     SnapshotReport,
     StatusReport,
 )
+from raccord.model.report_data import DataDiff, DataStatus
 from raccord.verbs.report import plan_report, run_report, summaries
 from raccord.verbs.room import Room
 
@@ -219,6 +222,30 @@ class Workspace:
 
         chosen = options or RebaseOptions()
         return _answer(*migration_rebase.rebase(self._room, chosen), dry_run=chosen.dry_run)
+
+    def data_diff(self, options: DataDiffOptions) -> DataDiff:
+        """How a data set differs between two environments."""
+        from raccord.verbs import data_looks
+
+        return data_looks.diff(self._room, options)
+
+    def data_status(self, name: str = "") -> DataStatus:
+        """What is where: the rows of data sets, and their last push."""
+        from raccord.verbs import data_looks
+
+        return data_looks.status(self._room, name)
+
+    def environment_is_protected(self, name: str) -> bool:
+        """Whether an environment's name has to be given before it is changed."""
+        from raccord.verbs import data_sets
+
+        return data_sets.environments(self._room).environment(name).protected
+
+    def data_push(self, options: DataPushOptions) -> Answer:
+        """Pushes a data set to an environment; the plan where `dry_run` is set."""
+        from raccord.verbs import data_push
+
+        return _answer(*data_push.push(self._room, options), dry_run=options.dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

@@ -28,6 +28,7 @@ VERBS = {
     "restore": ACT,
     "undo": ACT,
     "migrations": ACT,
+    "data": ACT,
     "continue": RUN,
     "skip": RUN,
     "abort": RUN,

@@ -30,6 +30,7 @@ from raccord.model.report import (
     SnapshotReport,
     StatusReport,
 )
+from raccord.model.report_data import DataDiff, DataStatus
 
 if TYPE_CHECKING:
     from raccord.cli.render import Page
@@ -176,6 +177,26 @@ class Face:
 
             self._print(lambda page: proof(page, report))
         return exits.DONE if report.passed else exits.FAILED
+
+    def data_diff(self, report: DataDiff) -> int:
+        """Answers with how a data set differs."""
+        if self.as_json:
+            output.document("data-diff", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_data import diff
+
+            self._print(lambda page: diff(page, report))
+        return exits.FAILED if report.equal is None else exits.DONE
+
+    def data_status(self, report: DataStatus) -> int:
+        """Answers with what is where."""
+        if self.as_json:
+            output.document("data-status", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_data import status
+
+            self._print(lambda page: status(page, report))
+        return exits.DONE
 
     @staticmethod
     def untrusted(answer: Answer) -> bool:

@@ -197,3 +197,45 @@ class RebaseOptions:
     reason: str = ""
     dry_run: bool = False
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataDiffOptions:
+    """How a set is compared.
+
+    Attributes:
+        name: of the set.
+        goal: the environment that it would be pushed to.
+        origin: the one that the rows come from; "" for the set's own.
+        rows: of how many changed rows of each table the values are shown.
+    """
+
+    name: str
+    goal: str
+    origin: str = ""
+    rows: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DataPushOptions:
+    """How a set is pushed.
+
+    Attributes:
+        name: of the set.
+        goal: the environment that gets it.
+        origin: the one that the rows come from; "" for the set's own.
+        mode: "replace", "insert", "upsert" or "mirror"; "" for the set's own.
+        allow_empty: whether an empty table of the source may empty the target's.
+        yes_to: the name of the protected environment that may be changed.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    name: str
+    goal: str
+    origin: str = ""
+    mode: str = ""
+    allow_empty: bool = False
+    yes_to: str = ""
+    dry_run: bool = False
+    by: str = ""

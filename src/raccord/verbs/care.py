@@ -7,6 +7,8 @@ import time
 from raccord.checks.observe import detect
 from raccord.code.base import choose_remote, find_base
 from raccord.config import FILE, commented
+from raccord.data.keeping import Shelf as Rows
+from raccord.data.steps import KEEP
 from raccord.errors import CannotRun, UsageError
 from raccord.git import archive, snapshot
 from raccord.git.refs import read
@@ -59,6 +61,9 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     shelf = Shelf.below(room.state)
     backups += [one for id_ in backups for one in shelf.rescued(id_)]
     kept_on = [left for id_ in backups if (left := shelf.forget(id_, lambda: addressed(room)))]
+    for step in [step.step for run in runs for step in journal.load(run).steps]:
+        if step.kind == KEEP:
+            Rows.below(room.state).forget(step.payload["id"])
     snapshot.drop(room.repo.git, [one.id for one in old])
     archive.drop(room.repo.git, runs)
     journal.forget(runs)

@@ -9,6 +9,9 @@ from raccord.code.hooks import HookHandler
 from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
 from raccord.code.moves import MoveHandler
 from raccord.code.push import PushHandler
+from raccord.data.steps import KeepHandler
+from raccord.data.steps import PushHandler as DataPushHandler
+from raccord.data.steps import ReturnHandler as DataReturnHandler
 from raccord.migrations.archive import Archive
 from raccord.migrations.backups import BackupHandler
 from raccord.migrations.backups import RestoreHandler as DatabaseRestoreHandler
@@ -18,6 +21,7 @@ from raccord.migrations.rollback_steps import RollbackHandler
 from raccord.migrations.steps import ExcludeHandler, FilesHandler
 from raccord.migrations.upgrade_steps import UpgradeHandler
 from raccord.model.handler import Handler
+from raccord.verbs.data_sets import environments
 from raccord.verbs.lanes import after_rebase
 from raccord.verbs.room import PUSHED, Room
 
@@ -32,6 +36,9 @@ def handlers(room: Room) -> list[Handler]:
         RemakeHandler(shelf, wait),
         DatabaseRestoreHandler(shelf, wait),
         DropHandler(shelf, wait),
+        KeepHandler(),
+        DataPushHandler(lambda name: environments(room).target(name), wait),
+        DataReturnHandler(lambda name: environments(room).target(name), wait),
         PushHandler(
             repo,
             lambda dest: room.protected(dest.removeprefix("refs/heads/")),

@@ -1,0 +1,142 @@
+"""`raccord data`: rows that travel from one environment to another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raccord.cli import exits, output
+from raccord.cli.face import DryRun, Face, Json, Yes, destroys, person
+from raccord.errors import UsageError
+from raccord.model.options import DataDiffOptions, DataPushOptions
+
+if TYPE_CHECKING:
+    from raccord.model.report import Answer
+    from raccord.workspace import Workspace
+
+EXAMPLE = "raccord data push knowledge --to prod --dry-run"
+MODES = ("replace", "insert", "upsert", "mirror")
+HELP = "Compare the rows of two environments, and promote them."
+
+Name = Annotated[str, typer.Argument(metavar="SET", help="A set of tables of the configuration.")]
+To = Annotated[
+    str, typer.Option("--to", metavar="ENV", help="The environment that gets the rows.", show_default=False)
+]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="ENV",
+        help="The environment that they come from; the set's by default.",
+        show_default=False,
+    ),
+]
+
+
+def group() -> typer.Typer:
+    """The verbs below `data`."""
+    app = typer.Typer(no_args_is_help=True)
+    app.callback(help=HELP, epilog=f"Example: {EXAMPLE}")(root)
+    verbs: dict[str, tuple[Callable[..., int], str]] = {
+        "diff": (diff, "raccord data diff knowledge --to prod"),
+        "push": (push, EXAMPLE),
+        "status": (status, "raccord data status"),
+    }
+    for name, (verb, example) in verbs.items():
+        app.command(name, epilog=f"Example: {example}")(verb)
+    return app
+
+
+def root(context: typer.Context, as_json: Json = False) -> None:
+    """What the verbs share."""
+    context.obj = Face.of(context, as_json)
+
+
+def diff(
+    context: typer.Context,
+    name: Name,
+    to: To,
+    origin: From = "",
+    rows: Annotated[
+        int,
+        typer.Option(
+            "--rows", metavar="N", min=0, help="Of how many changed rows of each table to show values."
+        ),
+    ] = 3,
+    as_json: Json = False,
+) -> int:
+    """Show how the rows of a set differ, row by row."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        report = workspace.data_diff(DataDiffOptions(name, to, origin, rows))
+    return face.data_diff(report)
+
+
+def push(
+    context: typer.Context,
+    name: Name,
+    to: To,
+    origin: From = "",
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="replace, insert, upsert or mirror; the set's by default.",
+            show_default=False,
+        ),
+    ] = "",
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")
+    ] = False,
+    yes_to: Annotated[
+        str,
+        typer.Option(
+            "--yes-to", metavar="ENV", help="The protected environment to change.", show_default=False
+        ),
+    ] = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> int:
+    """Make the rows of a set in an environment what they are in another, in one transaction."""
+    face = Face.of(context, as_json)
+    if mode not in ("", *MODES):
+        raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint="raccord data push --help")
+
+    def call(workspace: Workspace, dry: bool, named: str = yes_to) -> Answer:
+        return workspace.data_push(DataPushOptions(name, to, origin, mode, allow_empty, named, dry, person()))
+
+    with face.workspace() as workspace:
+        protected = workspace.environment_is_protected(to)
+    if dry_run or not protected or yes_to or not face.asks:
+        return face.careful(call, face.answer, dry_run=dry_run, yes=yes or bool(yes_to))
+    with face.workspace() as workspace:
+        planned = call(workspace, True)
+    code = face.answer(planned)
+    if not destroys(planned):
+        return code
+    typed = typer.prompt(
+        f"{to} is protected: type its name to go on", err=True, default="", show_default=False
+    )
+    if typed.strip() != to:
+        output.say("Nothing was changed.")
+        return exits.DONE
+    with face.workspace() as workspace:
+        return face.answer(call(workspace, False, to))
+
+
+def status(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="[SET]", help="One set; all by default.", show_default=False)
+    ] = "",
+    as_json: Json = False,
+) -> int:
+    """Show what is where, and when it was pushed, by whom, from which commit."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        report = workspace.data_status(name)
+    return face.data_status(report)

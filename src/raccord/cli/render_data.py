@@ -1,0 +1,90 @@
+"""Data sets: how they differ between two environments, and what is where."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from raccord.cli.render import Column, Page, count
+from raccord.cli.render_run import notes
+from raccord.model.report_data import DataDiff, DataPush, DataRow, DataStanding, DataStatus, DataTable
+from raccord.model.text import shown
+
+COMMIT = 10
+
+
+def diff(page: Page, report: DataDiff) -> None:
+    """Adds a row for each table, and some of the rows that differ below."""
+    page.line(Text(shown(report.name), "bold"), f": {shown(report.origin)} to {shown(report.goal)}")
+    tables = report.tables
+    if tables:
+        page.table(
+            [
+                Column("table", [Text(shown(one.table), "bold") for one in tables], least=12),
+                Column(shown(report.origin), [Text(str(one.source)) for one in tables], rank=2),
+                Column(shown(report.goal), [Text(str(one.target)) for one in tables], rank=2),
+                Column("added", [_number(one.added, "green") for one in tables]),
+                Column("changed", [_number(one.changed, "yellow") for one in tables]),
+                Column("removed", [_number(one.removed, "red") for one in tables]),
+            ],
+            below=[[line for row in one.rows for line in _row(one, row)] for one in tables],
+        )
+    if report.equal:
+        page.line(Text("Nothing differs.", "green"))
+    page.gap()
+    notes(page, (*report.refused, *report.notes))
+    page.command("next", report.next_command)
+
+
+def _number(number: int, style: str) -> Text:
+    return Text(str(number), style if number else "dim")
+
+
+def _row(table: DataTable, row: DataRow) -> list[Text]:
+    key = ", ".join(f"{name} {value}" for name, value in zip(table.key, row.key, strict=True))
+    lines = [Text(shown(key), "dim")]
+    for cell in row.cells:
+        old, new = (shown("null" if one is None else one) for one in (cell.target, cell.source))
+        lines.append(Text.assemble(f"  {shown(cell.column)}: ", (old, "red"), " → ", (new, "green")))
+    return lines
+
+
+def status(page: Page, report: DataStatus) -> None:
+    """Adds a row for each set in each environment."""
+    sets = report.sets
+    if not sets:
+        page.line("There is no data set, or no environment with a database.")
+        page.command("next", "raccord init")
+        return
+    page.table(
+        [
+            Column("set", [Text(shown(one.name), "bold") for one in sets], least=12),
+            Column("where", [Text(shown(one.environment)) for one in sets]),
+            Column("rows", [_rows(one) for one in sets]),
+            Column("last push", [_push(page, one.push) for one in sets], least=12),
+            Column("by", [Text(shown(one.push.by) if one.push else "") for one in sets], rank=2),
+            Column(
+                "commit", [Text(one.push.commit[:COMMIT] if one.push else "", "dim") for one in sets], rank=1
+            ),
+        ],
+        below=[_tables(one) for one in sets],
+    )
+
+
+def _rows(one: DataStanding) -> Text:
+    return Text("not read", "yellow") if one.unread else Text(str(sum(one.rows.values())))
+
+
+def _tables(one: DataStanding) -> list[Text]:
+    if one.unread:
+        lines = [Text(shown(one.unread), "yellow")]
+        return [*lines, Text(f"next: {shown(one.hint)}", "bold cyan")] if one.hint else lines
+    said = ", ".join(f"{shown(name)} {number}" for name, number in one.rows.items())
+    return [Text(said, "dim")] if said else []
+
+
+def _push(page: Page, push: DataPush | None) -> Text:
+    if push is None:
+        return Text("")
+    total = push.added + push.changed + push.removed
+    back = ", taken back" if push.undone_by else ""
+    return Text(f"{page.ago(push.at)}, {push.mode} from {shown(push.origin)}, {count(total, 'row')}{back}")

@@ -1,0 +1,150 @@
+"""What the `data` verbs answer with; see `report`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from raccord.model.plan import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class DataCell:
+    """A value that differs. Long ones are cut, secret ones never shown.
+
+    Attributes:
+        column: its name.
+        source: as text, null for null.
+        target: the same of the other side.
+    """
+
+    column: str
+    source: str | None
+    target: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    """A row that differs.
+
+    Attributes:
+        key: its key, as text.
+        cells: the values that differ.
+    """
+
+    key: tuple[str, ...]
+    cells: tuple[DataCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable:
+    """How one table differs.
+
+    Attributes:
+        table: its name.
+        source: how many rows of the set the source has.
+        target: how many the target has.
+        added: rows that the source alone has.
+        changed: rows that differ.
+        removed: rows that the target alone has.
+        key: the columns that tell rows apart; none where only the whole row does.
+        kept: columns that don't travel.
+        rows: some of those that differ.
+    """
+
+    table: str
+    source: int
+    target: int
+    added: int
+    changed: int
+    removed: int
+    key: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    rows: tuple[DataRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataDiff:
+    """How a set differs between two environments.
+
+    Attributes:
+        name: of the set.
+        origin: the environment that the rows would come from.
+        goal: the one that they would go to.
+        source: its database, without its secrets.
+        target: that of the other.
+        tables: in the order in which they are filled.
+        equal: whether nothing differs; null where that is not known.
+        refused: what speaks against comparing or pushing, each by name.
+        notes: what a person should know.
+        next_command: what to type next, or "".
+    """
+
+    name: str
+    origin: str
+    goal: str
+    source: str
+    target: str
+    tables: tuple[DataTable, ...]
+    equal: bool | None
+    refused: tuple[Finding, ...] = ()
+    notes: tuple[Finding, ...] = ()
+    next_command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataPush:
+    """The last push of a set into an environment.
+
+    Attributes:
+        run: its id.
+        at: when it ended, in seconds since the epoch.
+        by: who asked.
+        commit: on which commit the worktree stood, or "".
+        mode: how.
+        origin: the environment that the rows came from.
+        added: rows.
+        changed: rows.
+        removed: rows.
+        undone_by: the run that took it back, or "".
+    """
+
+    run: str
+    at: float
+    by: str
+    commit: str
+    mode: str
+    origin: str
+    added: int
+    changed: int
+    removed: int
+    undone_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataStanding:
+    """Where one set stands in one environment.
+
+    Attributes:
+        name: of the set.
+        environment: where.
+        rows: how many rows each table has there.
+        push: the last one, or null.
+        unread: why its database was not read, or "".
+        hint: what to type about that.
+    """
+
+    name: str
+    environment: str
+    rows: Mapping[str, int]
+    push: DataPush | None = None
+    unread: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataStatus:
+    """What is where."""
+
+    sets: tuple[DataStanding, ...]
+    next_command: str = ""

@@ -1,0 +1,126 @@
+"""`raccord data diff` and `raccord data status`: what differs, and what is where. Nothing is changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from raccord.data import samples
+from raccord.data.compare import Difference
+from raccord.data.observe import counted, differences
+from raccord.data.steps import PUSH
+from raccord.database import postgres
+from raccord.errors import RaccordError
+from raccord.kernel.journal import Journal
+from raccord.model.options import DataDiffOptions
+from raccord.model.report_data import (
+    DataCell,
+    DataDiff,
+    DataPush,
+    DataRow,
+    DataStanding,
+    DataStatus,
+    DataTable,
+)
+from raccord.verbs import data_sets
+from raccord.verbs.room import Room
+
+
+def diff(room: Room, options: DataDiffOptions) -> DataDiff:
+    """How a set differs.
+
+    Raises:
+        UsageError: no such set or environment.
+        CannotRun: a database can't be reached.
+    """
+    spec = data_sets.spec(room, options.name, options.goal, origin=options.origin)
+    ends = data_sets.found_ends(room, spec)
+    with data_sets.looked(ends) as (one, two, found):
+        tables: tuple[DataTable, ...] = ()
+        if not found.refused:
+            tables = tuple(
+                _table(one, two, each) for each in differences(one, two, found.tables, samples=options.rows)
+            )
+    equal = None if found.refused else not any(each.added or each.changed or each.removed for each in tables)
+    origin = f" --from {spec.origin}" if options.origin else ""
+    return DataDiff(
+        name=spec.name,
+        origin=spec.origin,
+        goal=spec.goal,
+        source=ends.source.shown,
+        target=ends.target.shown,
+        tables=tables,
+        equal=equal,
+        refused=(*found.refused, *found.hindered),
+        notes=found.notes,
+        next_command=f"raccord data push {spec.name}{origin} --to {spec.goal} --dry-run"
+        if equal is False
+        else "",
+    )
+
+
+def _table(one: postgres.Connection, two: postgres.Connection, each: Difference) -> DataTable:
+    pair = each.pair
+    rows = tuple(
+        DataRow(key, tuple(DataCell(*cell) for cell in cells))
+        for key, cells in samples.differing(one, two, pair, each.differing)
+    )
+    return DataTable(
+        pair.shown, each.source.rows, each.target.rows, each.added, each.changed, each.removed,
+        pair.key, pair.kept, rows,
+    )  # fmt: skip
+
+
+def status(room: Room, name: str = "") -> DataStatus:
+    """What is where: rows of each set in each environment that it comes from or was pushed to.
+
+    Raises:
+        UsageError: no such set.
+    """
+    names = [name] if name else sorted(room.config.data)
+    pushes = _pushes(room.journal())
+    found = []
+    for each in names:
+        data_sets.configured(room, each)
+        for place, environment in sorted(room.config.environments.items()):
+            if environment.database is None:
+                continue
+            standing = DataStanding(each, place, {}, pushes.get((each, place)))
+            try:
+                rows = _rows(room, each, place)
+                found.append(replace(standing, rows=rows))
+            except RaccordError as error:
+                found.append(replace(standing, unread=error.message, hint=error.hint))
+    return DataStatus(tuple(found))
+
+
+def _rows(room: Room, name: str, place: str) -> dict[str, int]:
+    """How many rows of a set an environment has."""
+    spec = data_sets.spec(room, name, "", origin=place)
+    target = data_sets.environments(room).target(place)
+    return counted(target, spec)
+
+
+def _pushes(journal: Journal | None) -> dict[tuple[str, str], DataPush]:
+    """The last push of each set into each environment."""
+    found: dict[tuple[str, str], DataPush] = {}
+    for run in journal.newest(1_000_000) if journal else ():
+        record = journal.load(run) if journal else None
+        for step in record.steps if record else ():
+            if record is None or step.step.kind != PUSH or step.state != "done" or step.back:
+                continue
+            spec = step.step.payload["spec"]
+            counts = (step.outcome.record if step.outcome else {}).get("counts") or [0, 0, 0]
+            push = DataPush(
+                run=run,
+                at=record.ended or record.started,
+                by=record.plan.by,
+                commit=step.step.payload["commit"],
+                mode=spec["mode"],
+                origin=spec["origin"],
+                added=counts[0],
+                changed=counts[1],
+                removed=counts[2],
+                undone_by=(journal.undone_by(run) if journal else "") or "",
+            )
+            found.setdefault((spec["name"], spec["goal"]), push)
+    return found

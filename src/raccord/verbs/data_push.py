@@ -1,0 +1,96 @@
+"""`raccord data push`: compares a set between two environments, and makes the target what its mode says."""
+
+from __future__ import annotations
+
+from raccord.data.observe import differences
+from raccord.data.plan import DELTA, SKIP, Decision, decide, emptied, staying
+from raccord.data.steps import keep_step, push_step
+from raccord.database.keeping import new_id
+from raccord.database.tables import Name
+from raccord.errors import UsageError
+from raccord.kernel.record import RunRecord
+from raccord.model.options import DataPushOptions
+from raccord.model.plan import Finding, Lane, Plan, Stage
+from raccord.verbs import data_sets
+from raccord.verbs.room import Room
+
+VERB = "data push"
+
+
+def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
+    """Pushes a set.
+
+    Raises:
+        UsageError: no such set or environment, or a protected one that was not named.
+        CannotRun: a database can't be reached.
+    """
+    goal = data_sets.environments(room).environment(options.goal)
+    if options.dry_run:
+        return plan(room, options), None
+    if goal.protected and options.yes_to != options.goal:
+        raise UsageError(
+            f"{options.goal} is protected"
+            + (f", and --yes-to names {options.yes_to}" if options.yes_to else ""),
+            hint=f"raccord data push {options.name} --to {options.goal} --yes-to {options.goal}",
+        )
+    engine = room.engine()
+    engine.recover()
+    return engine.apply(lambda: plan(room, options))
+
+
+def plan(room: Room, options: DataPushOptions) -> Plan:
+    """Observes and decides."""
+    spec = data_sets.spec(
+        room,
+        options.name,
+        options.goal,
+        origin=options.origin,
+        mode=options.mode,
+        allow_empty=options.allow_empty,
+    )
+    ends = data_sets.found_ends(room, spec)
+    key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {spec.origin} to {spec.goal}"
+    with data_sets.looked(ends) as (one, two, seen):
+        against = [*seen.refused, *seen.hindered]
+        if against:
+            return _plan(options, Lane(key, title, held=against[0], notes=(*against[1:], *seen.notes)))
+        found = differences(one, two, seen.tables)
+    decisions = [decide(spec, each) for each in found]
+    notes = (*seen.notes, *(_note(each) for each in decisions), *staying(spec, decisions))
+    if empty := emptied(spec, found):
+        return _plan(options, Lane(key, title, held=empty, notes=notes))
+    if all(each.way == SKIP for each in decisions):
+        return _plan(options, Lane(key, title, notes=notes))
+    expected: dict[Name, tuple[int, int, int]] = {
+        each.pair.id: made.counts for each, made in zip(found, decisions, strict=True)
+    }
+    # What is kept is never more than the tables that lose something.
+    about = sum(
+        each.pair.target.bytes
+        for each, made in zip(found, decisions, strict=True)
+        if made.way not in (SKIP, DELTA) and (made.changed or made.removed)
+    )
+    id_ = new_id()
+    here = room.here
+    steps = (
+        keep_step(room.state, id_, about),
+        push_step(
+            spec, room.state, id_, ends.source, ends.target, expected, (here.head if here else "") or ""
+        ),
+    )
+    return _plan(options, Lane(key, title, steps, notes=notes))
+
+
+def _plan(options: DataPushOptions, lane: Lane) -> Plan:
+    return Plan(VERB, (Stage("push", (lane,)),), by=options.by)
+
+
+def _note(one: Decision) -> Finding:
+    data = {
+        "table": one.table,
+        "way": one.way,
+        "added": one.added,
+        "changed": one.changed,
+        "removed": one.removed,
+    }
+    return Finding("data.table", "note", one.said, data=data)
