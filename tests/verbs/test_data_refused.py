@@ -112,6 +112,13 @@ def test_secrets_stay_where_they_are(shops):
     shops.run("dev", "delete from sale; delete from shop where id = 1")
     assert shops.push(allow_empty=True).state == "done" and shops.undo().state == "done"
     assert shops.run("prod", "select api_token from shop where id = 1") == [("prod-canary",)]
+    # New rows would lack it.
+    shops.both("update shop set api_token = '' where api_token is null")
+    shops.both("alter table shop alter api_token set not null")
+    assert shops.diff().equal is False
+    shops.run("dev", "insert into shop values (9, 'nine', '', '')")
+    refused(shops, "shop.api_token doesn't travel, and new rows need it", allow_empty=True)
+    shops.run("dev", "delete from shop where id = 9")
     # Said in so many words they travel.
     shops.configure(("shop", "sale"))
     assert shops.push(allow_empty=True).state == "done"

@@ -138,13 +138,6 @@ def _pair(spec: Spec, one: Table, other: Table) -> tuple[Pair | None, list[Findi
     generated = {c.name for c in other.columns if c.generated}
     left = (excluded | held) - generated
     columns = tuple(c.name for c in other.columns if c.name not in left | generated and one.column(c.name))
-    for missing in sorted(left):
-        column = other.column(missing)
-        if column is not None and not column.nullable and not column.default:
-            said = (
-                f"{name}.{missing} doesn't travel, and a new row needs it: it is not null and has no default"
-            )
-            refused.append(_refusal("column", said, "mask it, or send it"))
     key, why = _key(spec, one, other, columns, masks)
     if why:
         refused.append(_refusal("key", why))

@@ -10,6 +10,7 @@ from raccord.data.spec import CHANGES, INSERT, REMOVES, Spec
 from raccord.model.plan import Finding
 
 SKIP, DELTA, WHOLE = "skip", "delta", "whole"
+Counts = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Decision:
     stays: int = 0
 
     @property
-    def counts(self) -> tuple[int, int, int]:
+    def counts(self) -> Counts:
         """Rows added, changed and removed."""
         return self.added, self.changed, self.removed
 
@@ -49,12 +50,15 @@ class Decision:
         return f"{self.table}: {', '.join(parts) or 'nothing to do'} ({self.why})"
 
 
+def relevant(spec: Spec, one: Difference) -> Counts:
+    """How many rows a mode adds, changes and removes."""
+    return one.added, one.changed if spec.mode in CHANGES else 0, one.removed if spec.mode in REMOVES else 0
+
+
 def decide(spec: Spec, one: Difference) -> Decision:
     """What to do with a table."""
     name = one.pair.shown
-    added = one.added
-    changed = one.changed if spec.mode in CHANGES else 0
-    removed = one.removed if spec.mode in REMOVES else 0
+    added, changed, removed = relevant(spec, one)
     stays = one.changed + one.removed - changed - removed
     if not (added or changed or removed):
         why = f"equal: {one.source.rows} rows" if one.equal else f"mode {spec.mode}"
@@ -80,6 +84,17 @@ def emptied(spec: Spec, found: Sequence[Difference]) -> Finding | None:
                 f"{one.pair.shown} has no row in {spec.origin}, and {one.target.rows} in {spec.goal}",
                 f"raccord data push {spec.name} --to {spec.goal} --allow-empty",
             )
+    return None
+
+
+def unfilled(found: Sequence[Difference]) -> Finding | None:
+    """A new row needs a value in each column that takes no null and has no default, if that stays too."""
+    for one in found:
+        for column in map(one.pair.column, one.pair.kept if one.added else ()):
+            if not column.nullable and not column.default:
+                name = f"{one.pair.shown}.{column.name}"
+                said = f"{name} doesn't travel, and new rows need it: it takes no null and has no default"
+                return Finding("data.column", "fail", said, "mask it, or send it: see exclude and secrets")
     return None
 
 

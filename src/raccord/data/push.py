@@ -11,6 +11,7 @@ from raccord.data import change, observe
 from raccord.data.compare import Difference, difference, digest
 from raccord.data.keeping import Shelf
 from raccord.data.order import Order
+from raccord.data.plan import Counts, relevant
 from raccord.data.scope import hashed, relation, scope
 from raccord.data.spec import CHANGES, REMOVES, Spec
 from raccord.data.stage import Stage, fetch, kept_out, known, make, one_row, remove, run, settle, whole
@@ -25,7 +26,6 @@ from raccord.model.text import shown
 
 LOCK = "raccord data"  # of the advisory lock on the target
 LOCKS = "databases"  # below raccord's own folder: SQLite's lock files
-Counts = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,6 @@ def push(job: Job, source: Target, target: Target) -> None:
             if any(relevant(spec, differs)):
                 stages[pair.id] = staged(one, two, spec, differs, at)
         _carry(job, two, target, seen.order, stages, found)
-
-
-def relevant(spec: Spec, one: Difference) -> Counts:
-    """How many rows a mode adds, changes and removes."""
-    return (one.added, one.changed if spec.mode in CHANGES else 0, one.removed if spec.mode in REMOVES else 0)
 
 
 def _refuse(seen: observe.Seen, job: Job) -> None:

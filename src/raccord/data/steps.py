@@ -11,7 +11,8 @@ from pathlib import Path
 
 from raccord.data import back, push, transaction
 from raccord.data.keeping import Shelf
-from raccord.data.push import Counts, Job
+from raccord.data.plan import Counts
+from raccord.data.push import Job
 from raccord.data.spec import Spec
 from raccord.data.transaction import Number
 from raccord.database.keeping import new_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raccord.data.observe import differences
-from raccord.data.plan import DELTA, SKIP, Decision, decide, emptied, staying
+from raccord.data.plan import DELTA, SKIP, Decision, decide, emptied, staying, unfilled
 from raccord.data.steps import keep_step, push_step
 from raccord.database.keeping import new_id
 from raccord.database.tables import Name
@@ -57,8 +57,8 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
         found = differences(one, two, seen.tables)
     decisions = [decide(spec, each) for each in found]
     notes = (*seen.notes, *(_note(each) for each in decisions), *staying(spec, decisions))
-    if empty := emptied(spec, found):
-        return _plan(options, Lane(key, title, held=empty, notes=notes))
+    if held := emptied(spec, found) or unfilled(found):
+        return _plan(options, Lane(key, title, held=held, notes=notes))
     if all(each.way == SKIP for each in decisions):
         return _plan(options, Lane(key, title, notes=notes))
     expected: dict[Name, tuple[int, int, int]] = {
