@@ -128,8 +128,10 @@ def test_both_files_are_refused_with_the_line(tmp_path):
         (
             "[snc]",
             "f:1: snc: is no section; did you mean sync?; expected one of "
-            + ", ".join(sorted({*SECTIONS, *NAMED})),
+            + ", ".join(sorted({"language", *SECTIONS, *NAMED})),
         ),
+        ('language = "de"', 'f:1: language: is \'de\'; expected "en" or "fr"'),
+        ("language = 1", "f:1: language: is a number"),
         ('base = "x"', "f:1: base: is no section; did you mean sync.base?"),
         ("[sync]\nlock-wait-seconds = 3", "f:2: sync.lock-wait-seconds: is no key; did you mean lock_wait"),
         (
@@ -295,6 +297,8 @@ def test_every_declared_example_and_default_is_valid():
 
 def said(key: Key, value: str) -> object:
     """What a key is once this stands in the configuration."""
+    if not key.section:
+        return getattr(parse(f"{key.name} = {value}", "f"), key.field)
     if key.section not in NAMED:
         return getattr(getattr(parse(f"[{key.section}]\n{key.name} = {value}", "f"), key.section), key.field)
     found = parse(f"[{key.section}.one]\n{key.name} = {value}", "f")
@@ -325,6 +329,15 @@ def test_what_is_wrong_in_a_named_section(text, problem):
 def test_a_secret_never_shows_itself():
     found = parse("[environments.e]\ndatabase = 'postgresql://u:p4ss@h/d'", "f")
     assert "p4ss" not in repr(found) and found.environments["e"].database is not None
+
+
+def test_what_stands_above_all_sections_comes_first():
+    text = commented({"language": ("fr", "README.md")})
+    assert text.index("# The language of") < text.index('\nlanguage = "fr"\n') < text.index("[sync]")
+    assert parse(text, "f").language == "fr"
+    pyproject = parse(f"[tool.raccord]\n{text}".replace("[sync]", "[tool.raccord.sync]").split("[gates]")[0],
+                      "f", ("tool", "raccord"))  # fmt: skip
+    assert pyproject.language == "fr"
 
 
 def test_the_reference_names_every_key():

@@ -3,9 +3,10 @@
 from raccord.config.keys import Config, DataSet, Environment, Gates, Migrations, Snapshots, Sync
 from raccord.config.kinds import Secret
 from raccord.config.read import FILE, expanded, load, parse, variable
+from raccord.config.surroundings import language, spoken
 from raccord.config.text import commented
 
 __all__ = [
     "FILE", "Config", "DataSet", "Environment", "Gates", "Migrations", "Secret", "Snapshots", "Sync",
-    "commented", "expanded", "load", "parse", "variable",
+    "commented", "expanded", "language", "load", "parse", "spoken", "variable",
 ]  # fmt: skip

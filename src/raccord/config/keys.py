@@ -15,6 +15,7 @@ from raccord.config.kinds import (
     COMMAND,
     COMMANDS,
     GLOBS,
+    LANGUAGE,
     PATTERNS,
     SECRET,
     TEXT,
@@ -219,6 +220,13 @@ class Config:
         source: the file that the values came from; "" where all are defaults.
     """
 
+    language: str = key(
+        "",
+        LANGUAGE,
+        "The language of findings and reports; where it is empty, that of your system (LC_ALL, LC_MESSAGES, "
+        "LANG) if raccord speaks it, else English.",
+        '"fr"',
+    )
     sync: Sync = dataclasses.field(default_factory=Sync)
     gates: Gates = dataclasses.field(default_factory=Gates)
     migrations: Migrations = dataclasses.field(default_factory=Migrations)
@@ -236,7 +244,11 @@ EXAMPLES = {"environments": "dev", "data": "knowledge"}
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One declared key, as documentation and checks see it."""
+    """One declared key, as documentation and checks see it.
+
+    Attributes:
+        section: "" for a key that stands above all sections.
+    """
 
     section: str
     name: str
@@ -248,7 +260,7 @@ class Key:
     @property
     def dotted(self) -> str:
         """The name with its section: "sync.base"."""
-        return f"{self.section}.{self.name}"
+        return f"{self.section}.{self.name}" if self.section else self.name
 
     @property
     def field(self) -> str:
@@ -257,9 +269,9 @@ class Key:
 
 
 def keys() -> Iterator[Key]:
-    """Every declared key, section by section."""
-    for section, cls in {**SECTIONS, **NAMED}.items():
+    """Every declared key: those above all sections, then section by section."""
+    for section, cls in {"": Config, **SECTIONS, **NAMED}.items():
         for spec in dataclasses.fields(cls):
-            meta = spec.metadata
-            name = spec.name.rstrip("_")
-            yield Key(section, name, meta["default"], meta["kind"], meta["doc"], meta["example"])
+            if meta := spec.metadata:
+                name = spec.name.rstrip("_")
+                yield Key(section, name, meta["default"], meta["kind"], meta["doc"], meta["example"])

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from raccord.model.language import LANGUAGES
+
 T = TypeVar("T")
 
 
@@ -199,6 +201,14 @@ def _texts(value: object) -> Mapping[str, str]:
     return found
 
 
+def _language(value: object) -> str:
+    text = string(value)
+    if text not in ("", *LANGUAGES):
+        raise Invalid(f"is {text!r}")
+    return text
+
+
+LANGUAGE = Kind(" or ".join(f'"{one}"' for one in LANGUAGES), _language, '"fr"')
 TEXT = Kind("a string", string, '"main"')
 TRUTH = Kind("true or false", _truth, "true")
 SECRET = Kind("a URL, env:VARIABLE, file:PATH or command:WORDS that print one", secret, '"env:DATABASE_URL"')

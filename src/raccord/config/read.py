@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from raccord.config.keys import EXAMPLES, NAMED, SECTIONS, Config, keys
+from raccord.config.keys import EXAMPLES, NAMED, SECTIONS, Config, Key, keys
 from raccord.config.kinds import Invalid
 from raccord.errors import ConfigError
 
@@ -67,14 +67,17 @@ def parse(text: str, file: str, prefix: Sequence[str] = ()) -> Config:
     for part in prefix:
         document = document.get(part, {}) if isinstance(document, dict) else {}
     checked = _Checked(text, file, tuple(prefix))
+    above = {key.name: key for key in keys() if not key.section}
     values: dict[str, Any] = {}
-    for section, table in checked.table(document, (), (*SECTIONS, *NAMED)).items():
-        if section in SECTIONS:
-            values[section] = SECTIONS[section](**checked.values(table, section, (section,)))
+    for name, value in checked.table(document, (), (*above, *SECTIONS, *NAMED)).items():
+        if name in above:
+            values[name] = checked.value(above[name], (name,), value)
+        elif name in SECTIONS:
+            values[name] = SECTIONS[name](**checked.values(value, name, (name,)))
         else:
-            values[section] = {
-                name: NAMED[section](**checked.values(one, section, (section, name)))
-                for name, one in checked.names(table, section).items()
+            values[name] = {
+                each: NAMED[name](**checked.values(one, name, (name, each)))
+                for each, one in checked.names(value, name).items()
             }
     return Config(**values, source=file)
 
@@ -101,13 +104,17 @@ class _Checked:
     def values(self, table: object, section: str, path: tuple[str, ...]) -> dict[str, Any]:
         """What a section's keys are set to, by the name of their attribute."""
         known = {key.name: key for key in keys() if key.section == section}
-        found = {}
-        for name, value in self.table(table, path, tuple(known)).items():
-            try:
-                found[known[name].field] = known[name].kind.read(value)
-            except Invalid as problem:
-                raise self.error((*path, name), str(problem), known[name].kind.expected) from None
-        return found
+        return {
+            known[name].field: self.value(known[name], (*path, name), value)
+            for name, value in self.table(table, path, tuple(known)).items()
+        }
+
+    def value(self, key: Key, path: tuple[str, ...], value: object) -> object:
+        """The value of a key, once it is one that the key takes."""
+        try:
+            return key.kind.read(value)
+        except Invalid as problem:
+            raise self.error(path, str(problem), key.kind.expected) from None
 
     def names(self, table: object, section: str) -> Mapping[str, Any]:
         """The tables of a section of which there may be several, by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 
-from raccord.config.keys import EXAMPLES, NAMED, SECTIONS, Key, keys
+from raccord.config.keys import EXAMPLES, NAMED, SECTIONS, Config, Key, keys
 from raccord.model.text import shown
 
 WIDTH = 100
@@ -48,9 +48,10 @@ def commented(found: Mapping[str, tuple[object, str]]) -> str:
     Raises:
         KeyError: `found` has a key that nobody declared.
     """
-    if unknown := set(found) - {key.dotted for key in keys() if key.section in SECTIONS}:
+    if unknown := set(found) - {key.dotted for key in keys() if key.section not in NAMED}:
         raise KeyError(", ".join(sorted(unknown)))
     parts = [OPENING]
+    parts += ["\n" + _entry(key, found) for key in keys() if not key.section]
     for section, cls in SECTIONS.items():
         parts.append("\n" + _comment(_first_line(cls)) + f"[{section}]\n")
         parts += ["\n" + _entry(key, found) for key in keys() if key.section == section]
@@ -89,9 +90,10 @@ def _first_line(cls: type) -> str:
 def reference() -> str:
     """The reference of all keys, as Markdown tables."""
     out = []
-    for section, cls in {**SECTIONS, **NAMED}.items():
+    for section, cls in {"": Config, **SECTIONS, **NAMED}.items():
         name = f"{section}.NAME" if section in NAMED else section
-        out.append(f"## `[{name}]`\n\n{_first_line(cls)}\n\n| key | takes | default | |\n|---|---|---|---|\n")
+        title = f"## `[{name}]`\n\n{_first_line(cls)}" if section else "## Above all sections"
+        out.append(f"{title}\n\n| key | takes | default | |\n|---|---|---|---|\n")
         for key in keys():
             if key.section == section:
                 default = "" if key.default in ("", None, {}) else f"`{toml(key.default)}`"

@@ -6,6 +6,9 @@ Inside raccord a path is a `str` decoded with `surrogateescape`, so that it roun
 
 from __future__ import annotations
 
+# The spaces that French has before `: ; ! ?`, and that break no line. Python prints neither.
+FRENCH_SPACES = "\u00a0\u202f"
+
 
 def shown(text: str) -> str:
     """Returns `text` with control characters, newlines and undecodable bytes escaped."""
@@ -13,7 +16,7 @@ def shown(text: str) -> str:
         return text
     out = []
     for char in text:
-        if char.isprintable():
+        if char.isprintable() or char in FRENCH_SPACES:
             out.append(char)
         elif "\udc80" <= char <= "\udcff":
             out.append(f"\\x{ord(char) - 0xDC00:02x}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from raccord.checks.observe import detect
 from raccord.code.base import choose_remote, find_base
@@ -20,12 +22,17 @@ from raccord.migrations.backups import BACKUP, Shelf
 from raccord.migrations.clones import remaining
 from raccord.migrations.forks import Forks
 from raccord.migrations.steps import exclude_file
+from raccord.model.language import guess
 from raccord.model.plan import Finding
 from raccord.model.report import RemovalReport
 from raccord.verbs.migration_unfork import addressed, by_hand, reap
 from raccord.verbs.room import Room
 
 DAY = 86400.0
+# What people write about their repository, and how much of it says what language they do it in.
+DOCUMENTS = (".adoc", ".md", ".rst", ".txt")
+MOST_DOCUMENTS = 40
+LARGEST_DOCUMENT = 64 * 1024  # bytes
 
 
 def gc(room: Room, *, dry_run: bool) -> RemovalReport:
@@ -126,6 +133,23 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
     return RemovalReport("eject", dry_run, tuple(removed), 0, None, tuple(notes))
 
 
+def _spoken(top: Path) -> tuple[str, str] | None:
+    """The language of the repository's own documents, and the first of them that says so."""
+    names = sorted(name for name in fs.names(top) if name.lower().endswith(DOCUMENTS))
+    docs = top / "docs"
+    folder = sorted(fs.names(docs)) if docs.is_dir() else []
+    paths = [top / name for name in names] + [docs / one for one in folder if one.lower().endswith(DOCUMENTS)]
+    said: dict[str, list[str]] = {}
+    for path in [one for one in paths if one.is_file() and not one.is_symlink()][:MOST_DOCUMENTS]:
+        text = (fs.read_or_none(path) or b"")[:LARGEST_DOCUMENT].decode("utf-8", "replace")
+        if language := guess(text):
+            said.setdefault(language, []).append(os.path.relpath(path, top))
+    if not said:
+        return None
+    most = max(said, key=lambda language: len(said[language]))
+    return most, said[most][0]
+
+
 def init(room: Room, *, write: bool) -> str:
     """A commented configuration from what is found; written where asked for, never over an existing one.
 
@@ -144,6 +168,8 @@ def init(room: Room, *, write: bool) -> str:
         found["sync.base"] = (base.branch, base.name)
     except UsageError:
         pass
+    if language := _spoken(top):
+        found["language"] = language
     gates = detect(top).gates
     if gates:
         found["gates.commands"] = (tuple(gate.argv for gate in gates), gates[0].source)

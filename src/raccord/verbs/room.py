@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raccord.config import Config, load
+from raccord.config import Config, language, load
 from raccord.errors import StoreError, UsageError
 from raccord.git import leftover
 from raccord.git.archive import GitArchive
@@ -68,6 +68,15 @@ class Room:
             ConfigError: it can't be read or is invalid.
         """
         return load(self.repo.top or self.repo.common)
+
+    @cached_property
+    def language(self) -> str:
+        """The language of findings and reports.
+
+        Raises:
+            ConfigError: see `config`.
+        """
+        return language(self.config)
 
     @cached_property
     def trees(self) -> tuple[Worktree, ...]:

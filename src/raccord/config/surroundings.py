@@ -1,0 +1,23 @@
+"""What the person's environment says about the language to speak. Only reads."""
+
+from __future__ import annotations
+
+import os
+
+from raccord.config.keys import Config
+from raccord.model.language import ENGLISH, LANGUAGES
+
+# The first that is set decides, as for other programs.
+VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
+
+
+def language(config: Config) -> str:
+    """The language of findings and reports: the configured one, else the system's, else English."""
+    return config.language or spoken() or ENGLISH
+
+
+def spoken() -> str:
+    """The language of the person's system; "" where raccord does not speak it."""
+    said = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), "")
+    found = said.partition(".")[0].partition("_")[0].lower()
+    return found if found in LANGUAGES else ""
