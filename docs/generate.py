@@ -17,7 +17,7 @@ import typer
 from raccord.cli import app, exits, output
 from raccord.config import FILE, commented
 from raccord.config.text import reference
-from raccord.model import migration_report, plan, proof, report, report_data
+from raccord.model import lint, migration_report, plan, proof, report, report_data
 
 DOCS = Path(__file__).resolve().parent
 # Where the text of a page has no other source.
@@ -122,6 +122,7 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "proof": ("`raccord migrations prove`", (proof.ProofReport,), ""),
     "data-diff": ("`raccord data diff`", (report_data.DataDiff,), ""),
     "data-status": ("`raccord data status`", (report_data.DataStatus,), ""),
+    "lint": ("`raccord migrations lint`", (lint.LintReport,), ""),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),
     "error": ("any verb that failed", (exits.Problem,), "error"),
@@ -139,6 +140,7 @@ PARTS = (
     report_data.DataCell,
     report_data.DataStanding,
     report_data.DataPush,
+    lint.LintFinding,
     plan.Stage,
     plan.Lane,
     plan.Step,

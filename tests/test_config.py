@@ -132,6 +132,7 @@ def test_both_files_are_refused_with_the_line(tmp_path):
         ),
         ('language = "de"', 'f:1: language: is \'de\'; expected "en" or "fr"'),
         ("language = 1", "f:1: language: is a number"),
+        ('[lint]\nbaseline = "../x"', "f:2: lint.baseline: is '../x', which leads out"),
         ('base = "x"', "f:1: base: is no section; did you mean sync.base?"),
         ("[sync]\nlock-wait-seconds = 3", "f:2: sync.lock-wait-seconds: is no key; did you mean lock_wait"),
         (

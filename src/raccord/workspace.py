@@ -7,6 +7,7 @@ from pathlib import Path
 
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
+from raccord.model.lint import LintReport
 from raccord.model.migration_report import (
     ForkUrls,
     MigrationFind,
@@ -18,6 +19,7 @@ from raccord.model.options import (
     DataPushOptions,
     ForkOptions,
     HealOptions,
+    LintOptions,
     MergeOptions,
     NewOptions,
     ProveOptions,
@@ -246,6 +248,19 @@ class Workspace:
         from raccord.verbs import data_push
 
         return _answer(*data_push.push(self._room, options), dry_run=options.dry_run)
+
+    def migration_lint(self, options: LintOptions | None = None) -> LintReport:
+        """What is wrong with revisions, read from their text."""
+        from raccord.verbs import migration_lint
+
+        return migration_lint.lint(self._room, options or LintOptions())
+
+    def migration_baseline(self, options: LintOptions | None = None) -> Answer:
+        """Writes what lint finds into the baseline, where it counts no more."""
+        from raccord.verbs import migration_lint
+
+        chosen = options or LintOptions()
+        return _answer(*migration_lint.write_baseline(self._room, chosen), dry_run=chosen.dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

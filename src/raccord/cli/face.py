@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from raccord.cli import exits, output
+from raccord.model.lint import LintReport
 from raccord.model.migration_report import (
     ForkUrls,
     MigrationFind,
@@ -197,6 +198,16 @@ class Face:
 
             self._print(lambda page: status(page, report))
         return exits.DONE
+
+    def migration_lint(self, report: LintReport) -> int:
+        """Answers with what is wrong with revisions."""
+        if self.as_json:
+            output.document("lint", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_lint import lint
+
+            self._print(lambda page: lint(page, report))
+        return exits.FAILED if report.failed else exits.DONE
 
     @staticmethod
     def untrusted(answer: Answer) -> bool:

@@ -9,6 +9,7 @@ import typer
 
 from raccord.cli import (
     migration_fork,
+    migration_lint,
     migration_new,
     migration_prove,
     migration_rebase,
@@ -53,6 +54,7 @@ def group() -> typer.Typer:
         "heal": (heal, EXAMPLE),
         "upgrade": (upgrade, "raccord migrations upgrade backend --dry-run"),
         "fork": (migration_fork.command, migration_fork.EXAMPLE),
+        "lint": (migration_lint.command, migration_lint.EXAMPLE),
         "merge": (merge, "raccord migrations merge -m 'join basket and search'"),
         "prove": (migration_prove.command, migration_prove.EXAMPLE),
         "new": (migration_new.command, migration_new.EXAMPLE),

@@ -14,6 +14,7 @@ from typing import Any
 from raccord.config.kinds import (
     COMMAND,
     COMMANDS,
+    FILE,
     GLOBS,
     LANGUAGE,
     PATTERNS,
@@ -136,6 +137,31 @@ class Migrations:
 
 
 @dataclass(frozen=True, slots=True)
+class Lint:
+    """What `raccord migrations lint` asks of revisions."""
+
+    off: tuple[str, ...] = key(
+        (),
+        PATTERNS,
+        "Rules that are not applied; `*` stands for any part of a name.",
+        '["lock-*", "squawk:*"]',
+    )
+    notes: tuple[str, ...] = key(
+        (), PATTERNS, "Rules whose findings are told, and fail nothing.", '["several-changes"]'
+    )
+    baseline: str = key(
+        "raccord-lint.json", FILE, "The file of findings that were there before, relative to a worktree."
+    )
+    squawk: tuple[str, ...] | None = key(
+        None,
+        COMMAND,
+        "What runs squawk, which reads the SQL that the project's alembic prints for a PostgreSQL database; "
+        "where this is left out, the `squawk` on your PATH. To run neither, turn `squawk:*` off.",
+        '["npx", "squawk-cli"]',
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshots:
     """How long backups are kept; `raccord gc` drops what is both older and beyond the newest."""
 
@@ -230,13 +256,20 @@ class Config:
     sync: Sync = dataclasses.field(default_factory=Sync)
     gates: Gates = dataclasses.field(default_factory=Gates)
     migrations: Migrations = dataclasses.field(default_factory=Migrations)
+    lint: Lint = dataclasses.field(default_factory=Lint)
     snapshots: Snapshots = dataclasses.field(default_factory=Snapshots)
     environments: Mapping[str, Environment] = dataclasses.field(default_factory=dict)
     data: Mapping[str, DataSet] = dataclasses.field(default_factory=dict)
     source: str = ""
 
 
-SECTIONS: dict[str, type] = {"sync": Sync, "gates": Gates, "migrations": Migrations, "snapshots": Snapshots}
+SECTIONS: dict[str, type] = {
+    "sync": Sync,
+    "gates": Gates,
+    "migrations": Migrations,
+    "lint": Lint,
+    "snapshots": Snapshots,
+}
 # Sections of which there may be several, each with a name of its own: [data.knowledge].
 NAMED: dict[str, type] = {"environments": Environment, "data": DataSet}
 EXAMPLES = {"environments": "dev", "data": "knowledge"}

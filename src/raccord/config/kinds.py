@@ -209,6 +209,7 @@ def _language(value: object) -> str:
 
 
 LANGUAGE = Kind(" or ".join(f'"{one}"' for one in LANGUAGES), _language, '"fr"')
+FILE = Kind("a path inside the worktree", _glob, '"raccord-lint.json"')
 TEXT = Kind("a string", string, '"main"')
 TRUTH = Kind("true or false", _truth, "true")
 SECRET = Kind("a URL, env:VARIABLE, file:PATH or command:WORDS that print one", secret, '"env:DATABASE_URL"')

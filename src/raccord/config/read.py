@@ -82,6 +82,13 @@ def parse(text: str, file: str, prefix: Sequence[str] = ()) -> Config:
     return Config(**values, source=file)
 
 
+def refused(config: Config, path: tuple[str, ...], problem: str, expected: str) -> ConfigError:
+    """The error for a value that only its user could judge, with the line on which its key stands."""
+    file = Path(config.source)
+    prefix = PREFIX if file.name == PYPROJECT else ()
+    return _Checked(_decoded(_read(file) or b"", file), str(file), prefix).error(path, problem, expected)
+
+
 class _Checked:
     """A document under examination: it knows how to name what is wrong, and where."""
 

@@ -112,9 +112,12 @@ class FilesHandler:
     def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
         """The same, back; it refuses files that were edited since."""
         back = [[path, new, old] for path, old, new in step.payload["changes"]]
-        count = f"{len(back)} migrations" if len(back) != 1 else "1 migration"
+        count = f"{len(back)} files" if len(back) != 1 else "1 file"
+        title = (
+            f"put {count} back as before" if any(new for _, _, new in back) else f"take {count} away again"
+        )
         payload = {**step.payload, "changes": back}
-        return (Step(FILES, 1, f"take {count} away again", payload, resources=step.resources),)
+        return (Step(FILES, 1, title, payload, resources=step.resources),)
 
     def _put(self, step: Step) -> Put:
         modes = step.payload.get("modes", {})

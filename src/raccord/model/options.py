@@ -101,6 +101,25 @@ class ForkOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class LintOptions:
+    """Which revisions are looked at, and what becomes of what is found.
+
+    Attributes:
+        words: the folder that alembic is run in, if such a one is there, then revisions.
+        all: every revision, not only this branch's own.
+        base: the branch whose revisions are not this branch's own; "" for the configured one.
+        dry_run: only plan what would be written.
+        by: who asked.
+    """
+
+    words: tuple[str, ...] = ()
+    all: bool = False
+    base: str = ""
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MergeOptions:
     """How the heads of a worktree's history are joined.
 

@@ -119,13 +119,13 @@ def style_of(site: Site) -> Style:
     return Style.of(template_of(site))
 
 
-def blob(desk: Desk, content: bytes, *, keep: bool) -> str:
+def blob(room: Room, content: bytes, *, keep: bool) -> str:
     """The name of a content as a blob.
 
     Args:
         keep: whether git holds it from now on, for a step; a plan alone leaves no object behind.
     """
-    return desk.room.repo.git.line("hash-object", *(("-w",) if keep else ()), "--stdin", stdin=content)
+    return room.repo.git.line("hash-object", *(("-w",) if keep else ()), "--stdin", stdin=content)
 
 
 def fresh_id(desk: Desk) -> str:
@@ -135,8 +135,11 @@ def fresh_id(desk: Desk) -> str:
     return made
 
 
-def base_of(room: Room) -> Base | None:
+def base_of(room: Room, asked: str = "") -> Base | None:
     """What this worktree's branch stands on; None where there is no commit yet.
+
+    Args:
+        asked: a branch, "" for the configured one.
 
     Raises:
         UsageError: nothing says which branch that is.
@@ -145,7 +148,7 @@ def base_of(room: Room) -> Base | None:
     if not refs.by_name:
         return None
     remote = choose_remote(room.repo.settings, room.config.sync.remote)
-    return find_base(room.repo, refs, remote, room.config.sync.base, room.trees)
+    return find_base(room.repo, refs, remote, asked or room.config.sync.base, room.trees)
 
 
 @dataclass(frozen=True, slots=True)

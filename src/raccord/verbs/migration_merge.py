@@ -71,6 +71,6 @@ def _lane(desk: Desk, branch: Branch, options: MergeOptions) -> Lane:
         "migration.merge", "note", f"{shown(path)}: {id_} joins {listed}", "", {"id": id_, "path": path}
     )
     # Kept where an undo of the undo finds it.
-    change = (path, "", blob(desk, text, keep=not options.dry_run))
+    change = (path, "", blob(desk.room, text, keep=not options.dry_run))
     step = files_step(site.tree, [change], f"write {shown(path)}: join {listed}")
     return Lane(site.key, title_of(site.tree), (step,), notes=(note,))

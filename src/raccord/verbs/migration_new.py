@@ -103,7 +103,7 @@ def _lane(desk: Desk, branch: Branch, options: NewOptions) -> Lane:
     for one in made:
         notes += _told(desk, branch, one, wanted)
     keep = not options.dry_run
-    changes = [(one.path, "", blob(desk, one.source, keep=keep)) for one in made]
+    changes = [(one.path, "", blob(desk.room, one.source, keep=keep)) for one in made]
     step = files_step(site.tree, changes, f"write {', '.join(shown(one.path) for one in made)}")
     return Lane(site.key, title, (step,), notes=tuple(notes))
 

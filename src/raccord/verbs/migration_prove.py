@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from raccord.database.url import OTHER
 from raccord.errors import CannotRun, UsageError
-from raccord.kernel import fs
 from raccord.migrations.asking import told
 from raccord.migrations.clones import sweep
 from raccord.migrations.driving import interpreter
@@ -25,7 +23,7 @@ from raccord.model.plan import Finding
 from raccord.model.proof import MigrationProof, ProofReport
 from raccord.model.text import shown
 from raccord.verbs.migration_branch import below, branches
-from raccord.verbs.migrations import Desk, chosen
+from raccord.verbs.migrations import Desk, chosen, split
 from raccord.verbs.room import Room
 
 
@@ -37,7 +35,7 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
         CannotRun: no alembic environment here, its history is not whole, or a database can't be cloned.
     """
     trees = chosen(room, every=False)
-    backend, words = _split(trees[0].path, options.words)
+    backend, words = split(trees[0].path, options.words)
     if words and options.to:
         raise UsageError("revisions and --to can't be given together")
     desk = Desk(room, trees, backend)
@@ -66,13 +64,6 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
         tuple(Finding("migration.clone", "note", note) for note in notes),
         _next(proofs, options),
     )
-
-
-def _split(top: Path, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The backend, if the first word names a folder or file of the worktree, and the revisions."""
-    if words and words[0] and fs.signature(top / words[0]) is not None:
-        return words[0], tuple(words[1:])
-    return "", tuple(words)
 
 
 def _unit(room: Room, sites: Sequence[Site], options: ProveOptions) -> Unit:

@@ -40,21 +40,29 @@ class Desk:
     Args:
         keep: whether the state database is made where there is none. In one that is there a look keeps
             what it read too, which only raccord sees.
+        ask: whether the databases are read.
     """
 
     def __init__(
-        self, room: Room, trees: Sequence[Worktree], backend: str = "", *, keep: bool = False
+        self,
+        room: Room,
+        trees: Sequence[Worktree],
+        backend: str = "",
+        *,
+        keep: bool = False,
+        ask: bool = True,
     ) -> None:
         self.room = room
         self.trees = trees
         self.backend = backend or room.config.migrations.backend
         self._keep = keep
+        self._ask = ask
 
     @cached_property
     def found(self) -> list[Site | Unfound]:
         """What each worktree has."""
         memo = KeptMemo(self.cache)
-        found = sites(self.trees, self.backend, memo=memo)
+        found = sites(self.trees, self.backend, ask=self._ask, memo=memo)
         memo.flush()
         self.cache.flush()
         return found
@@ -124,6 +132,13 @@ def ignored(room: Room, top: Path, paths: Iterable[str]) -> set[str]:
     if ended.returncode not in (0, 1):  # 1: none is ignored
         ended.check()
     return set(strings(ended.stdout))
+
+
+def split(top: Path, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The backend, if the first word names a folder or file of the worktree, and the revisions."""
+    if words and words[0] and fs.signature(top / words[0]) is not None:
+        return words[0], tuple(words[1:])
+    return "", tuple(words)
 
 
 def put_back(room: Room, options: HealOptions) -> tuple[Plan, RunRecord | None]:
