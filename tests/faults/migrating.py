@@ -13,6 +13,7 @@ from tests.gitkit import Repo
 
 HEAL = ("migrations", "heal")
 MERGE = ("migrations", "merge", "--message", "join both")
+REBASE = ("migrations", "rebase")
 ROLLBACK = ("migrations", "rollback-phantoms", "--trust", "--yes")
 UPGRADE = ("migrations", "upgrade", "--yes")
 INI = "[alembic]\nscript_location = migrations\nsqlalchemy.url = {url}\n"
@@ -121,3 +122,15 @@ def forked(place: Place) -> None:
     chain = {"r1": None, "a2": "r1", "b2": "r1"}
     files = {"alembic.ini": INI.format(url="sqlite:///none.db") + lines, "migrations/env.py": ""}
     main.commit(files | {file(id_): closed(id_, below) for id_, below in chain.items()}, "migrations")
+
+
+def unbased(place: Place) -> None:
+    """A base that went on, and own revisions on what it was: committed, and not; nothing is ever run."""
+    main = Repo(place.top("main"))
+    files = {"alembic.ini": INI.format(url="sqlite:///none.db"), "migrations/env.py": ENV}
+    base = {file(id_): closed(id_, below) for id_, below in (("r1", None), ("r2", "r1"), ("r3", "r2"))}
+    main.commit(files | base, "migrations")
+    main.git("push", "--quiet", "--force", "origin", "main")
+    main.commit({file("o1"): closed("o1", "r1")}, "own")
+    for id_, below in (("o2", "o1"), ("p1", "r2")):
+        main.write(file(id_), closed(id_, below))

@@ -139,7 +139,7 @@ def _in_databases(
     sites = sorted(desk.sites, key=lambda site: site.key not in own)  # this worktree's come first
     for site in sites:
         heads = heads_of(site)
-        where = site.target.shown if site.target else shown(site.database.name)
+        where = site.target.shown if site.target else "the database"
         finding = _unknown(site, where, heads, graph)
         if finding is not None:
             if site.key in own and not waived.unread:
@@ -186,7 +186,7 @@ def _unknown(site: Site, where: str, heads: frozenset[str] | None, graph: Graph)
 def _applied(
     desk: Desk, branch: Branch, site: Site, have: Sequence[str], heads: Iterable[str], sharing: Sequence[str]
 ) -> Finding:
-    where = site.target.shown if site.target else shown(site.database.name)
+    where = site.target.shown if site.target else "the database"
     data = {"revisions": list(have), "sharing": list(sharing)}
     said = f"{where} has applied {some(have)}: it would pass the new ancestors by"
     if sharing:

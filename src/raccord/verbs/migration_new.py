@@ -114,7 +114,7 @@ def _of_databases(branch: Branch, *, autogenerate: bool) -> Finding | None:
         heads = heads_of(site)
         if heads is None:
             continue
-        where = site.target.shown if site.target else shown(site.database.name)
+        where = site.target.shown if site.target else "the database"
         lost = sorted(one for one in heads if one not in site.graph)
         if lost:
             said = f"{where} is at {some(lost)}, and this worktree has no file of it"
