@@ -10,7 +10,8 @@ from raccord.migrations.prove import Catalogs, Failure, Trial, order, verdict
 from raccord.migrations.revision import Revision
 
 EMPTY: dict[str, str] = {}
-TABLE, MORE = ({"table t": ""}, {"table t": "", "index i": "on t"})
+TABLE = {"table t": ""}
+MORE = {**TABLE, "index i": "on t"}
 FAILED = Failure("boom", ("line", "boom"))
 
 

@@ -168,7 +168,8 @@ def test_merges_and_branches(shop):
 
 def test_no_database_yet(tmp_path):
     shop = Shop(tmp_path, f"sqlite:///{tmp_path / 'app.db'}")
-    assert states(shop.prove()) == {"r1": "pass"} and not (tmp_path / "app.db").exists()
+    report = shop.prove()
+    assert states(report) == {"r1": "pass"} and report.fresh and not (tmp_path / "app.db").exists()
 
 
 def test_a_url_that_only_env_py_knows(tmp_path, monkeypatch):

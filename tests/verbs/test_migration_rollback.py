@@ -164,6 +164,7 @@ def test_what_somebody_has_stays(shop):
     assert shop.rollback().state == "nothing" and shop.heads() == {"o3"}  # it is in the branch's history
 
 
+@pytest.mark.long
 def test_a_living_revision_on_a_phantom_is_told(shop):
     shop.gone("feature", "p1")
     shop.main.worktree("next", "next").commit({shop.file("n2"): revision("n2", "p1")})
@@ -186,6 +187,7 @@ def copies(repo: Repo) -> list[Path]:
     return list((repo.path / "backend/migrations/versions").glob("*p1_x.py"))
 
 
+@pytest.mark.long
 def test_copies_in_worktrees_go_too(shop):
     shop.gone("feature", "p1")
     other = shop.main.worktree("other", "other")
@@ -228,6 +230,7 @@ def test_a_url_that_only_env_py_knows(tmp_path, monkeypatch):
     assert isinstance(undone, RunReport) and undone.state == "done" and shop.heads() == {"p1"}
 
 
+@pytest.mark.long
 def test_on_the_command_line(shop, capsys):
     shop.gone("feature", "p1")
     at = ["-C", str(shop.main.path), "migrations", "rollback-phantoms"]

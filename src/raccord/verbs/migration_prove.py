@@ -47,9 +47,11 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
     proofs: list[MigrationProof] = []
     databases: dict[str, None] = {}
     notes: dict[str, None] = {}
+    fresh = True
     for sites in sections.values():
         unit = _unit(room, sites, options)
         wanted = _wanted(desk, unit, words, options)
+        fresh = fresh and (options.fresh or all(map(absent, unit.targets)))
         databases |= dict.fromkeys(target.shown for target in unit.targets)
         if dropped := sweep(unit.targets, room.state):
             notes[f"dropped what an earlier one left when it was killed: {', '.join(dropped)}"] = None
@@ -59,7 +61,7 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
             notes |= proving.notes
     return ProofReport(
         tuple(databases),
-        options.fresh,
+        fresh,
         tuple(proofs),
         tuple(Finding("migration.clone", "note", note) for note in notes),
         _next(proofs, options),
