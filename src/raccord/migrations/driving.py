@@ -109,10 +109,13 @@ class Lead:
     Attributes:
         real: what env.py connects to.
         goal: a clone on the same server, or another file; the real one where that is meant.
+        lock: the number of the advisory lock that raccord holds in the goal on PostgreSQL: it tells the
+            database from one of that name on another server, as a clone's name does by itself.
     """
 
     real: Target
     goal: Target
+    lock: int = 0
 
     def document(self) -> dict[str, Json]:
         """As the driver reads it."""
@@ -120,7 +123,8 @@ class Lead:
             return {"kind": SQLITE, "path": self.real.path, "to": self.goal.path}
         hosts = [list(one) for one in self.real.hosts]
         name = self.real.name or self.real.user or None
-        return {"kind": self.real.kind, "name": name, "hosts": hosts, "to": self.goal.name or name}
+        to = self.goal.name or name
+        return {"kind": self.real.kind, "name": name, "hosts": hosts, "to": to, "lock": self.lock}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +155,12 @@ class Answer:
     """How a command ended.
 
     Attributes:
-        ok: whether it went well, and nothing was refused.
+        ok: whether it went well.
         error: what was raised, in one line; "" for nothing.
         trace: the last lines of its traceback.
         steps: the revisions that took place, with "up" or "down".
         output: what alembic printed.
-        refused: what was refused.
+        refused: what was refused, also where the project's code went on all the same.
         asked: see `Asked`.
     """
 
@@ -185,8 +189,8 @@ class Answer:
 
         error = clean(f"{said['kind']}: {said['error']}" if said["error"] else said["kind"])
         return cls(
-            bool(said["ok"]) and not said.get("refused"),
-            error or clean("; ".join(said.get("refused", ()))),
+            bool(said["ok"]),
+            error,
             tuple(map(clean, said.get("trace", ()))),
             tuple((direction, id_) for direction, id_ in said.get("steps", ())),
             said.get("output", ""),

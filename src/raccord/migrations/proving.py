@@ -18,7 +18,7 @@ from raccord.errors import CannotRun
 from raccord.kernel import fs
 from raccord.migrations.archive import Content
 from raccord.migrations.clones import lent
-from raccord.migrations.driving import Answer, Driver, Interpreter, Lead, driven
+from raccord.migrations.driving import Driver, Interpreter, Lead, driven
 from raccord.migrations.graph import Graph
 from raccord.migrations.observe import Site
 from raccord.migrations.prove import Catalogs, Failure, Trial, changes, order, verdict
@@ -65,12 +65,14 @@ class Bench:
 
     Attributes:
         notes: how the clones were made, where that isn't plain.
+        refused: what was refused, and the project's code went on all the same.
     """
 
     unit: Unit
     clones: Sequence[Target]
     driver: Driver
     notes: tuple[str, ...] = ()
+    refused: list[str] = field(default_factory=list)
 
     @classmethod
     @contextlib.contextmanager
@@ -124,7 +126,13 @@ class Bench:
             return None
         before = self.heads()
         answer = self.driver.steps([(direction, id_) for id_ in ids])
-        _demand_led(answer)
+        if answer.refused and not answer.ok:
+            raise CannotRun(
+                f"env.py or a migration goes elsewhere, and that was not allowed: {answer.refused[0]}",
+                hint="see that sqlalchemy.url, or what env.py reads, names the database that it connects to",
+                refused=list(answer.refused),
+            )
+        self.refused.extend(answer.refused)
         if not answer.ok:
             return Failure(shown(answer.error), tuple(map(shown, answer.trace)))
         return Failure(UNMOVED) if self.heads() == before and answer.steps else None
@@ -140,15 +148,6 @@ class Bench:
         up, down, again = (*seen, None, None)[:3]
         assert up is not None
         return Trial(before, up, down, again, applied, idle)
-
-
-def _demand_led(answer: Answer) -> None:
-    if answer.refused:
-        raise CannotRun(
-            f"env.py or a migration goes elsewhere, and that was not allowed: {answer.refused[0]}",
-            hint="see that sqlalchemy.url, or what env.py reads, names the database that it connects to",
-            refused=list(answer.refused),
-        )
 
 
 @dataclass
@@ -184,6 +183,7 @@ class Proving:
             with Bench.set_up(self.unit, "prove") as bench:
                 self.notes |= dict.fromkeys(bench.notes)
                 todo = self._on(bench, todo)
+                self.notes |= dict.fromkeys(f"refused: {one}" for one in bench.refused)
         return tuple(self.proofs[one] for one in self.unit.graph.order()[::-1] if one in self.proofs)
 
     def _on(self, bench: Bench, todo: list[str] | None) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from raccord.database.keeping import new_id
+from raccord.database.lock import Held
 from raccord.errors import WorldMoved
 from raccord.kernel import fs, proc
 from raccord.migrations.archive import Content
@@ -84,14 +85,14 @@ class RollbackHandler(UpgradeHandler):
         order: Order,
         standings: Sequence[Standing],
         log: IO[bytes],
-        keep: Sequence[int],
+        held: Mapping[str, Held],
         context: Context,
     ) -> int:
         """Takes down exactly the revisions of the plan; returns the driver's status."""
         how = interpreter(order.start)
         site = standings[0]
         gone = list(dict.fromkeys(one for part in order.parts for one in part.pending))
-        leads = [Lead(one.target, one.target) for one in standings]
+        leads = [Lead(one.target, one.target, held[one.target.key].key) for one in standings]
         folder = _folder(order, context)
         fs.remove_tree(folder)
         fs.make_dirs(folder)
@@ -107,7 +108,7 @@ class RollbackHandler(UpgradeHandler):
             cwd=site.project.backend,
             log=log,
             stdin=b"\n".join(lines),
-            keep=keep,
+            keep=[one.handle for one in held.values()],
             env={**variables(site.project), **UNBUFFERED},
             cancelled=context.cancelled,
         )

@@ -16,6 +16,7 @@ from typing import IO
 
 from raccord.database import catalog, contents
 from raccord.database.keeping import new_id
+from raccord.database.lock import Held
 from raccord.database.url import SQLITE
 from raccord.errors import (
     HeldBack,
@@ -180,7 +181,7 @@ class UpgradeHandler:
             if set(found) != {Position.AFTER}:
                 if fs.names(_logs(order, context)):
                     notes = self._clear(order, standings, found, context)
-                log = self._run(order, standings, [one.handle for one in held.values()], context)
+                log = self._run(order, standings, held, context)
                 left = [sorted(one.heads()) for one in standings]
         try:
             for part, standing in zip(order.parts, standings, strict=True):
@@ -241,7 +242,9 @@ class UpgradeHandler:
                     hint=f"raccord migrations {self.verb}",
                 )
 
-    def _run(self, order: Order, standings: Sequence[Standing], keep: Sequence[int], context: Context) -> str:
+    def _run(
+        self, order: Order, standings: Sequence[Standing], held: Mapping[str, Held], context: Context
+    ) -> str:
         """Runs alembic.
 
         Returns:
@@ -257,7 +260,7 @@ class UpgradeHandler:
         with fs.opened_new(path, mode=0o600) as log:
             fs.sync_dir(folder)
             try:
-                status = self._alembic(order, standings, log, keep, context)
+                status = self._alembic(order, standings, log, held, context)
             except ProgramMissing as error:
                 log.write(f"{error.stderr}\n".encode("utf-8", "replace"))
                 status = 127
@@ -271,7 +274,7 @@ class UpgradeHandler:
         order: Order,
         standings: Sequence[Standing],
         log: IO[bytes],
-        keep: Sequence[int],
+        held: Mapping[str, Held],
         context: Context,
     ) -> int:
         """Upgrades to each target; returns the status of the first that failed, or 0."""
@@ -283,7 +286,7 @@ class UpgradeHandler:
                 argv,
                 cwd=project.backend,
                 log=log,
-                keep=keep,
+                keep=[one.handle for one in held.values()],
                 env=variables(project),
                 cancelled=context.cancelled,
             )

@@ -26,6 +26,14 @@ READING = re.compile(
 )
 
 
+# Whether the lock of this number is held in this very database.
+LOCKED = (
+    "select count(*) from pg_locks where locktype = 'advisory' and granted and objsubid = 1"
+    " and classid::bigint = {} and objid::bigint = {}"
+    " and database = (select oid from pg_database where datname = current_database())"
+)
+
+
 class Refused(Exception):
     """A connection to a database that raccord made no clone of."""
 
@@ -43,7 +51,7 @@ class Guard:
         self.servers = [one for one in known if one["kind"] == "postgresql"]
         self.files = {os.path.realpath(one["path"]): one["to"] for one in known if one["kind"] == "sqlite"}
         self.goals = {os.path.realpath(one) for one in self.files.values()}
-        self.names = {one["to"] for one in self.servers}
+        self.names = {one["to"]: one.get("lock", 0) for one in self.servers}
         self.drivers: set[str] = set()
         self.refused: list[str] = []
         self.pools: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -229,7 +237,10 @@ def guard_sqlite3(guard: Guard) -> None:
             return (guard.file(given, uri), *args[1:]), rest
         # Asked for, a file is neither made nor written, and no log beside it.
         path = os.fsdecode(given)
-        if path in ("", ":memory:") or (uri and path.startswith("file:")):
+        if uri and path.startswith("file:"):
+            split = urllib.parse.urlsplit(path)
+            path = "" if "mode=memory" in split.query.split("&") else urllib.parse.unquote(split.path)
+        if path in ("", ":memory:"):
             return (given, *args[1:]), rest
         if not os.path.exists(path):
             return (":memory:", *args[1:]), rest
@@ -292,6 +303,9 @@ def verified(guard: Guard, connection: Any, record: Any) -> None:
             cursor.execute("select current_database()")
             found = str(cursor.fetchone()[0])
             right = found in guard.names
+            if right and (key := guard.names[found]):
+                cursor.execute(LOCKED.format((key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF))
+                right = bool(cursor.fetchone()[0])
     finally:
         cursor.close()
     connection.rollback()

@@ -11,7 +11,8 @@ It reads lines of JSON from its standard input. The first is the order:
     ask          whether connections stay what they are, and nothing is changed: for commands with `asks`
     databases    what may be connected to, and where that leads:
                  {"kind": "postgresql", "name": …, "hosts": [[host, port], …], "to": the clone's name} or
-                 {"kind": "sqlite", "path": …, "to": the clone's path}; both may be the same
+                 {"kind": "sqlite", "path": …, "to": the clone's path}; both may be the same, and then
+                 "lock" is the number of an advisory lock that somebody holds in that database
     versions     folders with more revision files
 
 Each further line is one command, until the input ends:
@@ -190,10 +191,10 @@ def _streams() -> Iterator[tuple[Any, Any]]:
 def main() -> int:
     """Reads the order and the commands, and answers each."""
     own = os.path.dirname(os.path.abspath(__file__))
+    sys.dont_write_bytecode = True
     sys.path.insert(0, own)
     guarding = importlib.import_module("raccord_guard")
     sys.path[:] = [one for one in sys.path if os.path.abspath(one or ".") != own]
-    sys.dont_write_bytecode = True
     runner = None
     failed = False
     with _streams() as (commands, answers):
@@ -211,7 +212,7 @@ def main() -> int:
                 answer: dict[str, Any] = {"ok": False, "kind": "ImportError", "error": said}
             else:
                 answer = runner.run(json.loads(line))
-            failed = failed or not answer["ok"] or bool(answer.get("refused"))
+            failed = failed or not answer["ok"]
             if order["nonce"]:
                 answers.write(f"{order['nonce']} {json.dumps(answer, default=str)}\n".encode())
                 answers.flush()
