@@ -154,6 +154,7 @@ def test_both_files_are_refused_with_the_line(tmp_path):
         ('[gates]\ncommands = ["a \'b"]', "f:2: gates.commands: item 1 can't be split: no closing quotation"),
         ('[gates]\ncommands = ["a\\u0000b"]', "f:2: gates.commands: item 1 "),
         ('[gates]\nenvironment = ["A=B"]', "f:2: gates.environment: item 1 is 'A=B'"),
+        ('[migrations]\noutside = ["../x"]', "f:2: migrations.outside: item 1 is '../x', neither absolute"),
         ('[gates]\nartefacts = ["../x"]', "f:2: gates.artefacts: item 1 is '../x', which leads out"),
         ('[gates]\nartefacts = ["/x"]', "f:2: gates.artefacts: item 1 is '/x', which leads out"),
         ("[sync]\n[sync]", "f:2: cannot declare ('sync',) twice; expected TOML"),

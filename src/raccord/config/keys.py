@@ -18,6 +18,7 @@ from raccord.config.kinds import (
     GLOBS,
     LANGUAGE,
     PATTERNS,
+    PLACES,
     SECRET,
     TEXT,
     TEXTS,
@@ -118,7 +119,7 @@ class Migrations:
     )
     outside: tuple[str, ...] = key(
         (),
-        GLOBS,
+        PLACES,
         "Directories that git does not list as worktrees and that hold migrations too; ~ is your home.",
         '["~/Project-*"]',
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -83,6 +84,13 @@ def items(value: object, read: Callable[[object], T], least: int = 0) -> tuple[T
             nested = "," if str(problem).startswith("item") else ""
             raise Invalid(f"item {number}{nested} {problem}") from None
     return tuple(found)
+
+
+def _place(value: object) -> str:
+    text = _filled(value)
+    if not (os.path.isabs(text) or text.startswith("~")):
+        raise Invalid(f"is {text!r}, neither absolute nor below ~")
+    return text
 
 
 def _filled(value: object) -> str:
@@ -216,6 +224,9 @@ SECRET = Kind("a URL, env:VARIABLE, file:PATH or command:WORDS that print one", 
 TEXTS = Kind("a table of strings", _texts, '{ documents = "published" }')
 PATTERNS = Kind("a list of patterns", lambda value: items(value, _filled), '["release/*"]')
 GLOBS = Kind("a list of patterns inside the worktree", lambda value: items(value, _glob), '["*.pyc"]')
+PLACES = Kind(
+    "a list of patterns, each absolute or below ~", lambda value: items(value, _place), '["~/Project-*"]'
+)
 VARIABLES = Kind("a list of names of variables", lambda value: items(value, _variable), '["NODE_ENV"]')
 COMMAND = Kind(
     'a command, a list such as ["uv", "run", "alembic"] or a string', command, '["uv", "run", "alembic"]'
