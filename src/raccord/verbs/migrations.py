@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -194,14 +194,21 @@ def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Heal
     desk = Desk(room, trees, options.backend, keep=not options.dry_run)
     lanes: list[Lane] = []
     decisions: dict[str, Heal] = {}
+    # Several databases may follow one history of a worktree, whose files are put there once.
+    before: dict[Path, list[tuple[Site, Heal]]] = {}
     with uncollected():
         for site in desk.found:
             if isinstance(site, Unfound):
                 if not options.all:
                     raise site.error
                 continue
-            decisions[site.key] = decision = _decided(desk, site, options)
-            lanes.append(_lane(room, site, decision))
+            there = before.setdefault(site.tree.path, [])
+            decisions[site.key] = decision = _decided(desk, site, options, there)
+            lane = _lane(room, site, decision, there)
+            # A worktree's files move in one lane at a time.
+            busy = [one.key for one in lanes if one.steps and one.key in {other.key for other, _ in there}]
+            lanes.append(replace(lane, needs=(*lane.needs, *busy[-1:])) if lane.steps else lane)
+            there.append((site, decision))
     if options.all and not lanes:
         raise CannotRun("no worktree has an alembic environment", hint="alembic init")
     places = [place for decision in decisions.values() for place in decision.places]
@@ -210,10 +217,27 @@ def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Heal
     return Healing(desk, _stages(room, lanes, places), decisions)
 
 
-def _decided(desk: Desk, site: Site, options: HealOptions) -> Heal:
+def _decided(desk: Desk, site: Site, options: HealOptions, there: Sequence[tuple[Site, Heal]]) -> Heal:
+    """What to do for a site, after what was decided for others of its worktree."""
     if faults := site.graph.cycles:
         said = f"revisions go in a circle: {', '.join(map(shown, faults[0]))}"
         return Heal(held=Finding("migration.cycle", "fail", said, "raccord migrations history"))
+    put = [place.path for _, other in there for place in other.places]
+    ours = [
+        place.pick
+        for other, decision in there
+        if other.database.versions == site.database.versions
+        for place in decision.places
+    ]
+    applied = desk.sources.shelf.digests(site.target.key) if ours and site.target else {}
+    for pick in ours:
+        if applied.get(pick.revision.id, pick.digest) != pick.digest:
+            said = (
+                f"{shown(pick.revision.id)} was applied to another database of this worktree in other words"
+            )
+            hint = shown(f"raccord migrations find {pick.revision.id} --diff")
+            return Heal(held=Finding("migration.ambiguous", "fail", said, hint))
+    site = replace(site, graph=site.graph.added(pick.revision for pick in ours)) if ours else site
     missing = site.missing
     if not missing:
         return Heal()
@@ -222,12 +246,12 @@ def _decided(desk: Desk, site: Site, options: HealOptions) -> Heal:
     choices = desk.choices(site, found, options.choose)
     picks = [one.pick for one in choices.values() if one.pick is not None]
     trust = vouched(site.heads or (), choices, site.links) | desk.trust(picks)
-    return heal(missing, found, choices, trust, _ground(desk, site), trusting=options.trust)
+    return heal(missing, found, choices, trust, _ground(desk, site, put), trusting=options.trust)
 
 
-def _ground(desk: Desk, site: Site) -> Ground:
+def _ground(desk: Desk, site: Site, put: Iterable[str]) -> Ground:
     folders = site.folders
-    taken: set[str] = set()
+    taken = set(put)
     for folder in folders:
         where = site.tree.path / folder
         if where.is_dir():
@@ -240,7 +264,7 @@ def _ground(desk: Desk, site: Site) -> Ground:
     return Ground(folders, overlay, taken)
 
 
-def _lane(room: Room, site: Site, decision: Heal) -> Lane:
+def _lane(room: Room, site: Site, decision: Heal, there: Sequence[tuple[Site, Heal]]) -> Lane:
     tree = site.tree
     title = f"{shown(tree.path.name)} ({shown(tree.branch)})" if tree.branch else shown(tree.path.name)
     if site.several:
@@ -253,7 +277,8 @@ def _lane(room: Room, site: Site, decision: Heal) -> Lane:
         line = f":{fault.line}" if fault.line else ""
         said = f"{shown(os.path.relpath(fault.path, tree.path))}{line}: {fault.reason}"
         notes.append(Finding("migration.unreadable", "unknown", said, ""))
-    spare = _spare(room, site)
+    same = any(other.database.versions == site.database.versions for other, _ in there)
+    spare = [] if same else _spare(room, site)
     if decision.held is not None or not (decision.places or spare):
         return Lane(site.key, title, held=decision.held, notes=tuple(notes))
     steps = []
