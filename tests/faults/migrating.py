@@ -60,7 +60,7 @@ def opened(id_: str, below: str | None) -> str:
 def unhealed(place: Place) -> None:
     """A database at a revision of which one worktree has the files, committed and not, and main none."""
     url = f"sqlite:///{place.workspace / FILE}"
-    files = {"alembic.ini": INI.format(url=url), "migrations/env.py": "raise SystemExit('not run')\n"}
+    files = {"alembic.ini": INI.format(url=url), "migrations/env.py": "raise SystemExit('not run')\n" + ENV}
     ids = ("r1", "r2", "r3", "r4", "r5")
     texts = {file(id_): closed(id_, below) for id_, below in zip(ids, (None, *ids), strict=False)}
     main, a = Repo(place.top("main")), Repo(place.top("a"))

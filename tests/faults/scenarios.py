@@ -147,6 +147,8 @@ def measured(scenario: Scenario, place: Place, template: Path) -> Reference:
     seconds = time.monotonic() - since
     must((ran.exit if ran.exit is not None else -1, ran.output))
     new = place.look()
+    if scenario.undone and new == old:
+        raise AssertionError(f"{scenario.name} changes nothing: {ran.output}")
     code, said = place.raccord(*scenario.finish, cwd=scenario.cwd)
     if not scenario.over(said):
         must((code, said))
