@@ -287,6 +287,25 @@ def test_looks_stand_holes(shop, two):
     assert [row.id for row in history.rows if row.id] == ["r4", "r3", "r2", "r1"]
 
 
+def test_copies_are_no_heads_of_the_branch_and_looks_say_what_comes_next(shop, two):
+    _, other = two
+    other.commit({shop.file("o2"): revision("o2", "r1")})
+    assert shop.at(shop.main).migration_status().next_command == "raccord migrations heal --all"
+    shop.heal(shop.main, all=True)
+    status = shop.at(other).migration_status()
+    assert status.next_command == "raccord migrations upgrade"
+    site = next(site for site in status.sites if site.worktree == str(other.path))
+    assert site.heads == ("o2", "r4") and not site.findings
+    (heads,) = shop.at(other).migration_heads()
+    assert {row.id: row.marks for row in heads.rows} == {"o2": ("head",), "r4": ("head", "copy")}
+    (content,) = shop.at(other).migration_find("r3").contents
+    assert content.trusted == "applied here"
+    other.write(shop.file("p2"), revision("p2", "r1"))
+    status = shop.at(other).migration_status()
+    site = next(site for site in status.sites if site.worktree == str(other.path))
+    assert [(one.name, one.message) for one in site.findings] == [("migration.heads", "2 heads: o2, p2")]
+
+
 def test_one_bad_file_is_named_and_hides_no_other(shop, two):
     one, other = two
     one.write("backend/migrations/versions/bad.py", "revision = 'bad'\ndown_revision = (\n")

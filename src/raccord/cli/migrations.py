@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from raccord.workspace import Workspace
 
 EXAMPLE = "raccord migrations heal --dry-run"
-HELP = "Find Alembic revisions, and put missing ones back."
+HELP = "Find, put back and apply Alembic revisions."
 
 Trust = Annotated[
     bool,

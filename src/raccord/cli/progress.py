@@ -77,7 +77,10 @@ class Progress:
         words = {"done": "done", "held": "held back", "stopped": "waiting for you"}
         tally = [f"{counts[what]} {words[what]}" for what in words if counts[what]]
         spin = SPINNER[int(now * 8) % len(SPINNER)]
-        lines = [" ".join(filter(None, (spin, shown(whole), ", ".join([f"{len(running)} running", *tally]))))]
+        # Before the first lane there is nothing to count yet.
+        begun = running or tally
+        count = ", ".join([f"{len(running)} running", *tally]) if begun else "" if whole else "looking"
+        lines = [" ".join(filter(None, (spin, shown(whole), count)))]
         room = max(1, height - 3)
         for lane, (what, since) in list(running.items())[:room]:
             lasted = f" ({now - since:.0f} s)" if now - since >= 2 else ""

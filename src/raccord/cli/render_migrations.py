@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from rich.text import Text
 
@@ -11,14 +14,28 @@ from raccord.cli.render_run import notes
 from raccord.model.migration_report import (
     MigrationFind,
     MigrationList,
+    MigrationOrigin,
     MigrationRow,
     MigrationSite,
     MigrationStatus,
 )
 from raccord.model.text import shown
 
-MARKS = {"applied": "green", "head": "cyan", "missing": "red"}
+MARKS = {"applied": "green", "copy": "dim", "head": "cyan", "missing": "red"}
 SHORT = 12
+WORKTREES = 4
+PLACES = {
+    "archive": "raccord's own store",
+    "worktree": "worktree",
+    "directory": "directory",
+    "index": "index of",
+    "ref": "",
+    "history": "history of",
+    "stash": "",
+    "reflog": "reflog",
+    "dangling": "an object that no ref leads to",
+}
+REFS = (("refs/heads/", "branch"), ("refs/remotes/", "remote branch"), ("refs/tags/", "tag"))
 ORIGINS = 6
 
 
@@ -40,12 +57,16 @@ def status(page: Page, report: MigrationStatus) -> None:
         ]
     )
     page.gap()
-    told = []
-    for site in sites:
-        for one in site.findings:
-            if one not in told:
-                told.append(one)
-    notes(page, [*told, *report.notes])
+    every = [one for site in sites for one in site.findings]
+    told = [one for at, one in enumerate(every) if one not in every[:at]]
+    for one in told:
+        where = [page.path(site.worktree) for site in sites if one in site.findings]
+        # What is missing is in the table; the command at the end puts it back wherever it is missing.
+        hint = "" if one.name == "migration.missing" else one.hint
+        places = where if len(where) < len(sites) else []
+        said = f"{', '.join(places[:WORKTREES])}{' …' if len(places) > WORKTREES else ''}: " if places else ""
+        notes(page, [replace(one, message=f"{said}{one.message}", hint=hint)])
+    notes(page, report.notes)
     page.command("next", report.next_command)
 
 
@@ -57,7 +78,8 @@ def _database(site: MigrationSite, several: bool, apart: bool) -> str:
 
 
 def _ids(ids: Sequence[str]) -> str:
-    return ", ".join(shown(one[:SHORT]) for one in ids[:3]) + (f" +{len(ids) - 3}" if len(ids) > 3 else "")
+    # Two in a narrow column would be cut to what looks like one.
+    return (shown(ids[0][:SHORT]) if ids else "") + (f" +{len(ids) - 1}" if len(ids) > 1 else "")
 
 
 def _applied(site: MigrationSite) -> Text:
@@ -104,19 +126,50 @@ def _row(row: MigrationRow) -> list[Text]:
     return line
 
 
+def _origin(page: Page, origin: MigrationOrigin) -> str:
+    """One place that holds a content."""
+    words = PLACES[origin.kind]
+    if origin.kind in ("archive", "dangling"):
+        return words
+    place = page.path(origin.where) if os.path.isabs(origin.where) else shown(origin.where)
+    for beginning, name in REFS:
+        place = f"{name} {place.removeprefix(beginning)}" if place.startswith(beginning) else place
+    return f"{words} {place}".strip()
+
+
+def _commit(origin: MigrationOrigin) -> str:
+    """Who brought it there, and when."""
+    by = f" by {shown(origin.author)}" if origin.author else ""
+    when = f"{datetime.fromtimestamp(origin.time, UTC):%Y-%m-%d %H:%M} UTC" if origin.time else ""
+    commit = f"commit {origin.commit[:SHORT]}" if origin.commit else ""
+    return ", ".join(filter(None, (f"{commit}{by}".strip(), when)))
+
+
 def find(page: Page, report: MigrationFind) -> None:
     """Adds each content of a revision with the places that hold it."""
     number = len(report.contents)
     page.line(Text(shown(report.revision), "bold"), f": {count(number, 'content')}")
     for one in report.contents:
         why = Text(f"  {one.trusted}", "green") if one.trusted else Text("  not vouched for", "yellow")
-        page.line(Text(one.digest[:SHORT], "yellow"), f" {shown(one.name)}", why, indent=2)
+        path = next((origin.path for origin in one.origins if origin.kind != "archive"), "")
+        page.line(Text(one.digest[:SHORT], "yellow"), f" {shown(path or one.name)}", why, indent=2)
         if one.message:
             page.line(Text(shown(one.message)), indent=4)
         if one.parents:
             page.line(Text(f"stands on {', '.join(map(shown, one.parents))}", "dim"), indent=4)
+        commit = ""
         for origin in one.origins[:ORIGINS]:
-            page.line(Text(f"{page.sign('dot')} ", "dim"), shown(origin.said), indent=4)
+            said = _origin(page, origin)
+            if origin.path not in (path, "") and origin.kind != "archive":
+                said += f" as {shown(origin.path)}"
+            brought = _commit(origin)
+            page.line(
+                Text(f"{page.sign('dot')} ", "dim"),
+                said,
+                Text("" if brought == commit else f"  {brought}", "dim"),
+                indent=4,
+            )
+            commit = brought
         if len(one.origins) > ORIGINS:
             page.line(Text(f"and {len(one.origins) - ORIGINS} more places", "dim"), indent=4)
         for line in one.diff.splitlines():

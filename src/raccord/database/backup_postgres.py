@@ -120,9 +120,8 @@ def _clone(target: Target, id_: str, why: str, *, wait: float) -> Backup:
             size = db.execute("select pg_database_size(%s)", [new]).fetchone()
             owned.name(db, new, name, f"backup {id_} of {source}")
     assert size is not None
-    return recorded(
-        id_, CLONE, name, size[0], copied[0], copied[1], f"a database of the same server, since {why}"
-    )
+    said = f"backed up as another database of the same server, since {why}"
+    return recorded(id_, CLONE, name, size[0], copied[0], copied[1], said)
 
 
 def _name(target: Target) -> str:

@@ -30,6 +30,20 @@ WORDS: Mapping[Kind, str] = {
 }
 
 
+# One place; what follows is its name.
+PLACES: Mapping[Kind, str] = {
+    "archive": "raccord's own store",
+    "worktree": "worktree",
+    "directory": "",
+    "index": "the index of",
+    "ref": "",
+    "history": "the history of",
+    "stash": "",
+    "reflog": "",
+    "dangling": "an object that no ref leads to",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """One place that holds a content.

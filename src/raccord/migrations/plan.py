@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from raccord.migrations.choose import SHORT, Choice
-from raccord.migrations.contents import WORDS, Candidate, Found, Origin
+from raccord.migrations.contents import PLACES, WORDS, Candidate, Found, Origin
 from raccord.migrations.sightings import stands_on
 from raccord.migrations.walk import Links
 from raccord.model.plan import Finding
@@ -124,12 +124,13 @@ def vouched(heads: Iterable[str], choices: Mapping[str, Choice], known: Links) -
         done.add(one)
         pick = choices[one].pick if one in choices else None
         todo += stands_on(pick.revision) if pick is not None else known.get(one, ())
-        if pick is not None and any(map(_ours, pick.origins)):
+        if pick is not None and any(map(ours, pick.origins)):
             found[pick.digest] = "applied here"
     return found
 
 
-def _ours(origin: Origin) -> bool:
+def ours(origin: Origin) -> bool:
+    """Whether somebody here works with what a place holds: their code runs here."""
     local = origin.kind == "ref" and origin.where.startswith("refs/heads/")
     return local or origin.kind in ("worktree", "index")
 
@@ -221,7 +222,7 @@ def _told(pick: Candidate, chosen: str, trusted: str) -> Finding:
     why = trusted or "not vouched for"
     # That raccord kept it says less than where it lies or lay.
     first = next((one for one in pick.origins if one.kind != "archive"), pick.origins[0])
-    said = f"{shown(pick.revision.id)}{title}: {where(first)}; {pick.digest[:SHORT]}, {why}"
+    said = f"{shown(pick.revision.id)}{title}: {where(first)}; content {pick.digest[:SHORT]}, {why}"
     data = {
         "revision": pick.revision.id,
         "digest": pick.digest,
@@ -261,10 +262,12 @@ def origin_data(origin: Origin) -> dict[str, str | float]:
 
 def where(origin: Origin) -> str:
     """An origin in words, in one line."""
-    place = "/".join(shown(part) for part in (origin.where, origin.path) if part)
-    said = f"from {WORDS[origin.kind]}" + (f", {place}" if place else "")
+    place = "" if origin.kind == "archive" else shown(origin.where)
+    said = " ".join(filter(None, ("from", PLACES[origin.kind], place)))
     if origin.commit:
         said += f", commit {origin.commit[:10]}"
+    elif origin.kind in ("worktree", "index"):
+        said += ", not committed"
     if origin.author:
         said += f" by {shown(origin.author)}"
     if origin.time:

@@ -87,10 +87,11 @@ def branches(desk: Desk) -> list[Branch]:
         if isinstance(one, Unfound):
             raise one.error
         found.setdefault(one.database.versions, []).append(one)
-    return [_own(desk, sites) for sites in found.values()]
+    return [own_part(desk, sites) for sites in found.values()]
 
 
-def _own(desk: Desk, sites: Sequence[Site]) -> Branch:
+def own_part(desk: Desk, sites: Sequence[Site]) -> Branch:
+    """What of a history the branch of a worktree has itself, for the databases that follow it."""
     site = sites[0]
     top = os.path.realpath(site.tree.path)
     paths = {os.path.relpath(os.path.realpath(one.path), top): one for one in site.loaded.files}

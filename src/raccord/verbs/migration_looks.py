@@ -14,8 +14,9 @@ from raccord.migrations.contents import WORDS, Candidate, Found
 from raccord.migrations.faults import findings
 from raccord.migrations.graph import Graph
 from raccord.migrations.observe import Site, Unfound
-from raccord.migrations.plan import where
+from raccord.migrations.plan import ours, where
 from raccord.migrations.revision import Revision
+from raccord.migrations.settings import MAIN
 from raccord.migrations.sightings import stands_on
 from raccord.model.migration_report import (
     MigrationContent,
@@ -30,6 +31,7 @@ from raccord.model.migration_report import (
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 from raccord.verbs.fork_looks import forks, lost, said
+from raccord.verbs.migration_branch import own_part
 from raccord.verbs.migrations import Desk, chosen, problem
 from raccord.verbs.room import Room
 
@@ -42,15 +44,23 @@ def status(room: Room, backend: str = "") -> MigrationStatus:
     """
     desk = Desk(room, chosen(room, every=True), backend)
     forked = forks(room, desk.sites)
-    found = [_site(one, forked.get(one.key)) for one in desk.sites]
+    found = [_site(desk, one, forked.get(one.key)) for one in desk.sites]
     if not found:
         raise _none(desk)
-    ill = [one for one in found if any(each.status == "fail" for each in one.findings)]
-    many = " --all" if len(ill) > 1 else ""
-    told = ill[0].findings if ill else ()
-    command = f"raccord migrations heal{many}" if any(one.missing for one in ill) else ""
-    command = command or next((one.hint for one in told if one.hint), "")
-    return MigrationStatus(tuple(found), command, lost(room))
+    return MigrationStatus(tuple(found), _next(room, found), lost(room))
+
+
+def _next(room: Room, found: Sequence[MigrationSite]) -> str:
+    """What to type: first what puts files back, then what the rest needs."""
+    lacking = {one.worktree for one in found if one.missing}
+    if lacking:
+        here = {str(room.here.path)} if room.here is not None else set()
+        return "raccord migrations heal" if lacking == here else "raccord migrations heal --all"
+    ill = (each.hint for one in found for each in one.findings if each.status == "fail")
+    if hint := next(filter(None, ill), ""):
+        return hint
+    mine = [one for one in found if room.here is not None and one.worktree == str(room.here.path)]
+    return "raccord migrations upgrade" if any(one.pending for one in mine) else ""
 
 
 def _none(desk: Desk) -> CannotRun:
@@ -61,7 +71,14 @@ def _none(desk: Desk) -> CannotRun:
     return CannotRun(said, hint=first.hint if first else "alembic init")
 
 
-def _site(site: Site, forked: MigrationFork | None) -> MigrationSite:
+def _copies(desk: Desk, site: Site) -> frozenset[str]:
+    """Revisions of which a worktree only has files of others, kept out of its commits."""
+    own = own_part(desk, [site]).graph
+    return frozenset(one for one in site.graph if one not in own) if len(own) else frozenset()
+
+
+def _site(desk: Desk, site: Site, forked: MigrationFork | None) -> MigrationSite:
+    heads = site.graph.heads
     pending = None
     if site.heads is not None and not site.missing and site.graph.healthy:
         pending = len(site.graph.between(site.heads, site.graph.effective_heads))
@@ -71,23 +88,25 @@ def _site(site: Site, forked: MigrationFork | None) -> MigrationSite:
         database=site.database.name,
         url=site.target.shown if site.target else "",
         revisions=len(site.graph),
-        heads=site.graph.heads,
+        # Its own first.
+        heads=tuple(sorted(heads, key=_copies(desk, site).__contains__)) if len(heads) > 1 else heads,
         applied=None if site.heads is None else tuple(sorted(site.heads)),
         missing=site.missing,
         pending=pending,
-        findings=(*_wrong(site), *(said(forked, site) if forked else ())),
+        findings=(*_wrong(desk, site), *(said(forked, site) if forked else ())),
         fork=forked,
     )
 
 
-def _wrong(site: Site) -> Iterable[Finding]:
+def _wrong(desk: Desk, site: Site) -> Iterable[Finding]:
     if site.missing:
         some = ", ".join(map(shown, site.missing[:3])) + (" …" if len(site.missing) > 3 else "")
         said = f"no file of {some}"
         yield Finding("migration.missing", "fail", said, "raccord migrations heal")
     yield from (one for one in findings(site.graph, site.loaded) if not one.name.endswith(".missing"))
-    if len(site.graph.heads) > 1:
-        said = f"{len(site.graph.heads)} heads: {', '.join(map(shown, site.graph.heads[:4]))}"
+    own = own_part(desk, [site]).graph.heads if len(site.graph.heads) > 1 else ()
+    if len(own) > 1:
+        said = f"{len(own)} heads: {', '.join(map(shown, own[:4]))}"
         yield Finding("migration.heads", "note", said, "raccord migrations merge -m MESSAGE")
     if site.unread:
         yield Finding("migration.unread", "unknown", site.unread, site.unread_hint)
@@ -118,13 +137,22 @@ def find(room: Room, revision: str, backend: str = "", *, diff: bool = False) ->
             hint="git fetch --all, or: raccord migrations list",
             searched=[[one.kind, one.places, one.files] for one in found.searched],
         )
-    trust = desk.trust(contents)
+    trust = _ran_here(desk, name, contents) | desk.trust(contents)
     told = tuple(_content(one, contents[0] if diff else one, trust) for one in contents)
     notes = tuple(
         Finding("migration.source", "unknown", f"{shown(one.where)}: {one.reason}", one.hint)
         for one in found.troubles
     )
     return MigrationFind(name, told, _searched(found), notes)
+
+
+def _ran_here(desk: Desk, name: str, contents: Sequence[Candidate]) -> dict[str, str]:
+    """The one content that somebody here works with, where a database has applied it; see `plan.vouched`."""
+    mine = [one for one in contents if any(map(ours, one.origins))]
+    applied = any(
+        name in site.heads or name in site.graph.ancestors(site.heads) for site in desk.sites if site.heads
+    )
+    return {mine[0].digest: "applied here"} if applied and len(mine) == 1 else {}
 
 
 def _searched(found: Found) -> tuple[str, ...]:
@@ -216,47 +244,60 @@ def _drawn(
     return tuple(rows)
 
 
-def _here(room: Room, backend: str) -> list[Site]:
+def _here(room: Room, backend: str) -> Desk:
     desk = Desk(room, chosen(room, every=False), backend)
     if not desk.sites:
         raise _none(desk)
-    return desk.sites
+    return desk
 
 
 def history(room: Room, backend: str = "") -> tuple[MigrationList, ...]:
     """This worktree's history, one for each database, with what is missing in it."""
     found = []
-    for site in _here(room, backend):
-        applied = {*(site.heads or ())}
-        marks = {one: [*_marks(site.graph, one, applied)] for one in {*site.graph, *site.graph.missing}}
-        title = f"{shown(site.database.name)}: {len(site.graph)} revisions"
-        found.append(MigrationList(title, _drawn(site.graph, marks), tuple(_wrong(site))))
+    desk = _here(room, backend)
+    for site in desk.sites:
+        applied, copies = {*(site.heads or ())}, _copies(desk, site)
+        marks = {
+            one: [*_marks(site.graph, one, applied), *(["copy"] if one in copies else [])]
+            for one in {*site.graph, *site.graph.missing}
+        }
+        title = f"{_of(site)}{len(site.graph)} revisions"
+        found.append(MigrationList(title, _drawn(site.graph, marks), tuple(_wrong(desk, site))))
     return tuple(found)
+
+
+def _of(site: Site) -> str:
+    """Which database a title is about, where there are several."""
+    return f"{shown(site.database.name)}: " if site.several or site.database.section != MAIN else ""
 
 
 def heads(room: Room, backend: str = "") -> tuple[MigrationList, ...]:
     """The heads of this worktree's files."""
-    return tuple(_picked(site, site.graph.heads, "heads of the files") for site in _here(room, backend))
+    desk = _here(room, backend)
+    return tuple(_picked(desk, site, site.graph.heads, "heads of the files") for site in desk.sites)
 
 
 def current(room: Room, backend: str = "") -> tuple[MigrationList, ...]:
     """What this worktree's databases are at, whether there is a file of it or not."""
     found = []
-    for site in _here(room, backend):
+    desk = _here(room, backend)
+    for site in desk.sites:
         if site.heads is None:
             raise CannotRun(f"the database was not read: {site.unread}", hint=site.unread_hint)
-        found.append(_picked(site, tuple(sorted(site.heads)), "applied"))
+        found.append(_picked(desk, site, tuple(sorted(site.heads)), "applied"))
     return tuple(found)
 
 
-def _picked(site: Site, ids: Sequence[str], what: str) -> MigrationList:
+def _picked(desk: Desk, site: Site, ids: Sequence[str], what: str) -> MigrationList:
     rows = []
+    copies = _copies(desk, site)
     for one in ids:
         known = site.graph.revisions.get(one)
         marks = [] if known else ["missing"]
         marks += ["head"] if known and not site.graph.children(one) else []
+        marks += ["copy"] if one in copies else []
         parents = site.graph.needs(one) if known else ()
         rows.append(MigrationRow("", one, known.message if known else "", parents, tuple(marks)))
     place = f" ({site.target.shown})" if site.target and what == "applied" else ""
-    wrong = tuple(one for one in _wrong(site) if one.status == "fail")
-    return MigrationList(f"{shown(site.database.name)}, {what}{place}", tuple(rows), wrong)
+    wrong = tuple(one for one in _wrong(desk, site) if one.status == "fail")
+    return MigrationList(f"{_of(site)}{what}{place}", tuple(rows), wrong)
