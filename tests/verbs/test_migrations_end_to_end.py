@@ -244,3 +244,42 @@ def test_a_version_table_of_another_name_in_another_schema(tmp_path):
         team.raccord(other, "migrations", "upgrade", "--yes")
         assert team.heads("ops.applied") == {basket, mine}
         team.fine(other)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("team", ["sqlite", "postgresql"], indirect=True)
+def test_a_feature_from_its_first_revision_to_the_day_it_is_given_up(team):
+    basket = team.tree("basket")
+    team.raccord(basket, "migrations", "new", "-m", "add basket")
+    (file,) = (basket.path / "backend/migrations/versions").glob("*_add_basket.py")
+    up, down = "create table basket (id integer)", "drop table basket"
+    text = file.read_text()
+    for statement in (up, down):
+        text = text.replace("    pass", f"    op.execute({statement!r})", 1)
+    file.write_text(text)
+    team.raccord(basket, "migrations", "prove")
+    commit_all(basket, "add basket")
+    # Meanwhile the base goes on.
+    team.raccord(team.main, "migrations", "new", "-m", "add shelf")
+    commit_all(team.main, "add shelf")
+    (shelf,) = {path.name[:12] for path in (team.main.path / "backend").rglob("*_add_shelf.py")}
+    assert "lacks" in team.raccord(basket, "migrations", "rebase", code=5)
+    basket.git("rebase", "-q", "main")
+    assert "Multiple head" in team.alembic(basket, "upgrade", "head", fails=True)
+    team.raccord(basket, "migrations", "rebase")
+    commit_all(basket, "on top of the shelf")
+    team.raccord(basket, "migrations", "upgrade", "--yes")
+    (head,) = team.heads()
+    assert f"down_revision: Union[str, Sequence[str], None] = {shelf!r}" in next(
+        iter((basket.path / "backend/migrations/versions").glob(f"{head}_*.py"))
+    ).read_text().replace('"', "'")
+    assert team.ask("select * from basket") == []
+    # It is given up; the database still has it.
+    team.main.git("worktree", "remove", "--force", str(basket.path))
+    team.main.git("branch", "-qD", "basket")
+    assert "Can't locate revision" in team.alembic(team.main, "current", fails=True)
+    team.raccord(team.main, "migrations", "rollback-phantoms", "--yes")
+    assert team.heads() == {shelf}
+    assert f"{shelf} (head)" in team.fine(team.main)
+    team.raccord(team.main, "undo", "--yes")
+    assert team.heads() == {head}
