@@ -245,3 +245,12 @@ def test_a_paragraph_keeps_its_words(words, width, indent):
     page.line(Text(words), indent=indent)
     assert "".join(page.text().split()) == "".join(words.split())
     assert all(cell_len(line) <= width for line in page.text().splitlines())
+
+
+def test_commands_that_follow_each_other_are_copied_one_by_one():
+    one = look.page(40)
+    one.command("next", "raccord migrations find r3 --diff, then: raccord migrations heal --choose r3=aa")
+    assert one.text().splitlines() == [
+        "next: raccord migrations find r3 --diff",
+        "then: raccord migrations heal --choose r3=aa",
+    ]

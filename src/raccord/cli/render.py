@@ -115,11 +115,12 @@ class Page:
             self.lines.append(Text(" " * (indent + hang)) + more)
 
     def command(self, label: str, command: str, indent: int = 0) -> None:
-        """Adds a command to type. It is never wrapped: who copies it must get one line."""
-        if command:
-            self.lines.append(
-                Text.assemble(" " * indent, (f"{label}: ", "dim"), (shown(command), "bold cyan"))
-            )
+        """Adds a command to type, and those that come after it. It is never wrapped: who copies it must get
+        one line.
+        """
+        for part in command.split(", then: ") if command else ():
+            self.lines.append(Text.assemble(" " * indent, (f"{label}: ", "dim"), (shown(part), "bold cyan")))
+            label = "then"
 
     def gap(self) -> None:
         """Adds an empty line between two parts of the page."""

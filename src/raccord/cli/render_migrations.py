@@ -96,7 +96,7 @@ def _state(site: MigrationSite) -> Text:
     if site.applied is None:
         return Text("not read", "yellow")
     if site.pending:
-        return Text(f"{count(site.pending, 'revision')} to apply", "yellow")
+        return Text(f"{site.pending} to apply", "yellow")
     return Text("in step", "green")
 
 

@@ -47,7 +47,7 @@ def _nothing(found: Sequence[Branch]) -> UsageError:
     if others:
         named = ", ".join(map(shown, others[:4]))
         return UsageError(
-            f"this branch has one head; {named} is another branch's, and kept out of this one's commits",
+            f"this branch has one head; {named}: of other branches, and kept out of this one's commits",
             hint="raccord migrations list",
         )
     heads = ", ".join(map(shown, (head for one in found for head in one.graph.heads))) or "no revision"
