@@ -58,7 +58,7 @@ def brief(body: str, head: str = HEAD) -> list[str]:
         ("op.execute('DROP TABLE %s' % TABLE)", ["drop_table orders"]),
         ("op.execute('DROP TABLE {}'.format(TABLE))", ["drop_table orders"]),
         ("op.execute(f'{verb} TABLE t')", ["unclear"]),
-        ("op.execute(computed())", ["unclear", "unclear"][:1]),
+        ("op.execute(computed())", ["unclear"]),
         ("for t in TABLES:\n    op.drop_table(t)", ["drop_table one", "drop_table two"]),
         ("for t in anything():\n    op.drop_table(t)", ["drop_table"]),
         ("for t, c in {'a': 'x', 'b': 'y'}.items():\n    op.drop_column(t, c)",

@@ -28,12 +28,16 @@ def spoken() -> dict[tuple[str, str], str]:
     """Every message in the code, with the place where it is."""
     found: dict[tuple[str, str], str] = {}
     for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in MAKERS:
+        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        imports = [one for one in nodes if isinstance(one, ast.ImportFrom)]
+        ours = [name for one in imports if one.module == "raccord.model.language" for name in one.names]
+        makers = {one.asname or one.name: MAKERS[one.name] for one in ours if one.name in MAKERS}
+        for node in nodes:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in makers:
                 where = f"{path.relative_to(SOURCE)}:{node.lineno}"
                 texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
-                assert len(texts) == len(node.args) == MAKERS[node.func.id], f"{where}: text that is computed"
-                given = {one.arg for one in node.keywords} if node.keywords else set()
+                assert len(texts) == len(node.args) == makers[node.func.id], f"{where}: text that is computed"
+                given = {one.arg for one in node.keywords}
                 for text in texts:
                     assert places(str(text)) <= given, f"{where}: a place without a value"
                 found[str(texts[0]), "".join(map(str, texts[1:]))] = where
