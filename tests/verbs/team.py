@@ -64,6 +64,7 @@ class Team:
         kind: str = "generic",
         ini: Callable[[str], str] = lambda text: text,
         env: Callable[[str], str] = lambda text: text,
+        prepare: Callable[[Path], None] = lambda backend: None,
     ) -> Team:
         """A repository with one revision on main, which the database has.
 
@@ -72,6 +73,7 @@ class Team:
             ask: needed where it is no SQLite.
             kind: which of alembic's templates.
             ini, env: what a person edits in it.
+            prepare: what else a person puts there, before alembic runs for the first time.
         """
         main = Repo.init(path / "shop")
         backend = main.path / "backend"
@@ -87,6 +89,7 @@ class Team:
         command = json.dumps([sys.executable, "-m", "alembic"])
         main.write("raccord.toml", f"[migrations]\ncommand = {command}\n")
         team = cls(path, main, ask or asking(next(iter(urls.values()))))
+        prepare(backend)
         team.revise(main, "start", body='op.execute("create table visits (agent integer)")')
         (backend / "alembic.ini").write_text(ini(text))
         main.git("add", "-A")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests import pgkit
 from tests.gitkit import Repo
-from tests.verbs.team import Team
+from tests.verbs.team import Team, asking
 
 SERVED = pytest.param("postgresql", marks=pytest.mark.long)
 
@@ -283,3 +285,52 @@ def test_a_feature_from_its_first_revision_to_the_day_it_is_given_up(team):
     assert f"{shelf} (head)" in team.fine(team.main)
     team.raccord(team.main, "undo", "--yes")
     assert team.heads() == {head}
+
+
+DOTENV = """\
+import os
+def load_dotenv():
+    with open(os.path.join(os.path.dirname(__file__), ".env")) as file:
+        for line in file:
+            key, _, value = line.strip().partition("=")
+            os.environ.setdefault(key, value)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_database_of_its_own_named_by_an_env_file(tmp_path, kind):
+    def env(text: str) -> str:
+        start, end = text.index("    connectable = engine_from_config("), text.index("    with connectable")
+        engine = "    connectable = create_engine(os.environ['DATABASE_URL'])\n\n"
+        lines = (
+            "import os\nfrom dotenv import load_dotenv\nfrom sqlalchemy import create_engine\nload_dotenv()\n"
+        )
+        return lines + text[:start] + engine + text[end:]
+
+    def prepare(backend: Path) -> None:
+        (backend / "dotenv.py").write_text(DOTENV)
+        (backend / ".env").write_text(f"DATABASE_URL={url}\n")
+
+    with contextlib.ExitStack() as stack:
+        server = pgkit.server() if kind == "postgresql" else None
+        name = stack.enter_context(server.lent()) if server else ""
+        url = server.url(name, scheme="postgresql+psycopg") if server else f"sqlite:///{tmp_path}/app.db"
+        ask = (lambda statement: server.run(statement, name)) if server else asking(url)
+        team = Team.make(tmp_path, {}, ask, env=env, prepare=prepare)
+        (start,) = team.heads()
+        basket, other = team.tree("basket"), team.tree("other")
+        for tree in (basket, other):
+            prepare(tree.path / "backend")
+        team.raccord(basket, "migrations", "fork")
+        team.raccord(basket, "migrations", "new", "-m", "add basket")
+        commit_all(basket, "add basket")
+        team.raccord(basket, "migrations", "upgrade", "--yes")
+        assert "(head)" in team.fine(basket)
+        # Nobody else's database knows of it.
+        assert team.heads() == {start} and f"{start} (head)" in team.fine(other)
+        team.raccord(basket, "migrations", "fork", "--drop", "--yes")
+        assert f"{start}\n" in team.alembic(basket, "current") + "\n"
+        team.raccord(basket, "migrations", "upgrade", "--yes")
+        team.raccord(other, "migrations", "heal")
+        assert team.heads() != {start} and "(head)" in team.fine(other)
