@@ -134,6 +134,10 @@ def heal(
     every: Annotated[bool, typer.Option("--all", "-a", help="Every worktree, not only this one.")] = False,
     choose: Choose = None,
     trust: Trust = False,
+    fetch_lfs: Annotated[
+        bool,
+        typer.Option("--fetch-lfs", help="Let git-lfs download what is nowhere else."),
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
@@ -142,7 +146,7 @@ def heal(
     picks = chosen(choose)
 
     def options(*, trusting: bool, dry: bool) -> HealOptions:
-        return HealOptions(every, backend, picks, trusting, dry, person())
+        return HealOptions(every, backend, picks, trusting, dry, person(), fetch_lfs)
 
     if not trust and not dry_run and face.asks:
         with face.workspace() as workspace:
@@ -182,7 +186,7 @@ def upgrade(
     picks = chosen(choose)
 
     def call(workspace: Workspace, dry: bool) -> Answer:
-        return workspace.migration_upgrade(UpgradeOptions(every, backend, picks, trust, dry, person(), to))
+        return workspace.migration_upgrade(UpgradeOptions(every, backend, picks, trust, dry, person(), to=to))
 
     return face.careful(call, face.answer, dry_run=dry_run, yes=yes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from raccord.migrations import lfs
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import Loaded
 from raccord.model.plan import Finding
@@ -33,7 +34,8 @@ def _harmless(finding: Finding, graph: Graph) -> bool:
 def _of_files(loaded: Loaded) -> Iterator[Finding]:
     for fault in loaded.faults:
         where = f"{fault.path}:{fault.line}" if fault.line else fault.path
-        yield _fail("unread", f"{where}: {fault.reason}", f"edit {where}", path=fault.path, line=fault.line)
+        hint = lfs.CHECK_OUT if fault.reason.startswith(lfs.POINTS) else f"edit {where}"
+        yield _fail("unread", f"{where}: {fault.reason}", hint, path=fault.path, line=fault.line)
     for path in loaded.strangers:
         yield _fail("stranger", f"{path} is no revision, and alembic refuses to work beside it", path=path)
 

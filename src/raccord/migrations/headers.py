@@ -37,6 +37,7 @@ class Headers:
     def __init__(self, repo: Repository, objects: Objects, cache: Cache) -> None:
         self.repo, self.objects, self.cache = repo, objects, cache
         self._known: dict[str, Header] = {}
+        self._contents: dict[str, Revision] = {}  # by their own digest
         self._named: dict[tuple[str, str], Revision | Unread] = {}
 
     def get(self, blob: str, name: str) -> Header:
@@ -73,7 +74,7 @@ class Headers:
                     self._known[key] = None
                     continue
                 header, lasting = self._judged(data, name)
-                self._known[key] = header
+                self._keep(key, header)
                 if lasting:
                     new[key] = plain(header)
         self.cache.put(SPACE, new)
@@ -83,7 +84,7 @@ class Headers:
         unknown = {_key(*pair): pair for pair in files}
         unknown = {key: pair for key, pair in unknown.items() if key not in self._known}
         for key, value in self.cache.get(SPACE, unknown).items():
-            self._known[key] = header_of(value)
+            self._keep(key, header_of(value))
         return {pair for key, pair in unknown.items() if key not in self._known}
 
     def offer(self, files: Mapping[tuple[str, str], bytes]) -> None:
@@ -92,10 +93,16 @@ class Headers:
         for pair in self.recall(files):
             key = _key(*pair)
             name = pair[1] if key != pair[0] else _ANY_NAME
-            self._known[key], lasting = self._judged(files[pair], name)
+            header, lasting = self._judged(files[pair], name)
+            self._keep(key, header)
             if lasting:
-                new[key] = plain(self._known[key])
+                new[key] = plain(header)
         self.cache.put(SPACE, new)
+
+    def _keep(self, key: str, header: Header) -> None:
+        self._known[key] = header
+        if isinstance(header, Revision):
+            self._contents[header.digest] = header
 
     def oid(self, data: bytes) -> str:
         """The object id of a blob with these bytes, in git or not."""
@@ -114,7 +121,9 @@ class Headers:
             return Unread(name, 0, f"{len(data)} bytes: more than {LIMIT}"), False
         content = self.content(data)
         if isinstance(content, str):
-            return Unread(name, 0, content), False
+            # A worktree may have checked out what LFS's own store lacks.
+            pointer = lfs.pointer(data)
+            return self._contents.get(pointer.oid if pointer else "", Unread(name, 0, content)), False
         return read(content, name), content is data
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.kernel.fs_look import BINARY, CLOEXEC
+from raccord.migrations import lfs
 from raccord.migrations.folders import Listed, Seen, listed
 from raccord.migrations.memo import Memo, Parsed, Stamp, stamp_of
 from raccord.migrations.revision import LARGEST, Revision, Unread, is_compiled_name, too_large
@@ -148,6 +149,8 @@ def _result(one: Listed, memo: Memo, now: int) -> tuple[Parsed, Stamp | None]:
         raise
     except OSError as error:
         return Unread(name, 0, f"can't be read: {error.strerror or error}"), None
+    if (pointer := lfs.pointer(source)) is not None:
+        return Unread(name, 0, f"{lfs.POINTS} of {pointer.size} bytes"), None
     result = memo.parsed(source, name)
     memo.remember(one.path, stamp, result, now)
     return result, stamp

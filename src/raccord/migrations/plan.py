@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 
 from raccord.migrations.choose import SHORT, Choice
 from raccord.migrations.contents import PLACES, WORDS, Candidate, Found, Origin
+from raccord.migrations.lfs import ABSENT
 from raccord.migrations.sightings import stands_on
 from raccord.migrations.walk import Links
 from raccord.model.plan import Finding
@@ -181,9 +182,14 @@ def _nowhere(lost: Sequence[str], found: Found) -> Finding:
     )
     said = f"nowhere to be found: {', '.join(names)}. Looked into {looked}"
     hint = "git fetch --all, or ask who applied it"
+    if unread := [one for one in found.troubles if one.path]:
+        said += f". {len(unread)} could not be read, such as {shown(unread[0].path)}: {unread[0].reason}"
+    if absent := [one for one in unread if one.reason.startswith(ABSENT)]:
+        hint = absent[0].hint
     data = {
         "revisions": list(lost),
         "searched": [[one.kind, one.places, one.files] for one in found.searched],
+        "unread": [[one.kind, one.where, one.path, one.reason] for one in unread],
     }
     return Finding("migration.nowhere", "fail", said, hint, data)
 

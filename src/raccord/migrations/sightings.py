@@ -15,7 +15,7 @@ Seen = tuple[Sighting, Revision]
 HINTS = (
     (DAMAGED, "git fsck"),
     (MISSING, "git fsck"),
-    (lfs.ABSENT, "git lfs fetch --all"),
+    (lfs.ABSENT, f"{lfs.FETCH}, or: git lfs fetch --all"),
 )
 
 
@@ -99,6 +99,10 @@ class Sightings:
         for header in {id(header): header for header in pool}.values():
             found.update(stands_on(header))
         return found
+
+    def absent(self) -> Iterator[Sighting]:
+        """Pointers to what Git LFS has not fetched, each content once."""
+        yield from (one for one, header in self._unread.values() if header.reason.startswith(lfs.ABSENT))
 
     def unread(self, *, today: bool) -> Iterator[Trouble]:
         """Revision files that can't be read, each content once.

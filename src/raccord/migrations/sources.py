@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from raccord.errors import ProcessFailed
 from raccord.git.repo import Repository
 from raccord.git.worktrees import Worktree
-from raccord.migrations import dangling, file_sources
+from raccord.migrations import dangling, file_sources, lfs
 from raccord.migrations.archive import Archive, Shelf, sightings
 from raccord.migrations.cache import Cache
 from raccord.migrations.candidates import Candidates
@@ -22,7 +22,7 @@ from raccord.migrations.contents import ORDER, Candidate, Found, Kind, Searched,
 from raccord.migrations.file_sources import Files, Tree
 from raccord.migrations.git_history import EVERYWHERE, History, Row, Walk, pathspecs, walk
 from raccord.migrations.git_sources import JOBS, GitSources
-from raccord.migrations.headers import Headers
+from raccord.migrations.headers import LIMIT, Headers
 from raccord.migrations.objects import Objects
 from raccord.migrations.reflogs import logged
 from raccord.migrations.revision import Revision
@@ -106,6 +106,26 @@ class Sources:
     def everything(self) -> dict[str, tuple[Candidate, ...]]:
         """Every content of every revision that was seen so far."""
         return self._candidates.of(self.near().ids)
+
+    def fetch_lfs(self, names: Iterable[str]) -> int:
+        """Lets git-lfs download what pointers stand for; search anew afterwards. Returns how many.
+
+        Args:
+            names: ids; where files of such names are pointers, these alone are asked for.
+
+        Raises:
+            CannotRun: git-lfs is not there, or can't download them.
+        """
+        absent = list(self.all.absent())
+        wanted = [one for one in absent if any(name in one.name for name in names)] or absent
+        held = dict(self.objects.read([one.blob for one in wanted], LIMIT))
+        data = [
+            held[one.blob]
+            if isinstance(held[one.blob], bytes)
+            else file_sources.reread(one.where, one.path, one.kind)
+            for one in wanted
+        ]
+        return lfs.fetch(self.repo, [one for one in data if isinstance(one, bytes)])
 
     def matching(self, beginning: str) -> list[str]:
         """The ids that begin so, and those with such a label, among what `near` looks at."""

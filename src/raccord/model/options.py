@@ -59,6 +59,7 @@ class HealOptions:
         trust: whether revisions are put back that no trusted remote has and that were never applied here.
         dry_run: only plan.
         by: who asked.
+        fetch_lfs: whether git-lfs downloads what it has not fetched, where a revision is nowhere else.
     """
 
     all: bool = False
@@ -67,6 +68,7 @@ class HealOptions:
     trust: bool = False
     dry_run: bool = False
     by: str = ""
+    fetch_lfs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
+from raccord.migrations import lfs
 from raccord.migrations.archive import Content
 from raccord.migrations.cache import Cache
 from raccord.migrations.choose import Choice, settle
 from raccord.migrations.contents import Candidate, Found
 from raccord.migrations.kept_memo import KeptMemo
-from raccord.migrations.loading import uncollected
+from raccord.migrations.loading import Fault, uncollected
 from raccord.migrations.observe import Site, Unfound, sites
 from raccord.migrations.plan import SPARE, Ground, Heal, Place, heal, spares, vouched
 from raccord.migrations.schema import Schemas
@@ -78,6 +79,11 @@ class Desk:
         folders = dict.fromkeys(folder for site in self.sites for folder in site.folders)
         outside = [expanded(one) for one in self.room.config.migrations.outside]
         return Sources(self.room.repo, self.room.trees, folders, outside=outside, cache=self.cache)
+
+    def forget(self) -> None:
+        """Has everything searched anew."""
+        for name in ("sources", "_schemas"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def _schemas(self) -> Schemas:
@@ -241,12 +247,24 @@ def _decided(desk: Desk, site: Site, options: HealOptions, there: Sequence[tuple
     missing = site.missing
     if not missing:
         return Heal()
+    if pointers := [one for one in site.loaded.faults if one.reason.startswith(lfs.POINTS)]:
+        return Heal(held=_not_checked_out(site, pointers))
     known = {*site.graph, *site.graph.labels}
     found = desk.sources.find(missing, known)
+    if found.nowhere and options.fetch_lfs and desk.sources.fetch_lfs(found.nowhere):
+        desk.forget()
+        found = desk.sources.find(missing, known)
     choices = desk.choices(site, found, options.choose)
     picks = [one.pick for one in choices.values() if one.pick is not None]
     trust = vouched(site.heads or (), choices, site.links) | desk.trust(picks)
     return heal(missing, found, choices, trust, _ground(desk, site, put), trusting=options.trust)
+
+
+def _not_checked_out(site: Site, pointers: Sequence[Fault]) -> Finding:
+    paths = [shown(os.path.relpath(one.path, site.tree.path)) for one in pointers]
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    said = f"{paths[0]}{more}: {pointers[0].reason}; alembic can't load it either"
+    return Finding("migration.lfs", "fail", said, lfs.CHECK_OUT, {"paths": paths})
 
 
 def _ground(desk: Desk, site: Site, put: Iterable[str]) -> Ground:
