@@ -91,6 +91,12 @@ def test_a_chain_is_followed_through_what_is_found():
     assert whole.between(["4"], ["59"]) == tuple(str(n) for n in range(5, 60))
 
 
+def test_what_is_added_hides_no_duplicate():
+    graph = Graph([make("a"), make("a", "b"), make("b")])
+    assert set(graph.added([make("c", "b")]).duplicates) == {"a"}
+    assert not graph.added([make("a")]).duplicates
+
+
 def test_what_is_found_elsewhere_may_carry_the_label_that_is_needed():
     graph = Graph([make("a", deps=("app",))])
     assert graph.chain(["a"]).missing == ("app",)

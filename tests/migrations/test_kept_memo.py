@@ -52,7 +52,7 @@ def read(store, folder):
 
 def test_a_file_is_read_once(store, folder, monkeypatch):
     first = read(store, folder)
-    monkeypatch.setattr(loading, "_content", None)
+    monkeypatch.setattr(loading, "regular", None)
     assert read(store, folder) == first
     assert [one.revision.name for one in first.files] == ["a.py", "b.py"]
 

@@ -31,9 +31,9 @@ def heads(
         found = _postgres(target, version_table, schema)
     if found is None:
         return None
-    if None in found:
+    if any(one is None or one == "" or isinstance(one, bytes) for one in found):
         raise DatabaseError(
-            f"{shown(version_table)} in {target.shown} has no text column version_num, or a null in it",
+            f"{shown(version_table)} in {target.shown} has no text column version_num, or a row without text",
             hint="name Alembic's own table: version_table in env.py",
         )
     return frozenset(str(value) for value in found)
@@ -43,7 +43,8 @@ def _sqlite(db: sqlite.Connection, table: str, schema: str | None) -> list[objec
     # SQLite's only schema of a file opened alone; another is a file that env.py attaches.
     if schema not in (None, "", "main"):
         raise DatabaseError(
-            f"the schema {shown(schema)} is attached by the project's env.py, and can't be read from outside"
+            f"the schema {shown(schema)} is attached by the project's env.py, and can't be read from outside",
+            hint="alembic current, there",
         )
     listed = db.execute(
         "select name from sqlite_schema where type in ('table', 'view') and lower(name) = lower(?)", [table]

@@ -75,7 +75,10 @@ def existing(target: Target) -> str:
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DatabaseError(f"the database file {shown(target.path)} can't be looked at: {reason}") from error
+        raise DatabaseError(
+            f"the database file {shown(target.path)} can't be looked at: {reason}",
+            hint=f"ls -ld {shown(quote(target.path))}",
+        ) from error
     if not stat.S_ISREG(mode):
         raise DatabaseError(f"{shown(target.path)} is no file", hint=f"ls -ld {shown(quote(target.path))}")
     return path

@@ -126,6 +126,8 @@ def parse(text: str, base: str | os.PathLike[str]) -> Target:
         DatabaseError: it is no URL.
     """
     outer = _URL.fullmatch(text)
+    if "\0" in unquote(text):
+        raise DatabaseError("this database URL holds a NUL byte", hint="correct it in the configuration")
     if outer is None:
         raise DatabaseError(
             "this is no database URL: it does not begin with a dialect and ://",

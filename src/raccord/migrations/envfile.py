@@ -98,10 +98,11 @@ def read_env(source: bytes) -> Env:
     try:
         file = _File(parse(source))
     except SyntaxError as error:
-        broken = Unclear(error.lineno or 0, f"syntax error: {error.msg}")
+        broken = Unclear(error.lineno or 0, f"is set by env.py, which has a syntax error: {error.msg}")
         return Env(broken, broken, broken)
     except (ValueError, RecursionError, MemoryError) as error:
-        broken = Unclear(0, f"not readable as Python: {str(error) or 'nested too deeply'}")
+        said = str(error) or "nested too deeply"
+        broken = Unclear(0, f"is set by env.py, which is not readable as Python: {said}")
         return Env(broken, broken, broken)
     table, schema = file.setting("version_table"), file.setting("version_table_schema")
     if table is None and (outside := file.settings_from_elsewhere()):

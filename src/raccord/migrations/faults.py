@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 
 from raccord.migrations import lfs
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import Loaded
 from raccord.model.plan import Finding
 from raccord.model.text import shown
+
+HISTORY = "raccord migrations history"
 
 
 def findings(graph: Graph, loaded: Loaded | None = None) -> tuple[Finding, ...]:
@@ -37,7 +40,8 @@ def _of_files(loaded: Loaded) -> Iterator[Finding]:
         hint = lfs.CHECK_OUT if fault.reason.startswith(lfs.POINTS) else f"edit {where}"
         yield _fail("unread", f"{where}: {fault.reason}", hint, path=fault.path, line=fault.line)
     for path in loaded.strangers:
-        yield _fail("stranger", f"{path} is no revision, and alembic refuses to work beside it", path=path)
+        said = f"{path} is no revision, and alembic refuses to work beside it"
+        yield _fail("stranger", said, "move it out of the version folder", path=path)
 
 
 def _of_graph(graph: Graph) -> Iterator[Finding]:
@@ -45,18 +49,18 @@ def _of_graph(graph: Graph) -> Iterator[Finding]:
         names = sorted(one.name for one in twins)
         same = len({one.digest for one in twins}) == 1
         how = "with the same content" if same else "with different contents"
-        yield _fail(
-            "duplicate", f"revision {rev} is in several files, {how}: {', '.join(names)}", id=rev, names=names
-        )
+        said = f"revision {rev} is in several files, {how}: {', '.join(names)}"
+        hint = f"raccord migrations find {quote(rev)} --diff"
+        yield _fail("duplicate", said, hint, id=rev, names=names)
     for cycle in graph.cycles:
         if len(cycle) == 1:
             said = f"revision {cycle[0]} comes before itself"
         else:
             said = f"these revisions come before each other: {', '.join(cycle)}"
-        yield _fail("cycle", said, ids=list(cycle), names=[graph[rev].name for rev in cycle])
+        yield _fail("cycle", said, HISTORY, ids=list(cycle), names=[graph[rev].name for rev in cycle])
     for clash in graph.clashes:
         said = f"the branch label {clash.label!r} is taken more than once: {', '.join(clash.ids)}"
-        yield _fail("label", said, label=clash.label, ids=list(clash.ids))
+        yield _fail("label", said, HISTORY, label=clash.label, ids=list(clash.ids))
     for rev, named_by in graph.missing.items():
         said = f"revision {rev} is missing; {', '.join(named_by)} can't be applied without it"
         yield _fail("missing", said, "raccord migrations heal", id=rev, named_by=list(named_by))

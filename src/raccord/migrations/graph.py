@@ -43,7 +43,9 @@ class Graph(History):
 
     def added(self, revisions: Iterable[Revision]) -> Graph:
         """The same history with more revisions; those that it has already are replaced."""
-        return Graph((dict(self.revisions) | {one.id: one for one in revisions}).values())
+        more = {one.id: one for one in revisions}
+        own = [one for rev, last in self.revisions.items() for one in self.duplicates.get(rev, (last,))]
+        return Graph([*(one for one in own if one.id not in more), *more.values()])
 
     def ancestors(self, ids: Iterable[str], *, dependencies: bool = True) -> set[str]:
         """The given revisions and all before them that are there."""

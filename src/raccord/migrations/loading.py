@@ -8,20 +8,16 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import stat
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raccord.kernel.fs_look import BINARY, CLOEXEC
 from raccord.migrations import lfs
 from raccord.migrations.folders import Listed, Seen, listed
 from raccord.migrations.memo import Memo, Parsed, Stamp, stamp_of
-from raccord.migrations.revision import LARGEST, Revision, Unread, is_compiled_name, too_large
-
-# Opening a pipe would wait for its writer.
-_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+from raccord.migrations.regular import regular
+from raccord.migrations.revision import LARGEST, Revision, Unread, is_compiled_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +140,7 @@ def _result(one: Listed, memo: Memo, now: int) -> tuple[Parsed, Stamp | None]:
     if (known := memo.said(one.path, stamp)) is not None:
         return known[0], stamp
     try:
-        source, stamp = _content(one.real)
+        source, status = regular(one.real, LARGEST)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -152,27 +148,8 @@ def _result(one: Listed, memo: Memo, now: int) -> tuple[Parsed, Stamp | None]:
     if (pointer := lfs.pointer(source)) is not None:
         return Unread(name, 0, f"{lfs.POINTS} of {pointer.size} bytes"), None
     result = memo.parsed(source, name)
-    memo.remember(one.path, stamp, result, now)
+    memo.remember(one.path, stamp := stamp_of(status), result, now)
     return result, stamp
-
-
-def _content(path: str) -> tuple[bytes, Stamp]:
-    """The bytes of a regular file of reasonable size; any other raises OSError."""
-    handle = os.open(path, os.O_RDONLY | _NONBLOCK | CLOEXEC | BINARY)
-    try:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError("not a regular file")
-        if status.st_size > LARGEST:
-            raise OSError(too_large(status.st_size))
-        parts = [os.read(handle, status.st_size + 1)]
-        while parts[-1] and sum(map(len, parts)) != status.st_size:
-            parts.append(os.read(handle, LARGEST))
-            if sum(map(len, parts)) > LARGEST:
-                raise OSError(too_large(sum(map(len, parts))))
-        return b"".join(parts), stamp_of(status)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

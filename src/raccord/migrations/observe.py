@@ -21,6 +21,7 @@ from raccord.migrations.memo import Memo
 from raccord.migrations.project import Database, Project, read_project
 from raccord.migrations.walk import Links
 
+ASK = "alembic current, there"  # where only a run of env.py tells
 # What each database said that was asked already, or the raising of why it could not be.
 Known = dict[tuple[str, str, str | None], Callable[[], frozenset[str]]]
 
@@ -144,15 +145,15 @@ def _asked(site: Site, known: Known) -> Site:
     """The site with what its database is at; each database is asked once, whoever names it."""
     database = site.database
     if database.url is None:
-        return replace(site, unread=database.url_unclear, unread_hint="alembic current, there")
+        return replace(site, unread=database.url_unclear, unread_hint=ASK)
     try:
         target = parse(database.url, site.project.backend)
         site = replace(site, target=target)
         if target.kind == OTHER:
-            return replace(site, unread=f"raccord does not speak {target.scheme}")
+            return replace(site, unread=f"raccord does not speak {target.scheme}", unread_hint=ASK)
         if database.unclear:
             named = " and ".join(one.replace("_", " ") for one in database.unclear)
-            return replace(site, unread=f"env.py decides the {named} while it runs")
+            return replace(site, unread=f"env.py decides the {named} while it runs", unread_hint=ASK)
         question = (target.key, database.version_table, database.version_schema)
         if question not in known:
             known[question] = _answer(target, database)

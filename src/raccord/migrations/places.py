@@ -20,6 +20,10 @@ INI, TOML = "alembic.ini", "pyproject.toml"
 _FOREIGN = frozenset({"__pycache__", "node_modules", "site-packages", "venv"})
 
 
+class NoEnvironment(CannotRun):
+    """There is no alembic configuration."""
+
+
 def find(root: Path, where: Path | None = None, memo: Memo | None = None) -> Path:
     """The configuration file to use.
 
@@ -30,7 +34,7 @@ def find(root: Path, where: Path | None = None, memo: Memo | None = None) -> Pat
 
     Raises:
         UsageError: there are several.
-        CannotRun: there is none.
+        NoEnvironment: there is none.
     """
     top = root if where is None else where
     if top.is_file():
@@ -46,7 +50,7 @@ def find(root: Path, where: Path | None = None, memo: Memo | None = None) -> Pat
             found=[str(one) for one in found],
         )
     if not found:
-        raise CannotRun(
+        raise NoEnvironment(
             f"no {INI}, and no {TOML} with [tool.alembic], in {shown(str(top))} or below",
             hint="name the backend's folder, or run: alembic init",
             searched=str(top),

@@ -21,6 +21,7 @@ from raccord.model.text import shown
 
 # The beginning of the name of a copy, where another worktree has a file of that name yet to be committed.
 SPARE = "raccord_"
+NAMED = 8  # revisions in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +174,11 @@ def spares(files: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 def _nowhere(lost: Sequence[str], found: Found) -> Finding:
     names = []
-    for one in lost:
+    for one in lost[:NAMED]:
         by = [shown(who) for who in found.nowhere[one] if who]
         names.append(shown(one) + (f" (parent of {', '.join(by[:3])})" if by else ""))
+    if len(lost) > NAMED:
+        names.append(f"and {len(lost) - NAMED} more")
     looked = "; ".join(
         f"{WORDS[one.kind]}: {one.files} files in {one.places}" + (" (everywhere)" if one.everywhere else "")
         for one in found.searched

@@ -15,7 +15,8 @@ from raccord.migrations.envfile import Env, Option, Told, Variable, read_env
 from raccord.migrations.literals import Unclear
 from raccord.migrations.origin import LITERAL, OPTION, Origin, Value, valued
 from raccord.migrations.places import is_package, located
-from raccord.migrations.settings import MAIN, Settings, has_table
+from raccord.migrations.regular import regular
+from raccord.migrations.settings import LARGEST, MAIN, Settings, has_table
 from raccord.model.text import shown
 
 DEFAULT_TABLE = "alembic_version"
@@ -191,9 +192,9 @@ def _script(settings: Settings, section: str, places: tuple[Path, ...], paths: t
 
 def _env(script: Path) -> Env:
     try:
-        return read_env((script / "env.py").read_bytes())
+        return read_env(regular(script / "env.py", LARGEST)[0])
     except OSError as error:
-        why = Unclear(0, f"is set by env.py, which can't be read: {error.strerror}")
+        why = Unclear(0, f"is set by env.py, which can't be read: {error.strerror or error}")
         return Env(why, why, why)
 
 

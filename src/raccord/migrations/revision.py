@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from raccord.migrations.literals import Unclear, Value, bindings, bound_within, parse
+from raccord.migrations.regular import too_large
 
 # A syntax tree takes 100 to 500 times the memory of its source, and 2 seconds for each 2 MiB.
 LARGEST = 2 * 1024 * 1024  # bytes
@@ -105,7 +106,7 @@ def read(source: bytes, name: str) -> Revision | Unread | None:
     if b"revision" not in source and source.isascii() and not _COOKIE.match(source):
         return None
     if len(source) > LARGEST:
-        return Unread(name, 0, too_large(len(source)))
+        return Unread(name, 0, too_large(len(source), LARGEST))
     try:
         tree = parse(source)
     except SyntaxError as error:
@@ -119,11 +120,6 @@ def read(source: bytes, name: str) -> Revision | Unread | None:
         return _revision(bound, tree, source, name)
     except _Wrong as wrong:
         return Unread(name, wrong.line or _line_of(wrong.what, tree), wrong.reason)
-
-
-def too_large(size: int) -> str:
-    """Why a file of that many bytes is not read."""
-    return f"{size} bytes: raccord reads revisions of up to {LARGEST}"
 
 
 def _revision(bound: dict[str, Value], tree: ast.Module, source: bytes, name: str) -> Revision:

@@ -12,11 +12,12 @@ from raccord.database.catalog import catalog
 from raccord.database.heads import heads
 from raccord.database.url import Target
 from raccord.errors import DatabaseError
-from raccord.kernel import fs
 from raccord.migrations.choose import Schema
 from raccord.migrations.contents import Candidate
 from raccord.migrations.evidence import Book, Facts, Proof, Text, prove
 from raccord.migrations.observe import Site
+from raccord.migrations.regular import regular
+from raccord.migrations.revision import LARGEST
 from raccord.migrations.sources import Sources
 
 
@@ -55,10 +56,17 @@ class Schemas:
         for file in site.loaded.files:
             one = file.revision
             if all(one.digest != each.revision.digest for each in found.get(one.id, ())):
-                source = fs.read_or_none(file.path) or b""
+                source = _source(file.path)
                 if hashlib.sha256(source).hexdigest() == one.digest:
                     found.setdefault(one.id, []).append(Text(one, source))
         return found
+
+
+def _source(path: str) -> bytes:
+    try:
+        return regular(path, LARGEST)[0]
+    except OSError:
+        return b""
 
 
 def _read(site: Site, target: Target) -> Facts | str:

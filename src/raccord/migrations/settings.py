@@ -13,13 +13,15 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from raccord.errors import ConfigError
-from raccord.kernel.fs_look import foreseen
+from raccord.errors import CannotRun, ConfigError
+from raccord.migrations.regular import regular
 from raccord.model.text import shown
 
 MAIN = "alembic"
+LARGEST = 2 << 20  # bytes of a configuration file, or of an env.py
 _SEPARATORS = {"space": " ", "newline": "\n", "os": os.pathsep, ":": ":", ";": ";"}
 _LEGACY_PATHS = re.compile(r", *|(?: +)")
 _LEGACY_SYS_PATHS = re.compile(r", *|(?: +)|:")
@@ -66,12 +68,21 @@ class Settings:
         """An option of the ini file, what it refers to filled in.
 
         Raises:
-            ConfigError: it refers to something that the file does not hold.
+            ConfigError: it refers to something that the file does not hold, or is no text that has a use.
         """
         try:
-            return self._parser.get(section, name, fallback=None)
+            found = self._parser.get(section, name, fallback=None)
+            if found is not None and "\0" in found:
+                raise self._wrong(section, name, "holds a NUL byte")
+            return found
         except configparser.InterpolationError as error:
-            raise self._wrong(section, name, f"{error.message.splitlines()[0]}") from error
+            # Its own words repeat the value, which may be a URL with a password.
+            said = "has a bare %"
+            if isinstance(error, configparser.InterpolationMissingOptionError):
+                said = f"refers to %({error.reference})s, which is not set"
+            elif isinstance(error, configparser.InterpolationDepthError):
+                said = "refers to itself"
+            raise self._wrong(section, name, said, expected="%% for each % that is meant") from None
 
     def text(self, section: str, name: str, default: str = "") -> str:
         """An option as alembic reads it: from the ini file, else from pyproject.toml."""
@@ -117,10 +128,13 @@ class Settings:
 
     def _filled(self, name: str, value: str) -> str:
         here = str((self.toml or Path()).absolute().parent.as_posix())
+        if "\0" in value:
+            raise self._wrong("tool.alembic", name, "holds a NUL byte", file=self.toml)
         try:
             return value % {"here": here}
         except (KeyError, TypeError, ValueError) as error:
-            raise self._wrong("tool.alembic", name, f"{value!r}: {error}", file=self.toml) from error
+            said = f"holds a % that means nothing here: {type(error).__name__}"
+            raise self._wrong("tool.alembic", name, said, file=self.toml) from None
 
     def _wrong(
         self, section: str, name: str, problem: str, *, expected: str = "", file: Path | None = None
@@ -136,15 +150,14 @@ def has_table(toml: Path) -> bool:
         ConfigError: it seems so, and it can't be read.
     """
     try:
-        source = toml.read_bytes()
+        source = regular(toml, LARGEST)[0]
     except OSError:
         return False
     return b"alembic" in source and b"tool" in source and bool(_toml_table(toml))
 
 
 def _toml_table(toml: Path) -> Mapping[str, Any]:
-    with foreseen(f"can't read {shown(str(toml))}"):
-        source = toml.read_bytes()
+    source = _source(toml)
     try:
         table = tomllib.loads(source.decode("utf-8")).get("tool", {})
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -155,14 +168,23 @@ def _toml_table(toml: Path) -> Mapping[str, Any]:
     return table
 
 
+def _source(file: Path) -> bytes:
+    try:
+        return regular(file, LARGEST)[0]
+    except OSError as error:
+        where = shown(str(file))
+        raise CannotRun(
+            f"can't read {where}: {error.strerror or error}", hint=f"ls -l {shown(quote(str(file)))}"
+        ) from error
+
+
 def text_of(ini: Path) -> str:
     """The text of an ini file, bytes that are no UTF-8 as surrogates.
 
     Raises:
         CannotRun: it can't be read.
     """
-    with foreseen(f"can't read {shown(str(ini))}"):
-        return ini.read_bytes().decode("utf-8-sig", "surrogateescape")
+    return _source(ini).decode("utf-8-sig", "surrogateescape")
 
 
 # Worktrees mostly have the same one.

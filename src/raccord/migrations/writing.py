@@ -153,11 +153,13 @@ def file_name(database: Database, id_: str, message: str, created: datetime) -> 
         name = f"{database.file_template % values}.py"
     except (KeyError, ValueError, TypeError) as error:
         raise UsageError(
-            f"the file_template {shown(database.file_template)!r} can't be filled in: {error}"
+            f"the file_template {shown(database.file_template)!r} can't be filled in: {error}",
+            hint="correct file_template in alembic's configuration",
         ) from error
     if ".." in name.split("/") or name.startswith("/") or "\0" in name:
         raise UsageError(
-            f"the file_template {shown(database.file_template)!r} leads out of the version folder"
+            f"the file_template {shown(database.file_template)!r} leads out of the version folder",
+            hint="correct file_template in alembic's configuration",
         )
     return name
 

@@ -15,17 +15,18 @@ from raccord.code.base import Base, choose_remote, find_base
 from raccord.errors import CannotRun
 from raccord.git.refs import read
 from raccord.git.worktrees import Worktree
-from raccord.kernel import fs
 from raccord.migrations.faults import findings
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import File
 from raccord.migrations.observe import Site, Unfound
+from raccord.migrations.regular import regular
 from raccord.migrations.revision import Revision, Unread
+from raccord.migrations.settings import LARGEST
 from raccord.migrations.standing import absent
 from raccord.migrations.writing import Style
 from raccord.model.plan import Finding
 from raccord.model.text import shown
-from raccord.verbs.migrations import Desk, ignored
+from raccord.verbs.migrations import Desk, check_exclude, ignored
 from raccord.verbs.room import Room
 
 NAMED = 4  # revisions in a line
@@ -82,6 +83,7 @@ def branches(desk: Desk) -> list[Branch]:
     Raises:
         RaccordError: its migrations can't be read.
     """
+    check_exclude(desk.room)
     found: dict[tuple[Path, ...], list[Site]] = {}
     for one in desk.found:
         if isinstance(one, Unfound):
@@ -111,8 +113,11 @@ def title_of(tree: Worktree) -> str:
 
 
 def template_of(site: Site) -> str:
-    """The text of the project's own template, "" where there is none."""
-    return (fs.read_or_none(site.database.script / "script.py.mako") or b"").decode("utf-8", "replace")
+    """The text of the project's own template, "" where none can be read."""
+    try:
+        return regular(site.database.script / "script.py.mako", LARGEST)[0].decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def style_of(site: Site) -> Style:

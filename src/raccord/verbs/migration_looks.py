@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from raccord.errors import CannotRun, UsageError
+from raccord.errors import CannotRun, RaccordError, UsageError
 from raccord.migrations import drawing
 from raccord.migrations.choose import difference
 from raccord.migrations.contents import WORDS, Candidate, Found
@@ -40,14 +40,14 @@ def status(room: Room, backend: str = "") -> MigrationStatus:
     """Every worktree's migrations against its database.
 
     Raises:
-        CannotRun: no worktree has an alembic environment.
+        RaccordError: no worktree has an alembic environment that can be read.
     """
     desk = Desk(room, chosen(room, every=True), backend)
     forked = forks(room, desk.sites)
     found = [_site(desk, one, forked.get(one.key)) for one in desk.sites]
     if not found:
         raise _none(desk)
-    return MigrationStatus(tuple(found), _next(room, found), lost(room))
+    return MigrationStatus(tuple(found), _next(room, found), (*_unfound(desk), *lost(room)))
 
 
 def _next(room: Room, found: Sequence[MigrationSite]) -> str:
@@ -63,12 +63,16 @@ def _next(room: Room, found: Sequence[MigrationSite]) -> str:
     return "raccord migrations upgrade" if any(one.pending for one in mine) else ""
 
 
-def _none(desk: Desk) -> CannotRun:
+def _none(desk: Desk) -> RaccordError:
     first = next((one.error for one in desk.found if isinstance(one, Unfound)), None)
-    if isinstance(first, CannotRun):
-        return first
-    said = first.message if first else "no worktree has an alembic environment"
-    return CannotRun(said, hint=first.hint if first else "alembic init")
+    return first or CannotRun("no worktree has an alembic environment", hint="alembic init")
+
+
+def _unfound(desk: Desk) -> Iterable[Finding]:
+    """The worktrees whose migrations can't be read."""
+    for one in desk.found:
+        if isinstance(one, Unfound):
+            yield problem(one)
 
 
 def _copies(desk: Desk, site: Site) -> frozenset[str]:
@@ -199,9 +203,10 @@ def listing(room: Room, backend: str = "") -> MigrationList:
     graph = Graph(revisions.values())
     applied = {name for site in desk.sites for name in site.heads or ()}
     marks = {one: [*_marks(graph, one, applied)] for one in {*graph, *graph.missing}}
-    notes = [problem(one.error) for one in desk.found if isinstance(one, Unfound)]
     rows = _drawn(graph, marks, trees, refs)
-    return MigrationList(f"{len(graph)} revisions in {len(desk.sites)} worktrees", rows, tuple(notes))
+    return MigrationList(
+        f"{len(graph)} revisions in {len(desk.sites)} worktrees", rows, tuple(_unfound(desk))
+    )
 
 
 def _brief(ref: str) -> str:

@@ -18,7 +18,7 @@ from raccord.kernel.record import RunRecord
 from raccord.migrations.backups import backup_step
 from raccord.migrations.faults import blocking
 from raccord.migrations.graph import Graph
-from raccord.migrations.observe import Site
+from raccord.migrations.observe import ASK, Site
 from raccord.migrations.runner import absence, misread, runner, words
 from raccord.migrations.standing import Named, absent
 from raccord.migrations.upgrade import Upgrade, decide
@@ -165,7 +165,9 @@ def _unready(unit: Unit, graph: Graph) -> Finding | None:
         if site.heads is None and not (site.target is not None and absent(site.target)):
             command = shlex.join(words(("alembic",), site.database, "heads"))
             said = f"the database was not read, so nothing is run: {site.unread}"
-            return Finding("migration.unread", "unknown", said, shown(command))
+            # What raccord could read is to be made readable; the rest is left to the project's own alembic.
+            hint = shown(command) if site.unread_hint in ("", ASK) else site.unread_hint
+            return Finding("migration.unread", "unknown", said, hint)
     return blocking(graph, unit[0].loaded)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from raccord.config import expanded
-from raccord.errors import CannotRun, RaccordError
+from raccord.errors import CannotRun
 from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
@@ -22,10 +23,11 @@ from raccord.migrations.contents import Candidate, Found
 from raccord.migrations.kept_memo import KeptMemo
 from raccord.migrations.loading import Fault, uncollected
 from raccord.migrations.observe import Site, Unfound, sites
+from raccord.migrations.places import NoEnvironment
 from raccord.migrations.plan import SPARE, Ground, Heal, Place, heal, spares, vouched
 from raccord.migrations.schema import Schemas
 from raccord.migrations.sources import Sources
-from raccord.migrations.steps import blob_of, exclude_step, files_step, pattern
+from raccord.migrations.steps import blob_of, exclude_file, exclude_step, files_step, pattern
 from raccord.migrations.trust import trusted
 from raccord.model.options import HealOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, checkout
@@ -197,6 +199,7 @@ class Healing:
 
 def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Healing:
     """See `plan`."""
+    check_exclude(room)
     desk = Desk(room, trees, options.backend, keep=not options.dry_run)
     lanes: list[Lane] = []
     decisions: dict[str, Heal] = {}
@@ -207,6 +210,8 @@ def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Heal
             if isinstance(site, Unfound):
                 if not options.all:
                     raise site.error
+                if not isinstance(site.error, NoEnvironment):
+                    lanes.append(Lane(site.key, shown(site.tree.path.name), held=problem(site)))
                 continue
             there = before.setdefault(site.tree.path, [])
             decisions[site.key] = decision = _decided(desk, site, options, there)
@@ -215,7 +220,7 @@ def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Heal
             busy = [one.key for one in lanes if one.steps and one.key in {other.key for other, _ in there}]
             lanes.append(replace(lane, needs=(*lane.needs, *busy[-1:])) if lane.steps else lane)
             there.append((site, decision))
-    if options.all and not lanes:
+    if options.all and not decisions and not lanes:
         raise CannotRun("no worktree has an alembic environment", hint="alembic init")
     places = [place for decision in decisions.values() for place in decision.places]
     if places and not options.dry_run:
@@ -247,6 +252,8 @@ def _decided(desk: Desk, site: Site, options: HealOptions, there: Sequence[tuple
     missing = site.missing
     if not missing:
         return Heal()
+    if (blocked := _blocked(site)) is not None:
+        return Heal(held=blocked)
     if pointers := [one for one in site.loaded.faults if one.reason.startswith(lfs.POINTS)]:
         return Heal(held=_not_checked_out(site, pointers))
     known = {*site.graph, *site.graph.labels}
@@ -258,6 +265,16 @@ def _decided(desk: Desk, site: Site, options: HealOptions, there: Sequence[tuple
     picks = [one.pick for one in choices.values() if one.pick is not None]
     trust = vouched(site.heads or (), choices, site.links) | desk.trust(picks)
     return heal(missing, found, choices, trust, _ground(desk, site, put), trusting=options.trust)
+
+
+def _blocked(site: Site) -> Finding | None:
+    """What lies in the place of a version folder."""
+    for folder in site.folders:
+        path = site.tree.path / folder
+        if os.path.lexists(path) and not path.is_dir():
+            where = shown(shlex.quote(str(path)))
+            return Finding("migration.folder", "fail", f"{shown(folder)} is no folder", f"ls -ld {where}")
+    return None
 
 
 def _not_checked_out(site: Site, pointers: Sequence[Fault]) -> Finding:
@@ -331,10 +348,27 @@ def _stages(room: Room, lanes: Sequence[Lane], places: Sequence[Place]) -> tuple
     hidden = sorted(map(pattern, {place.path for place in places if place.exclude}))
     if not hidden:
         return (Stage("heal", tuple(lanes)),)
+    check_exclude(room, to_write=True)
     first = Lane(KEEPING, KEEPING, (exclude_step(Path(room.repo.common), hidden),))
     return (Stage("exclude", (first,)), Stage("heal", tuple(lanes)))
 
 
-def problem(error: RaccordError) -> Finding:
-    """An error as a finding."""
-    return Finding("migration.unreadable", "unknown", error.message, error.hint)
+def check_exclude(room: Room, *, to_write: bool = False) -> None:
+    """Refuses an `info/exclude` that git would wait for, or that raccord would write through to elsewhere.
+
+    Raises:
+        CannotRun: it is no file.
+    """
+    path = exclude_file(room.repo.common)
+    seen = fs.signature(path)
+    if seen is not None and not seen.is_file and (to_write or not seen.is_link):
+        raise CannotRun(
+            f"{shown(str(path))} is no plain file", hint=f"ls -ld {shown(shlex.quote(str(path)))}"
+        )
+
+
+def problem(one: Unfound) -> Finding:
+    """Why a worktree's migrations can't be read; that it has none is only a note."""
+    status = "note" if isinstance(one.error, NoEnvironment) else "unknown"
+    said = f"{shown(one.tree.path.name)}: {one.error.message}"
+    return Finding("migration.unreadable", status, said, one.error.hint)
