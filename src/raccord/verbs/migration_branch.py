@@ -26,7 +26,7 @@ from raccord.migrations.standing import absent
 from raccord.migrations.writing import Style
 from raccord.model.plan import Finding
 from raccord.model.text import shown
-from raccord.verbs.migrations import Desk, check_exclude, ignored
+from raccord.verbs.migrations import Desk, ignored
 from raccord.verbs.room import Room
 
 NAMED = 4  # revisions in a line
@@ -83,7 +83,6 @@ def branches(desk: Desk) -> list[Branch]:
     Raises:
         RaccordError: its migrations can't be read.
     """
-    check_exclude(desk.room)
     found: dict[tuple[Path, ...], list[Site]] = {}
     for one in desk.found:
         if isinstance(one, Unfound):

@@ -77,8 +77,18 @@ def _unfound(desk: Desk) -> Iterable[Finding]:
 
 def _copies(desk: Desk, site: Site) -> frozenset[str]:
     """Revisions of which a worktree only has files of others, kept out of its commits."""
-    own = own_part(desk, [site]).graph
-    return frozenset(one for one in site.graph if one not in own) if len(own) else frozenset()
+    own = _own(desk, site)
+    if isinstance(own, CannotRun) or not len(own):
+        return frozenset()
+    return frozenset(one for one in site.graph if one not in own)
+
+
+def _own(desk: Desk, site: Site) -> Graph | CannotRun:
+    """The branch's own part of a history, or why git can't tell it from copies."""
+    try:
+        return own_part(desk, [site]).graph
+    except CannotRun as error:
+        return error
 
 
 def _site(desk: Desk, site: Site, forked: MigrationFork | None) -> MigrationSite:
@@ -108,9 +118,11 @@ def _wrong(desk: Desk, site: Site) -> Iterable[Finding]:
         said = f"no file of {some}"
         yield Finding("migration.missing", "fail", said, "raccord migrations heal")
     yield from (one for one in findings(site.graph, site.loaded) if not one.name.endswith(".missing"))
-    own = own_part(desk, [site]).graph.heads if len(site.graph.heads) > 1 else ()
-    if len(own) > 1:
-        said = f"{len(own)} heads: {', '.join(map(shown, own[:4]))}"
+    own = _own(desk, site) if len(site.graph.heads) > 1 else Graph()
+    if isinstance(own, CannotRun):
+        yield Finding("migration.copies", "unknown", own.message, own.hint)
+    elif len(own.heads) > 1:
+        said = f"{len(own.heads)} heads: {', '.join(map(shown, own.heads[:4]))}"
         yield Finding("migration.heads", "note", said, "raccord migrations merge -m MESSAGE")
     if site.unread:
         yield Finding("migration.unread", "unknown", site.unread, site.unread_hint)

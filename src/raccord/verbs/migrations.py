@@ -134,7 +134,12 @@ def chosen(room: Room, *, every: bool) -> tuple[Worktree, ...]:
 
 
 def ignored(room: Room, top: Path, paths: Iterable[str]) -> set[str]:
-    """Those of the paths that git ignores in a worktree, as it does the copies that a heal makes."""
+    """Those of the paths that git ignores in a worktree, as it does the copies that a heal makes.
+
+    Raises:
+        CannotRun: git can't tell, since its `info/exclude` is no file.
+    """
+    check_exclude(room)
     asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
     ended = room.repo.git.at(top).run("check-ignore", "-z", "--stdin", stdin=asked)
     if ended.returncode not in (0, 1):  # 1: none is ignored
