@@ -320,6 +320,7 @@ def pg_shop(tmp_path, pg):
             row[0] for row in pg.run("select tablename from pg_tables where tablename ~ '^t_'", name)
         }
         yield shop
+        shop.at().eject()  # a backup is a database of the server's, which other tests look at
 
 
 def test_postgresql_down_and_back(pg_shop, pg):
@@ -336,7 +337,6 @@ def test_postgresql_down_and_back(pg_shop, pg):
     undone = pg_shop.at().undo(report.id)
     assert isinstance(undone, RunReport) and undone.state == "done", undone
     assert pg_shop.heads() == {"r3", "p2"} and "t_p2" in pg_shop.tables()
-    pg_shop.at().eject()
 
 
 @pytest.mark.long
