@@ -867,3 +867,29 @@ def test_a_refused_lane_keeps_the_planners_reason(house: House) -> None:
     why = Finding("dirty", "fail", "3 files are not committed", "git commit")
     record = house.apply(Lane("a", "A", held=why), lane("b", setting("b", 0, 1)))
     assert record.lanes["a"].finding == why and record.state == "partial"
+
+
+# A stage that goes back further than itself, and locks that are given back early
+
+
+def test_a_lane_that_fails_in_a_stage_goes_back_as_far_as_that_stage_says(house: House) -> None:
+    first, own = lane("a", setting("a", 0, 1)), lane("d", setting("b", 0, 1))
+    red = lane("a", setting("c", 0, 1), setting("y", 0, 1, fails="held"))
+    plan = Plan("test", (Stage("move", (first,)), Stage("upgrade", (own,)), Stage("test", (red,), back=2)))
+    _, record = house.engine.apply(lambda: plan)
+    assert record is not None and house.lanes(record.id) == {"a": "held", "d": "done"}
+    assert house.world == {"a": 0, "b": 1, "c": 0}, "the lane between them stays"
+
+
+def test_what_was_locked_on_the_way_is_free_once_its_lane_is_over(house: House) -> None:
+    more = [{"name": "n", "old": 0, "new": 1}]
+    held: list[set[str]] = []
+
+    def fuse(where: str, name: str) -> None:
+        if where == "before" and name in ("n", "c"):
+            held.append({row[0].strip('"') for row in house.locked()})
+
+    house.setter.fuse = fuse
+    house.apply(lane("a", setting("a", 0, 1, more=more)), lane("b"), second=[lane("b", setting("c", 0, 1))])
+    during, after = held
+    assert "x:n" in during and "x:n" not in after and "x:a" in after

@@ -65,12 +65,15 @@ def _with(plan: Plan, steps: Mapping[tuple[int, str], list[Step]]) -> Plan:
 
 def outcome_json(outcome: Outcome | None) -> Json:
     """An outcome for the journal; its `more` became steps of their own when it was recorded."""
-    return {"record": dict(outcome.record), "note": outcome.note} if outcome else None
+    if outcome is None:
+        return None
+    counts = {"counts": dict(outcome.counts)} if outcome.counts else {}
+    return {"record": dict(outcome.record), "note": outcome.note, **counts}
 
 
 def outcome_from(data: Json) -> Outcome | None:
     """Reads it back."""
-    return Outcome(data["record"], (), data["note"]) if data else None
+    return Outcome(data["record"], (), data["note"], data.get("counts", {})) if data else None
 
 
 def lane_from(data: Mapping[str, Json]) -> LaneRecord:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from raccord.errors import LockTimeout, RaccordError, RunIsOver
@@ -29,7 +29,7 @@ from raccord.kernel.stages import run_stage
 from raccord.kernel.store import Store
 from raccord.model.event import Event, Listener, silent
 from raccord.model.handler import Handler
-from raccord.model.plan import Plan
+from raccord.model.plan import Finding, Plan
 
 # How often a killed run is finished unasked: one that ends every process that touches it waits for a person.
 RECOVERIES = 2
@@ -57,6 +57,7 @@ class Engine:
         archive: the journal's second copy.
         limits: how much at once, and how long to wait.
         listen: told what happens.
+        ended: asked once a run is over and nothing of it is locked any more: what is to be noted in it.
         clock: seconds since the epoch.
     """
 
@@ -68,6 +69,7 @@ class Engine:
         *,
         limits: Limits = Limits(),
         listen: Listener = silent,
+        ended: Callable[[RunRecord], Finding | None] = lambda record: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.journal = Journal(store, archive)
@@ -75,6 +77,7 @@ class Engine:
         self.handlers = {handler.kind: handler for handler in handlers}
         self._limits = limits
         self._listen = listen
+        self._ended = ended
         self._clock = clock
 
     def apply(self, make: Callable[[], Plan], reads: Iterable[str] = ()) -> tuple[Plan, RunRecord | None]:
@@ -240,6 +243,7 @@ class Engine:
                     waiting=lambda name, holder: runner.tell("", "waiting", _waiting(name, holder)),
                 )
                 run_stage(runner, stage, keys, self._limits.jobs)
+                runner.locks.release(_spent(record, runner.locks.held))
         except BaseException as error:
             try:
                 self._close(runner, "interrupted")
@@ -258,10 +262,24 @@ class Engine:
         self.journal.run(record, state, None if state in ("stopped", "interrupted") else self._clock())
         self.journal.archive(record)
         runner.tell("", "ended", state)
+        if record.ended is None:
+            return
+        runner.locks.release()
+        note = self._ended(record)
+        if note is not None:
+            self.journal.note(record, note)
+            self.journal.archive(record)
 
 
 def _waiting(resource: str, run: str) -> str:
     return f"waiting for run {run} ({resource})"
+
+
+def _spent(record: RunRecord, held: Set[str]) -> set[str]:
+    """What became known on the way and no lane needs any more: others may be waiting for it."""
+    open_lanes = {*record.open_lanes}
+    wanted = [*record.plan.steps(), *(s.step for key in open_lanes for s in record.of(key))]
+    return {*held} - resources(wanted) - shared(wanted)
 
 
 def _at_work(record: RunRecord, stage: int) -> list[str]:

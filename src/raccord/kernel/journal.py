@@ -10,11 +10,12 @@ import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from raccord import __version__
 from raccord.errors import RaccordError, UsageError
-from raccord.kernel.document import document, foreign, nothing, outcome_json, read_document
+from raccord.kernel.document import bare, document, foreign, nothing, outcome_json, read_document
 from raccord.kernel.owner import me
 from raccord.kernel.record import (
     NO_RUN,
@@ -28,12 +29,14 @@ from raccord.kernel.record import (
 )
 from raccord.kernel.rows import insert, insert_steps, load
 from raccord.kernel.store import Store, dumps
+from raccord.model.counts import total
 from raccord.model.handler import Outcome
-from raccord.model.plan import Finding, Plan, Step, finding_from, plain
+from raccord.model.plan import Finding, Json, Plan, Step, finding_from, plain
 from raccord.model.text import shown
 
 # Steps that become known on the way lie this far apart at most, so that more can come between them.
 NEST = 1 << 16
+COUNTS = "counts"  # the cache of what dropped runs counted
 
 
 class Archive(Protocol):
@@ -259,9 +262,30 @@ class Journal:
         )
         return {json.loads(key): (run, verb, state, started) for key, run, verb, state, started in rows}
 
-    def forget(self, runs: Sequence[str]) -> None:
-        """Drops runs from the database."""
+    def counts(self) -> dict[str, Json]:
+        """What all runs counted so far, those that were dropped since included."""
+        return total([self._store.cache_get(COUNTS, "") or {}, *self._counts()])
+
+    def _counts(self, runs: Sequence[str] | None = None) -> list[Mapping[str, Json]]:
+        rows = self._store.rows(
+            "select run, outcome from steps where state = 'done' and back = 0 and outcome like '%\"counts\"%'"
+        )
+        known = [json.loads(outcome) for run, outcome in rows if runs is None or run in runs]
+        return [one["counts"] for one in known if "counts" in one]
+
+    def note(self, record: RunRecord, note: Finding) -> None:
+        """Adds a finding about the whole of a run."""
+        record.plan = replace(record.plan, notes=(*record.plan.notes, note))
         with self._store.transaction() as db:
+            plan = dumps(plain(bare(record.plan)))
+            db.execute("update runs set plan = ? where id = ?", (plan, record.id))
+
+    def forget(self, runs: Sequence[str]) -> None:
+        """Drops runs from the database; what they counted stays."""
+        with self._store.transaction() as db:
+            if gone := self._counts(runs):
+                known = self._store.cache_get(COUNTS, "") or {}
+                self._store.cache_put(COUNTS, "", total([known, *gone]))
             db.executemany("delete from runs where id = ?", [(run,) for run in runs])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from raccord import __version__
 from raccord.errors import (
@@ -28,7 +29,7 @@ from raccord.kernel.retreat import retreat
 from raccord.kernel.store import Store
 from raccord.model.event import Event, Listener, What
 from raccord.model.handler import Context, Handler, Outcome, Position
-from raccord.model.plan import Finding, Step
+from raccord.model.plan import Finding, Json, Step
 
 
 class Cancelled(Exception):
@@ -56,10 +57,10 @@ class LaneRunner:
     begun: set[int] = field(default_factory=set)
     bugs: list[Exception] = field(default_factory=list)
 
-    def tell(self, lane: str, what: What, text: str) -> None:
+    def tell(self, lane: str, what: What, text: str, data: Mapping[str, Json] = MappingProxyType({})) -> None:
         """Tells whoever listens; one that fails changes nothing in the run."""
         try:
-            self.listen(Event(self.record.id, lane, what, text))
+            self.listen(Event(self.record.id, lane, what, text, data))
         except Exception as error:  # noqa: BLE001 - raised at the end of the run
             self.bugs.append(error)
 
@@ -155,6 +156,8 @@ class LaneRunner:
                     self.journal.lane(self.record.id, lane, self._state_after(lane.key, record.stage))
                 elif following.state == "pending":
                     self.begin(following)
+        if outcome.counts and not record.back:
+            self.tell(record.lane, "counted", record.step.title, outcome.counts)
 
     def passed(self, key: str, stage: int) -> None:
         """Records that the lane got through a stage."""
@@ -205,7 +208,7 @@ class LaneRunner:
         self.tell(lane.key, "stopped", finding.message)
 
     def hold(self, lane: LaneRecord, stage: int, error: RaccordError) -> None:
-        """Puts back what the lane did from a stage on, and holds it back."""
+        """Puts back what the lane did from a stage on, or from where that one goes back to, and holds it."""
         with self.store.transaction():
             if isinstance(error, (HeldBack, WorldMoved)):
                 # By contract nothing of the step is left: its world, perhaps out of reach, need not be asked.
@@ -213,7 +216,8 @@ class LaneRunner:
                 step = self.next_step(lane.key, stage)
                 if step is not None and step.seq in self.begun:
                     self.journal.step(self.record.id, step, "failed")
-            goal = Retreat(stage, "held", finding_of(error))
+            first = max(0, stage - self.record.plan.stages[stage].back)
+            goal = Retreat(first, "held", finding_of(error))
             self.journal.lane(self.record.id, lane, "running", None, goal)
         retreat(self, lane)
 

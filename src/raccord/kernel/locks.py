@@ -117,6 +117,12 @@ class Locks:
         )
         return token
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The resources that this run holds."""
+        with self._mutex:
+            return frozenset(self._tokens)
+
     def check(self, resources: Iterable[str]) -> None:
         """Makes sure that this run still holds them.
 

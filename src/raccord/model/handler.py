@@ -28,11 +28,13 @@ class Outcome:
         record: what an undo needs and a person may read; kept in the journal.
         more: steps that the lane does next (the "then" of a plan, now known).
         note: one line for a person, or "".
+        counts: what was done, in numbers that can be added up, such as {"heals": 1, "by_source": {"ref": 2}}.
     """
 
     record: Mapping[str, Json] = field(default_factory=dict)
     more: tuple[Step, ...] = ()
     note: str = ""
+    counts: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,17 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Lanes that run side by side; the next stage starts when all have ended."""
+    """Lanes that run side by side; the next stage starts when all have ended.
+
+    Attributes:
+        name: what is done in it.
+        lanes: in the order in which they are shown.
+        back: how many of the stages before it a lane that fails here takes back too.
+    """
 
     name: str
     lanes: tuple[Lane, ...]
+    back: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +200,7 @@ def plan_from(data: Mapping[str, Json]) -> Plan:
     return Plan(
         verb=data["verb"],
         stages=tuple(
-            Stage(stage["name"], tuple(lane_from(lane) for lane in stage["lanes"]))
+            Stage(stage["name"], tuple(lane_from(lane) for lane in stage["lanes"]), stage.get("back", 0))
             for stage in data["stages"]
         ),
         waivers=tuple(Waiver(**waiver) for waiver in data["waivers"]),

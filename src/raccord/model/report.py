@@ -5,10 +5,11 @@ Times are seconds since the epoch. Paths are absolute, and text is raw: a face e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-from raccord.model.plan import Finding, Plan, Waiver
+from raccord.model.plan import Finding, Json, Plan, Waiver
 
 RunState = Literal["running", "done", "partial", "stopped", "interrupted", "aborted", "failed", "nothing"]
 LaneState = Literal[
@@ -25,12 +26,14 @@ class StepReport:
         title: one line for a person.
         state: "pending", "running", "done", "failed", "stopped", "undone" or "skipped".
         note: what the step left to say, or "".
+        counts: what it did, in numbers, such as {"heals": 1, "revisions_copied": 2, "by_source": {"ref": 2}}.
     """
 
     kind: str
     title: str
     state: str
     note: str = ""
+    counts: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
