@@ -111,14 +111,23 @@ def read_project(root: Path, ini: Path, backend: Path | None = None) -> Project:
         CannotRun: a file can't be read, or no env.py is found.
     """
     folder = ini.parent
-    beside = folder / "pyproject.toml"
-    toml = ini if ini.name == "pyproject.toml" else beside if has_table(beside) else None
-    settings = Settings(None if toml == ini else ini, toml)
+    settings = settings_of(ini)
     places = tuple(dict.fromkeys([folder, backend or folder, root]))
     found: list[Database] = []
     for section in _sections(settings):
         found += _databases(settings, section, places, backend or folder)
     return Project(root, backend or folder, ini, tuple(found))
+
+
+def settings_of(ini: Path) -> Settings:
+    """The options that a configuration file and the pyproject.toml beside it give.
+
+    Raises:
+        ConfigError: one of them can't be read.
+    """
+    beside = ini.parent / "pyproject.toml"
+    toml = ini if ini.name == "pyproject.toml" else beside if has_table(beside) else None
+    return Settings(None if toml == ini else ini, toml)
 
 
 def _sections(settings: Settings) -> tuple[str, ...]:

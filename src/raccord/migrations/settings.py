@@ -107,7 +107,7 @@ class Settings:
     def paths(self, section: str, name: str) -> tuple[str, ...]:
         """A list of paths: `version_locations` or `prepend_sys_path`."""
         if found := self.option(section, name):
-            separator = self._separator(section, with_old=name == "version_locations")
+            separator = self.separator(section, with_old=name == "version_locations")
             if separator is None:
                 legacy = _LEGACY_PATHS if name == "version_locations" else _LEGACY_SYS_PATHS
                 return tuple(legacy.split(found))
@@ -117,7 +117,12 @@ class Settings:
             raise self._wrong("tool.alembic", name, "is no list of texts", file=self.toml)
         return tuple(self._filled(name, one) for one in value)
 
-    def _separator(self, section: str, *, with_old: bool) -> str | None:
+    def separator(self, section: str, *, with_old: bool = True) -> str | None:
+        """What stands between the paths of a list; None where older releases guess.
+
+        Args:
+            with_old: whether the older name of the option counts, as it does for `version_locations`.
+        """
         for name in ["path_separator", *(["version_path_separator"] if with_old else [])]:
             if (found := self.option(section, name)) is not None:
                 if found not in _SEPARATORS:

@@ -15,12 +15,14 @@ from raccord.errors import CannotRun, UsageError
 from raccord.git import archive, snapshot
 from raccord.git.refs import read
 from raccord.git.snapshot_model import SnapshotInfo
+from raccord.git.status import ignored
 from raccord.kernel import fs
 from raccord.kernel.locks import living
 from raccord.migrations import excluded
 from raccord.migrations.backups import BACKUP, Shelf
 from raccord.migrations.clones import remaining
 from raccord.migrations.forks import Forks
+from raccord.migrations.offer import comment, offer
 from raccord.migrations.steps import exclude_file
 from raccord.model.language import guess
 from raccord.model.plan import Finding
@@ -173,7 +175,8 @@ def init(room: Room, *, write: bool) -> str:
     gates = detect(top).gates
     if gates:
         found["gates.commands"] = (tuple(gate.argv for gate in gates), gates[0].source)
-    text = commented(found)
+    lines = offer(top, lambda path: path in ignored(room.repo.git, [path]))
+    text = commented(found) + comment(lines)
     if write:
         path = top / FILE
         if path.exists():
