@@ -119,6 +119,7 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
         (migration_report.MigrationList,),
         "histories",
     ),
+    "notice": ("the command of `[notify]`, on its standard input", (migration_report.Notice,), ""),
     "proof": ("`raccord migrations prove`", (proof.ProofReport,), ""),
     "data-diff": ("`raccord data diff`", (report_data.DataDiff,), ""),
     "data-status": ("`raccord data status`", (report_data.DataStatus,), ""),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -19,6 +19,7 @@ from raccord.model.migration_report import (
     MigrationSite,
     MigrationStatus,
 )
+from raccord.model.plan import Json
 from raccord.model.text import shown
 
 MARKS = {"applied": "green", "copy": "dim", "head": "cyan", "missing": "red"}
@@ -67,6 +68,8 @@ def status(page: Page, report: MigrationStatus) -> None:
         said = f"{', '.join(places[:WORKTREES])}{' …' if len(places) > WORKTREES else ''}: " if places else ""
         notes(page, [replace(one, message=f"{said}{one.message}", hint=hint)])
     notes(page, report.notes)
+    if report.counts:
+        page.line(Text(f"so far: {_so_far(report.counts)}", "dim"))
     page.command("next", report.next_command)
 
 
@@ -75,6 +78,11 @@ def _database(site: MigrationSite, several: bool, apart: bool) -> str:
     name = site.url.partition("?")[0].rpartition("/")[2] if apart else ""
     parts = (site.database if several else "", name, "(a fork)" if site.fork and site.fork.used else "")
     return shown(" ".join(filter(None, parts)))
+
+
+def _so_far(counts: Mapping[str, Json]) -> str:
+    named = ["heals", "revisions_copied", "upgrades", "revisions_applied"]
+    return ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in named if counts.get(name))
 
 
 def _ids(ids: Sequence[str]) -> str:

@@ -107,7 +107,9 @@ def _step(page: Page, step: Step) -> tuple[Text, Text]:
 
 def _lane(page: Page, lane: LaneReport, *, full: bool) -> None:
     style, words = STATES[lane.state]
-    did = [step.note or step.title for step in lane.steps if step.state == "done"]
+    # A step that only looks what follows has done nothing yet.
+    done = [step for step in lane.steps if step.state == "done" and (step.note or step.kind[-5:] != ".then")]
+    did = [step.note or step.title for step in done]
     said = ", ".join(dict.fromkeys(did)) if lane.state == "done" and did and not full else words
     mark = page.sign(MARKS.get(lane.state, "no"))
     page.line(

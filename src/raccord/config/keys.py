@@ -135,6 +135,25 @@ class Migrations:
         TEXT,
         "The remote whose revisions may be put back unasked; where it is empty, origin, else the only one.",
     )
+    in_sync: str = key(
+        "local",
+        choice("off", "heal", "local", "upgrade"),
+        "What `raccord sync` does after a replay: nothing; put back what is missing; also apply what the "
+        "base brings, to databases on this machine (a file, a socket, localhost); or to all databases.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Who is told of runs in which migrations were put back or applied."""
+
+    command: tuple[str, ...] | None = key(
+        None,
+        COMMAND,
+        "Runs at the end of such a run, without a shell and for 10 seconds at most, and gets one line of "
+        "JSON on its standard input: the kind `notice` of the JSON contract.",
+        '["./scripts/post-to-chat.sh"]',
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +277,7 @@ class Config:
     gates: Gates = dataclasses.field(default_factory=Gates)
     migrations: Migrations = dataclasses.field(default_factory=Migrations)
     lint: Lint = dataclasses.field(default_factory=Lint)
+    notify: Notify = dataclasses.field(default_factory=Notify)
     snapshots: Snapshots = dataclasses.field(default_factory=Snapshots)
     environments: Mapping[str, Environment] = dataclasses.field(default_factory=dict)
     data: Mapping[str, DataSet] = dataclasses.field(default_factory=dict)
@@ -269,6 +289,7 @@ SECTIONS: dict[str, type] = {
     "gates": Gates,
     "migrations": Migrations,
     "lint": Lint,
+    "notify": Notify,
     "snapshots": Snapshots,
 }
 # Sections of which there may be several, each with a name of its own: [data.knowledge].

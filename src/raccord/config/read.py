@@ -24,6 +24,12 @@ def expanded(path: str) -> str:
     return os.path.expanduser(path)
 
 
+def libpq_defaults() -> dict[str, str]:
+    """Where PostgreSQL's own variables lead to: "host", "hostaddr" and "service", as far as they are set."""
+    names = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "service": "PGSERVICE"}
+    return {key: value for key, name in names.items() if (value := os.environ.get(name))}
+
+
 def load(top: Path) -> Config:
     """Reads the configuration of the worktree whose top directory is `top`.
 

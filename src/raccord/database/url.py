@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -99,6 +99,23 @@ class Target:
         address = dict(self.query).get("hostaddr", "")
         hosts = sorted({f"{_plain(host or address)}:{port or default}" for host, port in self.hosts})
         return f"{scheme}://{','.join(hosts)}/"
+
+    def local(self, defaults: Mapping[str, str]) -> bool:
+        """Whether it is on this machine, as far as its address tells: a tunnel to another looks local.
+
+        Args:
+            defaults: "host", "hostaddr" and "service", where libpq finds them besides.
+        """
+        if self.kind == SQLITE:
+            return True
+        options = dict(self.query)
+        address = options.get("hostaddr") or defaults.get("hostaddr", "")
+        if self.kind == OTHER or ("service" in {*options, *defaults} and not (self.host or address)):
+            return False
+        found = (
+            address.split(",") if address else [host or defaults.get("host", "") for host, _ in self.hosts]
+        )
+        return all(host.startswith(("/", "@")) or _plain(host) in ("", "localhost") for host in found)
 
     @property
     def hosts(self) -> tuple[tuple[str, str], ...]:

@@ -6,7 +6,7 @@ Imports no migration, runs no env.py, writes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -22,8 +22,8 @@ from raccord.migrations.project import Database, Project, read_project
 from raccord.migrations.walk import Links
 
 ASK = "alembic current, there"  # where only a run of env.py tells
-# What each database said that was asked already, or the raising of why it could not be.
-Known = dict[tuple[str, str, str | None], Callable[[], frozenset[str]]]
+# What each database said that was asked already, or why it could not be.
+Known = dict[tuple[str, str, str | None], frozenset[str] | RaccordError]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,12 @@ class Unfound:
 
 
 def sites(
-    trees: Sequence[Worktree], backend: str = "", *, ask: bool = True, memo: Memo | None = None
+    trees: Sequence[Worktree],
+    backend: str = "",
+    *,
+    ask: bool = True,
+    memo: Memo | None = None,
+    known: Known | None = None,
 ) -> list[Site | Unfound]:
     """What each worktree has, worktree by worktree.
 
@@ -119,9 +124,10 @@ def sites(
             to look for it.
         ask: whether the databases are read.
         memo: what was read before.
+        known: what databases said before, which are not asked again; told what others say.
     """
     memo = memo or Memo()
-    known: Known = {}
+    known = {} if known is None else known
     found: list[Site | Unfound] = []
     for tree in trees:
         if tree.bare or tree.missing:
@@ -157,19 +163,16 @@ def _asked(site: Site, known: Known) -> Site:
         question = (target.key, database.version_table, database.version_schema)
         if question not in known:
             known[question] = _answer(target, database)
-        return replace(site, heads=known[question]())
+        said = known[question]
+        if isinstance(said, RaccordError):
+            return replace(site, unread=said.message, unread_hint=said.hint)
+        return replace(site, heads=said)
     except RaccordError as error:
         return replace(site, unread=error.message, unread_hint=error.hint)
 
 
-def _answer(target: Target, database: Database) -> Callable[[], frozenset[str]]:
+def _answer(target: Target, database: Database) -> frozenset[str] | RaccordError:
     try:
-        found = heads(target, database.version_table, database.version_schema) or frozenset()
+        return heads(target, database.version_table, database.version_schema) or frozenset()
     except RaccordError as error:
-        failed = error
-
-        def fail() -> frozenset[str]:
-            raise failed
-
-        return fail
-    return lambda: found
+        return error

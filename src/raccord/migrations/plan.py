@@ -224,14 +224,18 @@ def _untrusted(foreign: Sequence[Candidate]) -> Finding:
     return Finding("migration.untrusted", "fail", said, "raccord migrations heal --trust", data)
 
 
+def first(origins: Sequence[Origin]) -> Origin:
+    """Where a content comes from: that raccord kept it says less than where it lies or lay."""
+    return next((one for one in origins if one.kind != "archive"), origins[0])
+
+
 # The same for every worktree that lacks it.
 @functools.lru_cache(maxsize=1024)
 def _told(pick: Candidate, chosen: str, trusted: str) -> Finding:
     title = f" {shown(pick.revision.message)}" if pick.revision.message else ""
     why = trusted or "not vouched for"
-    # That raccord kept it says less than where it lies or lay.
-    first = next((one for one in pick.origins if one.kind != "archive"), pick.origins[0])
-    said = f"{shown(pick.revision.id)}{title}: {where(first)}; content {pick.digest[:SHORT]}, {why}"
+    place = where(first(pick.origins))
+    said = f"{shown(pick.revision.id)}{title}: {place}; content {pick.digest[:SHORT]}, {why}"
     data = {
         "revision": pick.revision.id,
         "digest": pick.digest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from raccord.git import follow_put
 from raccord.git.follow_index import blob_oid
 from raccord.git.follow_put import PathChange, Put
 from raccord.git.repo import Repository
-from raccord.git.worktrees import Worktree
-from raccord.kernel import fs
+from raccord.git.run import strings
+from raccord.git.worktrees import Worktree, worktrees
+from raccord.kernel import fs, fs_alive
 from raccord.kernel.fs_look import Signature
 from raccord.kernel.fs_tree import Tree
 from raccord.migrations import excluded
@@ -24,6 +26,9 @@ from raccord.model.text import shown
 FILES = "migration.files"
 EXCLUDE = "migration.exclude"
 MODE = 0o100644
+LOCK = "exclude.lock"  # in raccord's own folder
+LOCK_S = 60.0
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def files_step(
@@ -31,12 +36,14 @@ def files_step(
     changes: Sequence[tuple[str, str, str]],
     title: str,
     modes: Mapping[str, int] | None = None,
+    sources: Mapping[str, int] | None = None,
 ) -> Step:
     """The step that brings files of a worktree from one content to another.
 
     Args:
         changes: path, and the blobs that are and that shall be there; "" for no file.
         modes: of files that have another one than new files get, by path.
+        sources: for a heal, how many contents come from which kind of place.
     """
     payload: dict[str, Json] = {
         "worktree": str(tree.path),
@@ -44,6 +51,8 @@ def files_step(
         "changes": [list(one) for one in changes],
         "modes": dict(modes or {}),
     }
+    if sources:
+        payload["sources"] = dict(sources)
     return Step(FILES, 1, title, payload, resources=(checkout(tree.path),))
 
 
@@ -52,7 +61,7 @@ def exclude_step(common: Path, patterns: Sequence[str], *, add: bool = True) -> 
     verb = "keep out of commits" if add else "no longer keep out of commits"
     count = f"{len(patterns)} files" if len(patterns) != 1 else "1 file"
     payload: dict[str, Json] = {"common": str(common), "patterns": list(patterns), "add": add}
-    return Step(EXCLUDE, 1, f"{verb}: {count}", payload, shared=(f"exclude:{common}",))
+    return Step(EXCLUDE, 1, f"{verb}: {count}", payload)
 
 
 def exclude_file(common: Path) -> Path:
@@ -61,10 +70,29 @@ def exclude_file(common: Path) -> Path:
 
 
 def pattern(path: str) -> str:
-    """The line of an ignore file that means just this path."""
-    raw = "".join(f"\\{char}" if char in "\\*?[" else char for char in path)
+    """The line of an ignore file that means just this path.
+
+    No line can hold a line's end: "?" stands for it.
+    """
+    raw = "".join(f"\\{char}" if char in "\\*?[" else "?" if char in "\r\n" else char for char in path)
     end = len(raw) - len(raw.rstrip(" "))
     return "/" + (raw[: len(raw) - end] + "\\ " * end if end else raw)
+
+
+def path_of(line: bytes) -> str:
+    """The path that a line of `pattern` means."""
+    return os.fsdecode(_ESCAPED.sub(rb"\1", line.removeprefix(b"/")))
+
+
+def copies(common: Path) -> frozenset[str]:
+    """The paths that a heal keeps out of commits, in whichever worktree."""
+    return frozenset(map(path_of, excluded.patterns(fs.read_or_none(exclude_file(common)) or b"")))
+
+
+def blob_at(top: Path, path: str, repo: Repository) -> str | None:
+    """The name of the blob that a file of a worktree would be; "" for no file, None for something else."""
+    with Tree(top) as tree:
+        return _blob(tree, path, len(repo.zero) // 2)
 
 
 class FilesHandler:
@@ -102,7 +130,13 @@ class FilesHandler:
         _forget_compiled(put)
         done = follow_put.apply(git, put, context.run, context.lane, seen=seen)
         _forget_compiled(put)
-        return Outcome({"paths": len(done.paths), "rescued": list(done.rescued)})
+        record = {"paths": len(done.paths), "rescued": list(done.rescued)}
+        sources = step.payload.get("sources")
+        if not sources:
+            return Outcome(record)
+        return Outcome(
+            record, counts={"heals": 1, "revisions_copied": sum(sources.values()), "by_source": sources}
+        )
 
     def revert(self, step: Step, context: Context) -> None:
         """Takes back a step that was cut off."""
@@ -116,7 +150,7 @@ class FilesHandler:
         title = (
             f"put {count} back as before" if any(new for _, _, new in back) else f"take {count} away again"
         )
-        payload = {**step.payload, "changes": back}
+        payload = {key: value for key, value in step.payload.items() if key != "sources"} | {"changes": back}
         return (Step(FILES, 1, title, payload, resources=step.resources),)
 
     def _put(self, step: Step) -> Put:
@@ -167,9 +201,12 @@ def _blob(tree: Tree, path: str, width: int) -> str | None:
 
 
 class ExcludeHandler:
-    """Adds lines to `info/exclude`, and takes them away again."""
+    """Adds lines to `info/exclude`, and takes them away again where no worktree has such a copy any more."""
 
     kind, version = EXCLUDE, 1
+
+    def __init__(self, repo: Repository) -> None:
+        self._repo = repo
 
     def probe(self, step: Step, context: Context) -> Position:
         """Whether the lines are there."""
@@ -179,16 +216,32 @@ class ExcludeHandler:
         return Position.AFTER if done else Position.BEFORE
 
     def apply(self, step: Step, context: Context) -> Outcome:
-        """Writes the file anew, whole."""
+        """Writes the file anew, whole; other lanes and other runs may be about to do so too."""
         path, wanted = _file(step), _patterns(step)
-        data = fs.read_or_none(path) or b""
-        there = excluded.patterns(data)
-        add = [line for line in wanted if step.payload["add"] and line not in there]
-        remove = [line for line in wanted if not step.payload["add"] and line in there]
-        if add or remove:
-            fs.make_dirs(path.parent)
-            fs.write_atomic(path, excluded.changed(data, add, remove))
+        state = Path(step.payload["common"]) / "raccord"
+        fs.make_dirs(state)
+        with fs_alive.alive(state / LOCK, LOCK_S):
+            data = fs.read_or_none(path) or b""
+            there = excluded.patterns(data)
+            add = [line for line in wanted if step.payload["add"] and line not in there]
+            remove = [line for line in wanted if not step.payload["add"] and line in there]
+            remove = self._spare(remove)
+            if add or remove:
+                fs.make_dirs(path.parent)
+                fs.write_atomic(path, excluded.changed(data, add, remove))
         return Outcome({"changed": [os.fsdecode(line) for line in (*add, *remove)]})
+
+    def _spare(self, lines: Sequence[bytes]) -> list[bytes]:
+        """Those that keep no file out of commits: what another run put back stays hidden."""
+        spare = dict(zip(lines, map(path_of, lines), strict=True))
+        for tree in worktrees(self._repo) if lines else ():
+            there = [path for path in spare.values() if os.path.lexists(tree.path / path)]
+            if there and not tree.bare:
+                # Unanswered, none of them counts as committed: their lines stay.
+                git = self._repo.git.at(tree.path)
+                known = strings(git.run("ls-files", "-z", "--", *map(_literal, there)).stdout)
+                spare = {line: path for line, path in spare.items() if path not in there or path in known}
+        return [*spare]
 
     def revert(self, step: Step, context: Context) -> None:
         """The file is written whole or not at all; a line too many harms nobody."""
@@ -199,6 +252,10 @@ class ExcludeHandler:
         if not changed:
             return ()
         return (exclude_step(Path(step.payload["common"]), changed, add=not step.payload["add"]),)
+
+
+def _literal(path: str) -> str:
+    return f":(literal){path}"
 
 
 def _file(step: Step) -> Path:

@@ -37,7 +37,18 @@ def decide(graph: Graph, heads: Iterable[str], to: str = "") -> Upgrade:
         UsageError: `to` stands for nothing, or for one of several.
     """
     heads = frozenset(heads)
-    wanted = graph.tips(target(graph, to or "heads", heads))
+    return towards(graph, heads, target(graph, to or "heads", heads))
+
+
+def towards(graph: Graph, heads: Iterable[str], wanted: Iterable[str]) -> Upgrade:
+    """What has to be applied until these revisions are, and what they stand on.
+
+    Args:
+        graph: a whole history.
+        heads: the ids in the version table.
+    """
+    heads = frozenset(heads)
+    wanted = graph.tips(wanted)
     pending = graph.between(heads, wanted)
     # In the order in which they are applied: one may stand on what another brings.
     new = {*graph.tips(pending)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from raccord.model.plan import Finding
+from raccord.model.plan import Finding, Json
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +160,37 @@ class MigrationStatus:
         sites: each database of each worktree.
         next_command: what to type next, or "".
         notes: findings about the whole.
+        counts: since the start: "heals", "revisions_copied", of these "by_source", "upgrades" and
+            "revisions_applied"; one that is 0 is left out.
     """
 
     sites: tuple[MigrationSite, ...]
     next_command: str = ""
     notes: tuple[Finding, ...] = ()
+    counts: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the configured command is told of a run in which migrations were put back or applied.
+
+    Attributes:
+        repository: the git directory that all worktrees share.
+        run: what `show` and `undo` take.
+        verb: the command.
+        state: see `RunState`.
+        by: who asked.
+        counts: as in `MigrationStatus`, of this run.
+        text: one line for a person.
+    """
+
+    repository: str
+    run: str
+    verb: str
+    state: str
+    by: str
+    counts: Mapping[str, Json]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from raccord.code.push import push_step
 from raccord.errors import HeldBack
 from raccord.git.run import strings
 from raccord.model.options import SyncOptions
-from raccord.model.plan import Json, Lane, Step
+from raccord.model.plan import Finding, Json, Lane, Step, plain, step_from
 from raccord.model.text import shown
 
 if TYPE_CHECKING:
@@ -30,10 +30,42 @@ THEN_PUSH = "tests and push, decided after the rebase"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """A branch's lane in both stages; `push` is None where nothing is pushed."""
+class Migrations:
+    """What a sync does about migrations, by the key of a worktree's lane; nothing by default.
+
+    Attributes:
+        before: steps before the branch moves.
+        after: steps between the move and the tests.
+        held: why a branch is held back.
+        notes: what a person should know.
+        then: what can't be known yet, in words.
+        upgrades: a lane for each database, between the moves and the tests.
+        behind: the lane of worktrees that databases went ahead of, after the tests.
+        whole: findings about all of it.
+    """
+
+    before: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    after: Mapping[str, tuple[Step, ...]] = field(default_factory=dict)
+    held: Mapping[str, Finding] = field(default_factory=dict)
+    notes: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+    then: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    upgrades: tuple[Lane, ...] = ()
+    behind: tuple[Lane, ...] = ()
+    whole: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A branch's lane, stage by stage.
+
+    Attributes:
+        work: the move.
+        tests: what follows it, and fails together with it.
+        push: None where nothing is pushed.
+    """
 
     work: Lane
+    tests: tuple[Step, ...] = ()
     push: Lane | None = None
 
 
@@ -44,26 +76,32 @@ def lanes(
     decision: Decision,
     result: Result | None,
     changed: Sequence[str],
-) -> Pair:
+    migrations: Migrations = Migrations(),
+) -> Parts:
     """The lane that carries out a decision.
 
     Args:
         changed: the paths that the move changes.
+        migrations: what is done about them.
     """
     key, title = (
         facts.key,
         f"{shown(facts.name)} ({shown(facts.branch)})" if facts.branch else shown(facts.name),
     )
-    if decision.held is not None:
-        return Pair(Lane(key, title, held=decision.held, notes=decision.notes))
+    known = migrations.notes.get(key, ())
+    held = decision.held or migrations.held.get(key)
+    if held is not None:
+        return Parts(Lane(key, title, held=held, notes=(*decision.notes, *known)))
     tree = next((t for t in room.trees if str(t.path) == key), None)
     steps: list[Step] = []
     if decision.snapshot and tree is not None:
         steps.append(snapshot_step(tree, "before sync"))
+    steps += migrations.before.get(key, ())
     if decision.by_hand:
         steps.append(rebase_step(key, facts.gitdir, facts.branch, facts.tip, facts.onto, facts.base))
-        then = Lane(key, title, (_then(facts, options),), then=(THEN_PUSH,))
-        return Pair(Lane(key, title, tuple(steps), notes=decision.notes), then)
+        words = (THEN_PUSH, *migrations.then.get(key, ()))
+        then = Lane(key, title, (_then(facts, options, migrations.after.get(key, ())),), then=words)
+        return Parts(Lane(key, title, tuple(steps), notes=(*decision.notes, *known)), push=then)
     if decision.move_to:
         steps += _moves(room, facts, result)
     gates = GatePlan()
@@ -71,14 +109,15 @@ def lanes(
     own = decision.push is not None or (decision.move_to and facts.outcome != "fast-forward")
     if own and not options.skip_tests and result is not None:
         gates = _gates(room, Path(key), result.tree, options.test_commands, changed)
+    notes = (*decision.notes, *known, *gates.notes)
     if gates.held is not None:
-        return Pair(Lane(key, title, held=gates.held, notes=(*decision.notes, *gates.notes)))
+        return Parts(Lane(key, title, held=gates.held, notes=notes))
     needs = (facts.stacked_on,) if facts.stacked_on else ()
-    notes = (*decision.notes, *gates.notes)
-    work = Lane(key, title, (*steps, *gates.steps), needs=needs, notes=notes)
+    work = Lane(key, title, tuple(steps), needs=needs, notes=notes, then=migrations.then.get(key, ()))
+    tests = (*migrations.after.get(key, ()), *gates.steps)
     if decision.push is None:
-        return Pair(work)
-    return Pair(work, Lane(key, title, (push_step(decision.push, facts.branch),)))
+        return Parts(work, tests)
+    return Parts(work, tests, Lane(key, title, (push_step(decision.push, facts.branch),)))
 
 
 def _moves(room: Room, facts: BranchFacts, result: Result | None) -> list[Step]:
@@ -106,7 +145,7 @@ def _gates(
     return plan_gates(str(worktree), tree, found, known, changed=changed, common=str(room.repo.common))
 
 
-def _then(facts: BranchFacts, options: SyncOptions) -> Step:
+def _then(facts: BranchFacts, options: SyncOptions, after: Sequence[Step]) -> Step:
     then: dict[str, Json] = {
         "skip_tests": options.skip_tests,
         "test_commands": [list(argv) for argv in options.test_commands],
@@ -114,6 +153,7 @@ def _then(facts: BranchFacts, options: SyncOptions) -> Step:
         "remote": facts.remote,
         "dest": facts.dest,
         "lease": facts.upstream,
+        "migrations": [plain(step) for step in after],
     }
     return then_step(facts.key, facts.branch, facts.tip, then)
 
@@ -126,7 +166,7 @@ def after_rebase(room: Room, step: Step, new: str) -> tuple[Step, ...]:
     """
     payload, then = step.payload, step.payload["then"]
     git = room.repo.git
-    steps: tuple[Step, ...] = ()
+    steps = tuple(map(step_from, then.get("migrations", ())))
     if not then["skip_tests"]:
         tree = git.line("rev-parse", f"{new}^{{tree}}")
         changed = git.out("diff", "--name-only", "-z", "--no-ext-diff", payload["old"], new)
@@ -134,7 +174,7 @@ def after_rebase(room: Room, step: Step, new: str) -> tuple[Step, ...]:
         if gates.held is not None:
             held = gates.held
             raise HeldBack(held.message, hint=held.hint, finding=held.name)
-        steps = gates.steps
+        steps = (*steps, *gates.steps)
     lease = then["lease"]
     if not then["push"] or lease == new:
         return steps

@@ -47,7 +47,9 @@ def status(room: Room, backend: str = "") -> MigrationStatus:
     found = [_site(desk, one, forked.get(one.key)) for one in desk.sites]
     if not found:
         raise _none(desk)
-    return MigrationStatus(tuple(found), _next(room, found), (*_unfound(desk), *lost(room)))
+    journal = room.journal()
+    counts = journal.counts() if journal is not None else {}
+    return MigrationStatus(tuple(found), _next(room, found), (*_unfound(desk), *lost(room)), counts)
 
 
 def _next(room: Room, found: Sequence[MigrationSite]) -> str:

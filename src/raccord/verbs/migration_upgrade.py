@@ -7,7 +7,7 @@ the base lacks is applied only from their own worktrees.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from raccord.code.base import choose_remote, find_base
@@ -26,7 +26,7 @@ from raccord.migrations.upgrade_steps import UPGRADE, Order, Part, digests
 from raccord.model.options import UpgradeOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
-from raccord.verbs.migrations import Healing, carried_out, chosen, healing
+from raccord.verbs.migrations import Desk, Healing, carried_out, check_exclude, chosen, healing
 from raccord.verbs.room import Room
 
 NAMED = 4  # revisions in a title
@@ -44,11 +44,15 @@ def upgrade(room: Room, options: UpgradeOptions) -> tuple[Plan, RunRecord | None
 
 def plan(room: Room, options: UpgradeOptions) -> Plan:
     """Observes and decides: what a heal does, then an upgrade for each database."""
-    healed = healing(room, options, chosen(room, every=options.all))
-    units: dict[tuple[str, str], list[Site]] = {}
-    for site in healed.desk.sites:
-        units.setdefault((str(site.tree.path), site.database.section), []).append(site)
-    lanes = [_lane(room, options, healed, unit, left) for unit, left in _once(room, list(units.values()))]
+    check_exclude(room)
+    desk = Desk(room, chosen(room, every=options.all), options.backend, keep=not options.dry_run)
+    healed = healing(desk, options)
+
+    def to(site: Site, graph: Graph) -> Upgrade:
+        return decide(graph, site.heads or (), options.to)
+
+    found = _once(room, units_of(desk.sites))
+    lanes = [upgrading(room, healed, unit, left, to, alone=not options.all) for unit, left in found]
     stages = [
         replace(stage, lanes=tuple(lane for lane in stage.lanes if _tells(lane))) for stage in healed.stages
     ]
@@ -58,6 +62,28 @@ def plan(room: Room, options: UpgradeOptions) -> Plan:
 
 
 Unit = list[Site]
+
+
+def units_of(sites: Iterable[Site]) -> list[Unit]:
+    """What one run of env.py upgrades: the databases of a section of a worktree's configuration."""
+    units: dict[tuple[str, str], Unit] = {}
+    for site in sites:
+        units.setdefault((str(site.tree.path), site.database.section), []).append(site)
+    return list(units.values())
+
+
+def sharing(units: Iterable[Unit]) -> list[list[Unit]]:
+    """Those that name the same databases together; one whose URL isn't known is alone."""
+    shared: dict[object, list[Unit]] = {}
+    for unit in units:
+        key: object = frozenset(
+            (site.target.key, site.database.version_table, site.database.version_schema)
+            for site in unit
+            if site.target is not None
+        )
+        known = all(site.target is not None for site in unit)
+        shared.setdefault(key if known else id(unit), []).append(unit)
+    return list(shared.values())
 
 
 def _tells(lane: Lane) -> bool:
@@ -71,27 +97,14 @@ def _once(room: Room, units: Sequence[Unit]) -> list[tuple[Unit, list[Unit]]]:
     It is that of the base's branch, since what others have may never be merged; else that of the worktree
     which the person is in. Where there is neither, all that share it are named as others of themselves.
     """
-    shared: dict[object, list[Unit]] = {}
-    for unit in units:
-        known = all(site.target is not None for site in unit)
-        key: object = id(unit)
-        if known:
-            key = frozenset(
-                (
-                    site.target.key if site.target else "",
-                    site.database.version_table,
-                    site.database.version_schema,
-                )
-                for site in unit
-            )
-        shared.setdefault(key, []).append(unit)
+    shared = sharing(units)
     branch = ""
-    if any(len(some) > 1 for some in shared.values()):
+    if any(len(some) > 1 for some in shared):
         remote = choose_remote(room.repo.settings, room.config.sync.remote)
         base = find_base(room.repo, read(room.repo.git), remote, room.config.sync.base, room.trees)
         branch = base.branch
     found = []
-    for some in shared.values():
+    for some in shared:
         here = [unit for unit in some if room.here is not None and unit[0].tree.path == room.here.path]
         of_base = [unit for unit in some if unit[0].tree.branch == branch]
         if len(some) > 1 and not (of_base or here):
@@ -102,15 +115,35 @@ def _once(room: Room, units: Sequence[Unit]) -> list[tuple[Unit, list[Unit]]]:
     return found
 
 
-def _lane(
-    room: Room, options: UpgradeOptions, healed: Healing, unit: Unit, others: Sequence[Unit]
+def upgrading(
+    room: Room,
+    healed: Healing,
+    unit: Unit,
+    others: Sequence[Unit],
+    to: Callable[[Site, Graph], Upgrade],
+    *,
+    alone: bool,
 ) -> Lane | None:
+    """The lane that upgrades the databases of one worktree's environment.
+
+    Args:
+        healed: what is put back first.
+        others: the units of other worktrees that share them.
+        to: what has to be applied to a database, given the whole history.
+        alone: whether no other lane is wanted, so that what was asked for wrongly is an error.
+
+    Returns:
+        None where the heal's lane says why nothing is done.
+
+    Raises:
+        UsageError: `to` did.
+    """
     site = unit[0]
     where = ", ".join(one.target.shown if one.target else shown(one.database.name) for one in unit)
     key = f"{site.tree.path}@{site.database.section}"
     title = f"{where} from {shown(site.tree.path.name)}"
     if any(healed.decisions[one.key].held for one in unit):
-        return None  # the heal's lane says why
+        return None
     names = [other[0].tree.path.name for other in others]
     if unit in others:
         listed = ", ".join(map(shown, names[:NAMED]))
@@ -126,9 +159,9 @@ def _lane(
     if held is not None:
         return Lane(key, title, held=held)
     try:
-        parts = [(one, decide(graph, one.heads or (), options.to)) for one in unit]
+        parts = [(one, to(one, graph)) for one in unit]
     except UsageError as error:
-        if not options.all:
+        if alone:
             raise
         return Lane(key, title, held=Finding("migration.target", "fail", error.message, error.hint))
     parts = [(one, what) for one, what in parts if what.pending]

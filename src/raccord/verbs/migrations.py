@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,16 +23,17 @@ from raccord.migrations.choose import Choice, settle
 from raccord.migrations.contents import Candidate, Found
 from raccord.migrations.kept_memo import KeptMemo
 from raccord.migrations.loading import Fault, uncollected
-from raccord.migrations.observe import Site, Unfound, sites
+from raccord.migrations.observe import Known, Site, Unfound, sites
 from raccord.migrations.places import NoEnvironment
-from raccord.migrations.plan import SPARE, Ground, Heal, Place, heal, spares, vouched
+from raccord.migrations.plan import SPARE, Ground, Heal, Place, first, heal, spares, vouched
 from raccord.migrations.schema import Schemas
 from raccord.migrations.sources import Sources
 from raccord.migrations.steps import blob_of, exclude_file, exclude_step, files_step, pattern
 from raccord.migrations.trust import trusted
 from raccord.model.options import HealOptions
-from raccord.model.plan import Finding, Lane, Plan, Stage, checkout
+from raccord.model.plan import Finding, Lane, Plan, Stage, Step, checkout
 from raccord.model.text import shown
+from raccord.verbs.notices import announced
 from raccord.verbs.room import Room
 
 KEEPING = "info/exclude"
@@ -44,6 +46,7 @@ class Desk:
         keep: whether the state database is made where there is none. In one that is there a look keeps
             what it read too, which only raccord sees.
         ask: whether the databases are read.
+        known: what databases said before, which are not asked again.
     """
 
     def __init__(
@@ -54,18 +57,20 @@ class Desk:
         *,
         keep: bool = False,
         ask: bool = True,
+        known: Known | None = None,
     ) -> None:
         self.room = room
         self.trees = trees
         self.backend = backend or room.config.migrations.backend
         self._keep = keep
         self._ask = ask
+        self._known = known
 
     @cached_property
     def found(self) -> list[Site | Unfound]:
         """What each worktree has."""
         memo = KeptMemo(self.cache)
-        found = sites(self.trees, self.backend, ask=self._ask, memo=memo)
+        found = sites(self.trees, self.backend, ask=self._ask, memo=memo, known=self._known)
         memo.flush()
         self.cache.flush()
         return found
@@ -171,13 +176,13 @@ def carried_out(
 ) -> tuple[Plan, RunRecord | None]:
     """Makes a plan and, unless only that is asked for, applies it under the chosen worktrees' locks."""
     if dry_run:
-        return make(), None
+        return announced(room, make()), None
     engine = room.engine()
     engine.recover()
 
     def anew() -> Plan:
         room.__dict__.pop("trees", None)
-        return make()
+        return announced(room, make())
 
     # Asked for after the first plan, which has listed the worktrees.
     return engine.apply(anew, (checkout(tree.path) for tree in chosen(room, every=every)))
@@ -185,7 +190,9 @@ def carried_out(
 
 def plan(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Plan:
     """Observes and decides; without `dry_run`, what will be put back is kept in raccord's own store."""
-    return Plan("migrations heal", healing(room, options, trees).stages, by=options.by)
+    check_exclude(room)
+    desk = Desk(room, trees, options.backend, keep=not options.dry_run)
+    return Plan("migrations heal", healing(desk, options).stages, by=options.by)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,17 +208,28 @@ class Healing:
     stages: tuple[Stage, ...]
     decisions: Mapping[str, Heal]
 
+    def steps(self, key: str) -> tuple[Step, ...]:
+        """The steps of one site by themselves, with that which keeps its copies out of commits."""
+        lanes = [lane for stage in self.stages for lane in stage.lanes if lane.key == key]
+        hidden = sorted({pattern(place.path) for place in self.decisions[key].places if place.exclude})
+        first = (exclude_step(Path(self.desk.room.repo.common), hidden),) if hidden else ()
+        return (*first, *(step for lane in lanes for step in lane.steps))
 
-def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Healing:
-    """See `plan`."""
-    check_exclude(room)
-    desk = Desk(room, trees, options.backend, keep=not options.dry_run)
+
+def healing(desk: Desk, options: HealOptions, only: Collection[str] | None = None) -> Healing:
+    """See `plan`.
+
+    Args:
+        only: the worktrees that are healed, if not all; then there may be none.
+    """
     lanes: list[Lane] = []
     decisions: dict[str, Heal] = {}
     # Several databases may follow one history of a worktree, whose files are put there once.
     before: dict[Path, list[tuple[Site, Heal]]] = {}
     with uncollected():
         for site in desk.found:
+            if only is not None and str(site.tree.path) not in only:
+                continue
             if isinstance(site, Unfound):
                 if not options.all:
                     raise site.error
@@ -220,17 +238,17 @@ def healing(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Heal
                 continue
             there = before.setdefault(site.tree.path, [])
             decisions[site.key] = decision = _decided(desk, site, options, there)
-            lane = _lane(room, site, decision, there)
+            lane = _lane(desk.room, site, decision, there)
             # A worktree's files move in one lane at a time.
             busy = [one.key for one in lanes if one.steps and one.key in {other.key for other, _ in there}]
             lanes.append(replace(lane, needs=(*lane.needs, *busy[-1:])) if lane.steps else lane)
             there.append((site, decision))
-    if options.all and not decisions and not lanes:
+    if options.all and not decisions and not lanes and only is None:
         raise CannotRun("no worktree has an alembic environment", hint="alembic init")
     places = [place for decision in decisions.values() for place in decision.places]
     if places and not options.dry_run:
         desk.sources.archive.remember(Content.of(place.pick) for place in places)
-    return Healing(desk, _stages(room, lanes, places), decisions)
+    return Healing(desk, _stages(desk.room, lanes, places), decisions)
 
 
 def _decided(desk: Desk, site: Site, options: HealOptions, there: Sequence[tuple[Site, Heal]]) -> Heal:
@@ -331,7 +349,8 @@ def _lane(room: Room, site: Site, decision: Heal, there: Sequence[tuple[Site, He
     count = f"{len(changes)} revisions" if len(changes) != 1 else "1 revision"
     names = ", ".join(shown(place.pick.revision.id) for place in decision.places[:4])
     more = f" and {len(changes) - 4} more" if len(changes) > 4 else ""
-    steps.append(files_step(tree, changes, f"put back {count}: {names}{more}"))
+    sources = Counter(str(first(place.pick.origins).kind) for place in decision.places)
+    steps.append(files_step(tree, changes, f"put back {count}: {names}{more}", sources=sources))
     needs = (KEEPING,) if any(place.exclude for place in decision.places) else ()
     return Lane(site.key, title, tuple(steps), needs=needs, notes=tuple(notes))
 

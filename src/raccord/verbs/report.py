@@ -105,7 +105,8 @@ def lane_state(state: str) -> LaneState:
 def _step(record: StepRecord) -> StepReport:
     note = record.outcome.note if record.outcome else ""
     title = f"take back: {record.step.title}" if record.back else record.step.title
-    return StepReport(record.step.kind, title, record.state, note)
+    counts = record.outcome.counts if record.outcome and not record.back else {}
+    return StepReport(record.step.kind, title, record.state, note, counts)
 
 
 def summaries(journal: Journal, limit: int) -> tuple[RunSummary, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raccord.config import Config, language, load
-from raccord.errors import StoreError, UsageError
+from raccord.errors import RaccordError, StoreError, UsageError
 from raccord.git import leftover
 from raccord.git.archive import GitArchive
 from raccord.git.follow_shared import Shared
@@ -48,6 +48,10 @@ class Room:
     path: Path
     listen: Listener = silent
     asked: float = field(default_factory=time.time)
+    # Why databases could not be asked, when a sync was planned.
+    refused: dict[tuple[str, str, str | None], RaccordError] = field(
+        default_factory=dict, init=False, repr=False
+    )
     _note: Path | None = field(default=None, init=False, repr=False)
 
     @classmethod
@@ -194,9 +198,16 @@ class Room:
         # Loaded here: looking needs none of it.
         from raccord.kernel.engine import Engine, Limits
         from raccord.verbs.handlers import handlers
+        from raccord.verbs.notices import notice
 
-        limits = Limits(jobs or self.jobs, float(self.config.sync.lock_wait_seconds))
-        return Engine(self.store, handlers(self), self.archive, limits=limits, listen=self.listen)
+        return Engine(
+            self.store,
+            handlers(self),
+            self.archive,
+            limits=Limits(jobs or self.jobs, float(self.config.sync.lock_wait_seconds)),
+            listen=self.listen,
+            ended=lambda record: notice(self, record),
+        )
 
     @property
     def jobs(self) -> int:

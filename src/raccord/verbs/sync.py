@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from raccord.code import observe as looking
-from raccord.code.base import choose_remote, find_base, push_remote
+from raccord.code.base import Base, choose_remote, find_base, push_remote
 from raccord.code.facts import BranchFacts, Decision
 from raccord.code.fetch import fetch_once
 from raccord.code.look import statuses
 from raccord.code.plan import decide
-from raccord.errors import CannotRun, NoCommits, UsageError
+from raccord.errors import CannotRun, NoCommits, RaccordError, UsageError
 from raccord.git.commits import committer
 from raccord.git.quarantine import Quarantine, quarantine
 from raccord.git.refs import read
+from raccord.git.run import Git
+from raccord.git.status import Status
 from raccord.git.worktrees import Worktree
+from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options import SyncOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver, checkout
-from raccord.verbs.fork_looks import lost
-from raccord.verbs.lanes import Pair, lanes, stack_names
+from raccord.verbs.lanes import Migrations, Parts, lanes, stack_names
+from raccord.verbs.notices import announced
 from raccord.verbs.room import Room
 
+ALEMBIC = "alembic"  # the cache of whether the base has it
 GUARDS = {"allow_dirty": "clean", "no_push": "push", "skip_tests": "gates"}
 
 
@@ -87,7 +91,10 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         notes.append(
             Finding("remote.none", "note", "no remote: nothing is fetched or pushed", "git remote add")
         )
-    notes += lost(room)
+    if (room.state / "forks").is_dir():
+        from raccord.verbs.fork_looks import lost
+
+        notes += lost(room)
     refs = read(repo.git)
     base = find_base(repo, refs, remote, options.base or known.base, room.trees)
     scope = looking.Scope(
@@ -101,7 +108,8 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         ordered=not options.dry_run,
     )
     with quarantine(repo.git, repo.common) as place:
-        seen = looking.observe(repo, refs, scope, states.result(), place, committer(repo.git))
+        read_ = _without_copies(room, states.result())
+        seen = looking.observe(repo, refs, scope, read_, place, committer(repo.git))
         room.shared.expect((one.tip, one.new) for one in seen.facts if looking.moves(one))
         facts = _checked(room, options, seen, place) if options.dry_run or options.allow_dirty else seen.facts
         waiting = _waiting(room)
@@ -110,14 +118,82 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
         }
         # Only tests ask which lock files changed.
         changed = {} if options.skip_tests else _changed(room, place, facts)
+        migrations = _migrations(room, options, base, chosen, facts, decisions, place)
         if not options.dry_run:
             moving = [one for one in facts if decisions[one.key].move_to]
             place.keep([one.new for one in moving], [oid for one in moving for oid in (one.tip, one.onto)])
-    pairs = [
-        lanes(room, options, one, decisions[one.key], seen.results.get(one.key), changed.get(one.key, ()))
+    parts = [
+        lanes(
+            room,
+            options,
+            one,
+            decisions[one.key],
+            seen.results.get(one.key),
+            changed.get(one.key, ()),
+            migrations,
+        )
         for one in facts
     ]
-    return Plan("sync", _stages(pairs, facts), waivers, tuple(notes), by=options.by)
+    stages = _stages(parts, facts, migrations)
+    return announced(room, Plan("sync", stages, waivers, (*notes, *migrations.whole), by=options.by))
+
+
+def _migrations(
+    room: Room,
+    options: SyncOptions,
+    base: Base,
+    chosen: Sequence[Worktree],
+    facts: Sequence[BranchFacts],
+    decisions: Mapping[str, Decision],
+    place: Quarantine,
+) -> Migrations:
+    known = room.config.migrations
+    if known.in_sync == "off" or not (known.backend or _has_alembic(room, base.oid, look=options.dry_run)):
+        return Migrations()
+    # Loaded here: most repositories have none.
+    from raccord.verbs import sync_migrations
+
+    return sync_migrations.plan(
+        sync_migrations.Sight(room, options, base, chosen, facts, decisions, place.git)
+    )
+
+
+def _has_alembic(room: Room, commit: str, *, look: bool) -> bool:
+    """Whether a commit has a configuration of alembic; remembered for the one that was asked about last."""
+    store = room.reading if look else room.store
+    known = store.cache_get(ALEMBIC, "") if store is not None else None
+    if not known or known[0] != commit:
+        known = [commit, _alembic_in(room.repo.git, commit)]
+        if not look:
+            room.store.cache_put(ALEMBIC, "", known)
+    return bool(known[1])
+
+
+def _alembic_in(git: Git, commit: str) -> bool:
+    """Whether a configuration may be in a commit; unanswered, somebody has to look."""
+    words = ("-e", "alembic", "-e", "script_location")
+    places = (":(glob)**/alembic.ini", ":(glob)**/pyproject.toml")
+    return git.run("grep", "-q", "-a", "-F", *words, commit, "--", *places).returncode != 1
+
+
+def _without_copies(
+    room: Room, states: Mapping[str, Status | RaccordError]
+) -> Mapping[str, Status | RaccordError]:
+    """The statuses without migrations that raccord put there and that a .gitignore shows all the same."""
+    dirty = any(isinstance(one, Status) and one.untracked for one in states.values())
+    path = room.repo.common / "info" / "exclude"
+    seen = fs.signature(path)
+    if not dirty or seen is None or not seen.is_file or b"# raccord" not in fs.read(path):
+        return states
+    from raccord.migrations.steps import copies
+
+    own = copies(room.repo.common)
+    return {
+        key: replace(one, untracked=tuple(path for path in one.untracked if path not in own))
+        if isinstance(one, Status)
+        else one
+        for key, one in states.items()
+    }
 
 
 def fetched(room: Room, name: str) -> None:
@@ -180,10 +256,25 @@ def _changed(room: Room, place: Quarantine, facts: Sequence[BranchFacts]) -> dic
     }
 
 
-def _stages(pairs: Sequence[Pair], facts: Sequence[BranchFacts]) -> tuple[Stage, ...]:
+def _stages(
+    parts: Sequence[Parts], facts: Sequence[BranchFacts], migrations: Migrations
+) -> tuple[Stage, ...]:
     stacks = stack_names({one.key: one for one in facts})
-    pushes = [_in_stack(pair.push, stacks) for pair in pairs if pair.push is not None]
-    return (Stage("integrate", tuple(pair.work for pair in pairs)), Stage("push", tuple(pushes)))
+    pushes = [_in_stack(one.push, stacks) for one in parts if one.push is not None]
+    push = Stage("push", tuple(pushes))
+    if not migrations.upgrades:
+        lanes = [replace(one.work, steps=(*one.work.steps, *one.tests)) for one in parts]
+        return (Stage("integrate", tuple(lanes)), push)
+    # All have moved before a database is upgraded, once, and that is over before anybody tests on it. A red
+    # test takes its branch back, and leaves the database to the others.
+    tests = [replace(one.work, steps=one.tests, notes=(), then=()) for one in parts if one.tests]
+    return (
+        Stage("integrate", tuple(one.work for one in parts)),
+        Stage("upgrade", migrations.upgrades),
+        Stage("test", tuple(tests), back=2),
+        Stage("heal", migrations.behind),
+        push,
+    )
 
 
 def _in_stack(lane: Lane, stacks: dict[str, str]) -> Lane:
