@@ -38,7 +38,8 @@ from raccord.model.event import Event
 from raccord.model.options import RollbackOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
-from raccord.verbs.migrations import Desk, carried_out, chosen, ignored
+from raccord.verbs.migration_excluded import ignored
+from raccord.verbs.migrations import Desk, carried_out, chosen
 from raccord.verbs.room import Room
 from raccord.verbs.sync import fetched
 
@@ -178,7 +179,7 @@ class _Planner:
         for sighting, revision in seen:
             if sighting.kind == "worktree" and revision.id not in sure:
                 files.setdefault(sighting.where, set()).add(sighting.path)
-        passed = {(top, path) for top in files for path in ignored(self.room, Path(top), files[top])}
+        passed = {(top, path) for top in files for path in ignored(self.room, Path(top), sorted(files[top]))}
         return living(seen, passed)
 
     def _refuse(

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from raccord.config import expanded
 from raccord.errors import CannotRun
-from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
@@ -28,11 +27,12 @@ from raccord.migrations.places import NoEnvironment
 from raccord.migrations.plan import SPARE, Ground, Heal, Place, first, heal, spares, vouched
 from raccord.migrations.schema import Schemas
 from raccord.migrations.sources import Sources
-from raccord.migrations.steps import blob_of, exclude_file, exclude_step, files_step, pattern
+from raccord.migrations.steps import blob_of, exclude_step, files_step, pattern
 from raccord.migrations.trust import trusted
 from raccord.model.options import HealOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step, checkout
 from raccord.model.text import shown
+from raccord.verbs.migration_excluded import check_exclude
 from raccord.verbs.notices import announced
 from raccord.verbs.room import Room
 
@@ -136,20 +136,6 @@ def chosen(room: Room, *, every: bool) -> tuple[Worktree, ...]:
     if here is None or here.bare:
         raise CannotRun("this is no worktree, but a bare repository", hint="raccord migrations heal --all")
     return (here,)
-
-
-def ignored(room: Room, top: Path, paths: Iterable[str]) -> set[str]:
-    """Those of the paths that git ignores in a worktree, as it does the copies that a heal makes.
-
-    Raises:
-        CannotRun: git can't tell, since its `info/exclude` is no file.
-    """
-    check_exclude(room)
-    asked = b"".join(os.fsencode(path) + b"\0" for path in paths)
-    ended = room.repo.git.at(top).run("check-ignore", "-z", "--stdin", stdin=asked)
-    if ended.returncode not in (0, 1):  # 1: none is ignored
-        ended.check()
-    return set(strings(ended.stdout))
 
 
 def split(top: Path, words: Sequence[str]) -> tuple[str, tuple[str, ...]]:
@@ -375,20 +361,6 @@ def _stages(room: Room, lanes: Sequence[Lane], places: Sequence[Place]) -> tuple
     check_exclude(room, to_write=True)
     first = Lane(KEEPING, KEEPING, (exclude_step(Path(room.repo.common), hidden),))
     return (Stage("exclude", (first,)), Stage("heal", tuple(lanes)))
-
-
-def check_exclude(room: Room, *, to_write: bool = False) -> None:
-    """Refuses an `info/exclude` that git would wait for, or that raccord would write through to elsewhere.
-
-    Raises:
-        CannotRun: it is no file.
-    """
-    path = exclude_file(room.repo.common)
-    seen = fs.signature(path)
-    if seen is not None and not seen.is_file and (to_write or not seen.is_link):
-        raise CannotRun(
-            f"{shown(str(path))} is no plain file", hint=f"ls -ld {shown(shlex.quote(str(path)))}"
-        )
 
 
 def problem(one: Unfound) -> Finding:

@@ -30,8 +30,9 @@ from raccord.model.options import HealOptions, SyncOptions
 from raccord.model.plan import Finding, Lane, Step, checkout
 from raccord.model.text import shown
 from raccord.verbs.lanes import Migrations
+from raccord.verbs.migration_excluded import check_exclude
 from raccord.verbs.migration_upgrade import Unit, sharing, units_of
-from raccord.verbs.migrations import Desk, Healing, check_exclude, healing, problem
+from raccord.verbs.migrations import Desk, Healing, healing, problem
 from raccord.verbs.room import Room
 
 # Tests would fail over these anyway, and a person can settle them here. Nothing else holds code up.
@@ -129,10 +130,11 @@ def _unreadable(desk: Desk) -> list[Finding]:
     for one in desk.found:
         if not isinstance(one, Unfound) or isinstance(one.error, NoEnvironment):
             continue
-        told = problem(one)
+        # Said once, whichever worktrees it is true of.
+        told = replace(problem(one), status="note", message=one.error.message)
         if isinstance(one.error, UsageError):
             told = replace(told, hint='backend = "…" below [migrations] of raccord.toml')
-        found.append(replace(told, status="note"))
+        found.append(told)
     return list({one.message: one for one in found}.values())
 
 
