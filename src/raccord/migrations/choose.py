@@ -140,12 +140,17 @@ def settle(
             if one in choices or one in known:
                 continue
             found = contents.get(one, ())
+            if len(found) == 1 and one in well and not (_of(chosen, one) or _of(applied, one)):
+                # As `choose` would, and nearly all are so.
+                choices[one] = Choice(one, "only", found[0], tuple(found))
+                todo += stands_on(found[0].revision)
+                continue
             turns = circles.circular(one, ways) if len(found) > 1 else [one not in well] * len(found)
             choices[one] = choose(
                 one,
                 found,
-                chosen=(chosen or {}).get(one, ""),
-                applied=(applied or {}).get(one, ""),
+                chosen=_of(chosen, one),
+                applied=_of(applied, one),
                 schema=schema,
                 circular=[each for each, bad in zip(found, turns, strict=True) if bad],
             )
@@ -153,6 +158,10 @@ def settle(
                 todo += stands_on(pick.revision)
     alone = all(len(contents.get(one, ())) < 2 for one in choices)
     return choices if alone else _without_circles(choices, known, labels)
+
+
+def _of(digests: Mapping[str, str] | None, revision: str) -> str:
+    return digests.get(revision, "") if digests else ""
 
 
 def code(source: bytes) -> str:

@@ -47,4 +47,6 @@ def grounded(ways: Ways) -> set[str]:
 
 def named(names: Iterable[str], labels: Mapping[str, Names]) -> Names:
     """Names with each label replaced by the ids that carry it."""
+    if not labels:
+        return tuple(names)
     return tuple(one for name in names for one in labels.get(name, (name,)))

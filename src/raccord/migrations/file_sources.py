@@ -23,7 +23,7 @@ from raccord.migrations.headers import LIMIT, Headers, marks
 from raccord.migrations.revision import is_revision_name
 from raccord.model.plan import Json
 
-SPACE = "migration.folder"
+SPACE = "migration.folder/2"
 # A file's times tell that it wasn't written since only once the clock has ticked on.
 SETTLED_NS = 2_000_000_000
 # Of a directory that a pattern names, maybe by mistake, no more is walked through.
@@ -77,13 +77,25 @@ class Files:
         known = self.cache.get(SPACE, {os.path.join(tree.real, folder) for tree, folder in todo})
         for tree, folder in todo:
             key = os.path.join(tree.real, folder)
+            old = known.get(key) or {"at": 0, "files": {}, "folders": []}
+            if (same := _untouched(tree, old)) is not None:
+                found += same
+                continue
             at = time.time_ns()
             files: dict[str, Json] = {}
-            old = known.get(key) or {"at": 0, "files": {}}
-            for path, entry in self._walk(tree, folder):
+            looked: list[Json] = []
+            seen, troubles = 0, len(self.troubles)
+            for path, entry in self._walk(tree, folder, looked):
+                seen += 1
                 found += self._one(tree, path, entry, old, files)
-            if files != old["files"]:
-                self.cache.put(SPACE, {key: {"at": at, "files": files}})
+            # What was passed by may change without a trace in these times.
+            if seen != len(files) or troubles != len(self.troubles):
+                looked = []
+            # Times that were too young then may tell by now.
+            if (files, looked) != (old["files"], old["folders"]) or _settled(old, old["at"]) != _settled(
+                old, at
+            ):
+                self.cache.put(SPACE, {key: {"at": at, "files": files, "folders": looked}})
         # The cache may know a file and no longer what is in it.
         lost = self.headers.recall({(one.blob, one.name) for one in found} - self._read.keys())
         for one in found if lost else ():
@@ -151,11 +163,12 @@ class Files:
             return False
         return True
 
-    def _walk(self, tree: Tree, folder: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    def _walk(self, tree: Tree, folder: str, looked: list[Json]) -> Iterator[tuple[str, os.DirEntry[str]]]:
         todo = [folder]
         while todo:
             below = todo.pop()
             try:
+                looked.append([below, *_signed(os.lstat(os.path.join(tree.real, below)))])
                 with os.scandir(os.path.join(tree.real, below)) as entries:
                     listed = sorted(entries, key=lambda entry: entry.name)
             except OSError as error:
@@ -185,7 +198,7 @@ class Files:
                 return [self._sighted(tree, path, data, mtime)]
             if not stat.S_ISREG(seen.st_mode):
                 raise Skipped("not a regular file")
-            signature = [seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
+            signature = _signed(seen)
             known = old["files"].get(path)
             settled = max(seen.st_mtime_ns, seen.st_ctime_ns) + SETTLED_NS < old["at"]
             if known and known[:4] == signature and settled:
@@ -216,6 +229,43 @@ class Files:
 
     def _trouble(self, tree: Tree, path: str, reason: str) -> None:
         self.troubles.append(Trouble(tree.kind, tree.top, path, reason))
+
+
+def _signed(seen: os.stat_result) -> list[int]:
+    return [seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns]
+
+
+def _settled(seen: Json, at: int) -> bool:
+    """Whether the times of folders and files would tell of a write since `at`, in ns since the epoch."""
+    times: list[int] = [time for one in seen["files"].values() for time in one[2:4]]
+    times += [time for one in seen["folders"] for time in one[3:5]]
+    return max(times, default=0) + SETTLED_NS < at
+
+
+def _untouched(tree: Tree, old: Json) -> list[Sighting] | None:
+    """The files of a version folder of which nothing was touched since it was looked at; else None.
+
+    A name that comes or goes shows in the times of its folder.
+    """
+    if not old["folders"]:
+        return None
+    look, top, latest = os.lstat, tree.real, old["at"] - SETTLED_NS
+    kind, where = tree.kind, tree.top
+    found: list[Sighting] = []
+    try:
+        for path, *signature in old["folders"]:
+            if _signed(look(f"{top}/{path}")) != signature or max(signature[2:]) >= latest:
+                return None
+        for path, (inode, size, mtime, ctime, blob) in old["files"].items():
+            seen = look(f"{top}/{path}")
+            if seen.st_ctime_ns != ctime or seen.st_mtime_ns != mtime or ctime >= latest or mtime >= latest:
+                return None
+            if seen.st_size != size or seen.st_ino != inode:
+                return None
+            found.append(Sighting(kind, where, path, blob, time=seen.st_mtime))
+    except OSError:
+        return None
+    return found
 
 
 def reread(top: str, path: str, kind: Kind) -> bytes | None:

@@ -9,13 +9,14 @@ import contextlib
 import gc
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from raccord.migrations import lfs
 from raccord.migrations.folders import Listed, Seen, listed
-from raccord.migrations.memo import Memo, Parsed, Stamp, stamp_of
+from raccord.migrations.memo import Memo, Parsed, Question, Stamp, key_of, stamp_of
 from raccord.migrations.regular import regular
 from raccord.migrations.revision import LARGEST, Revision, Unread, is_compiled_name
 
@@ -88,9 +89,11 @@ def load(
             nothing changed since.
     """
     memo = Memo() if memo is None else memo
-    question = (tuple(os.fspath(folder) for folder in folders), recursive, sourceless)
+    question = question_of(folders, recursive=recursive, sourceless=sourceless)
     if isinstance(known := memo.answer(question), Loaded):
         return known
+    if isinstance(known, dict) and (loaded := _restored(known, memo)) is not None:
+        return loaded
     now = time.time_ns()
     looked = Seen()
     stamps: list[tuple[str, Stamp | None]] = []
@@ -125,8 +128,34 @@ def load(
     loaded = Loaded(tuple(files), tuple(faults), tuple(strangers), tuple(absent))
     if looked.plain:
         folders_seen = [(path, stamp_of(status)) for path, status in looked.folders]
-        memo.keep(question, [*folders_seen, *stamps], loaded, now)
+        memo.keep(question, [*folders_seen, *stamps], loaded, now, saved=_saved(loaded))
     return loaded
+
+
+def question_of(folders: Sequence[str | Path], *, recursive: bool, sourceless: bool) -> Question:
+    """What `load` asks its memo."""
+    return (tuple(os.fspath(folder) for folder in folders), recursive, sourceless)
+
+
+def _saved(loaded: Loaded) -> dict[str, object]:
+    """As JSON; what revisions say is kept by content, for all worktrees together."""
+    return {
+        "keys": [key_of(file.revision) for file in loaded.files],
+        "paths": [file.path for file in loaded.files],
+        "faults": [[one.path, one.line, one.reason] for one in loaded.faults],
+        "strangers": list(loaded.strangers),
+    }
+
+
+def _restored(saved: Mapping[str, Any], memo: Memo) -> Loaded | None:
+    """What `_saved` made JSON of; None where a content is not known any more."""
+    files = []
+    for path, key in zip(saved["paths"], saved["keys"], strict=True):
+        if (revision := memo.revision(key)) is None:
+            return None
+        files.append(File(path, revision))
+    faults = tuple(Fault(*one) for one in saved["faults"])
+    return Loaded(tuple(files), faults, tuple(saved["strangers"]))
 
 
 def _result(one: Listed, memo: Memo, now: int) -> tuple[Parsed, Stamp | None]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from raccord.migrations.revision import Revision, Unread, read
 
 # Some file systems count in steps of two seconds.
 _SETTLED = 2_000_000_000  # ns
 
+Json = Any
 Parsed = Revision | Unread | None
 Stamp = tuple[int, int, int, int, int]
 Question = tuple[tuple[str, ...], bool, bool]
@@ -24,6 +26,26 @@ Question = tuple[tuple[str, ...], bool, bool]
 def stamp_of(status: os.stat_result) -> Stamp:
     """Size in bytes, times of the last change of content and of anything in ns, inode and device."""
     return (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+
+
+def untouched(stamps: Iterable[tuple[str, Sequence[int]]]) -> bool:
+    """Whether each path has its stamp still. There are thousands of them: one look at each, and no more.
+
+    Raises:
+        OSError: one is not there any more.
+    """
+    look = os.lstat
+    for path, (size, mtime, ctime, inode, device) in stamps:
+        seen = look(path)
+        if (
+            seen.st_ctime_ns != ctime
+            or seen.st_mtime_ns != mtime
+            or seen.st_size != size
+            or seen.st_ino != inode
+            or seen.st_dev != device
+        ):
+            return False
+    return True
 
 
 class Memo:
@@ -61,28 +83,43 @@ class Memo:
         """What `keep` was given, None where it wasn't or something was touched since."""
         if (kept := self._answers.get(question)) is None:
             return None
+        if any(stamp is None and os.path.lexists(path) for path, stamp in kept[0]):
+            return None
         try:
-            for path, stamp in kept[0]:
-                if stamp is None:
-                    if os.path.lexists(path):
-                        return None
-                elif stamp_of(os.lstat(path)) != stamp:
-                    return None
+            same = untouched((path, stamp) for path, stamp in kept[0] if stamp is not None)
         except OSError:
             return None
-        return kept[1]
+        return kept[1] if same else None
+
+    def expect(self, questions: Iterable[Question]) -> None:
+        """Prepares for questions that will be asked one after the other."""
+
+    def revision(self, key: str) -> Revision | None:
+        """What a content said under a name, by `key_of`, where that is known without reading it."""
+        return None
 
     def keep(
-        self, question: Question, stamps: Sequence[tuple[str, Stamp | None]], answer: object, now: int
+        self,
+        question: Question,
+        stamps: Sequence[tuple[str, Stamp | None]],
+        answer: object,
+        now: int,
+        saved: Json = None,
     ) -> None:
         """Keeps an answer for as long as nothing that it rests on is touched.
 
         Args:
             stamps: of every file and folder that was looked at; None for one that was not there.
             now: the time before they were looked at, in ns since the epoch.
+            saved: the same as JSON, which another process is answered with; its "keys" are of revisions.
         """
         if all(stamp is None or settled(stamp, now) for _, stamp in stamps):
             self._answers[question] = (tuple(stamps), answer)
+
+
+def key_of(revision: Revision) -> str:
+    """Names what a content says under a file's name."""
+    return f"{revision.digest}/{revision.name}"
 
 
 def settled(stamp: Stamp, now: int) -> bool:

@@ -17,7 +17,7 @@ from raccord.git.worktrees import Worktree
 from raccord.migrations import loading, places
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import Loaded
-from raccord.migrations.memo import Memo
+from raccord.migrations.memo import Memo, Question
 from raccord.migrations.project import Database, Project, read_project
 from raccord.migrations.walk import Links
 
@@ -128,15 +128,13 @@ def sites(
     """
     memo = memo or Memo()
     known = {} if known is None else known
+    projects = _projects([tree for tree in trees if not (tree.bare or tree.missing)], backend, memo)
+    read = [one for _, one in projects if isinstance(one, Project)]
+    memo.expect(_question(database) for project in read for database in project.databases)
     found: list[Site | Unfound] = []
-    for tree in trees:
-        if tree.bare or tree.missing:
-            continue
-        try:
-            ini = places.find(tree.path, tree.path / backend if backend else None, memo)
-            project = read_project(tree.path, ini)
-        except RaccordError as error:
-            found.append(Unfound(tree, error))
+    for tree, project in projects:
+        if not isinstance(project, Project):
+            found.append(Unfound(tree, project))
             continue
         for database in project.databases:
             loaded = loading.load(
@@ -145,6 +143,27 @@ def sites(
             site = Site(tree, project, database, loaded, Graph(loaded.revisions))
             found.append(_asked(site, known) if ask else site)
     return found
+
+
+def _projects(
+    trees: Sequence[Worktree], backend: str, memo: Memo
+) -> list[tuple[Worktree, Project | RaccordError]]:
+    """Each worktree's environment, or why it can't be read."""
+    tops = [tree.path / backend if backend else tree.path for tree in trees]
+    memo.expect(map(places.question_of, tops))
+    found: list[tuple[Worktree, Project | RaccordError]] = []
+    for tree, top in zip(trees, tops, strict=True):
+        try:
+            found.append((tree, read_project(tree.path, places.find(tree.path, top, memo))))
+        except RaccordError as error:
+            found.append((tree, error))
+    return found
+
+
+def _question(database: Database) -> Question:
+    return loading.question_of(
+        database.versions, recursive=database.recursive, sourceless=database.sourceless
+    )
 
 
 def _asked(site: Site, known: Known) -> Site:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from raccord.errors import CannotRun, UsageError
-from raccord.migrations.memo import Memo, Stamp, stamp_of
+from raccord.migrations.memo import Memo, Question, Stamp, stamp_of
 from raccord.migrations.settings import has_table
 from raccord.model.text import shown
 
@@ -61,15 +61,21 @@ def find(root: Path, where: Path | None = None, memo: Memo | None = None) -> Pat
 def candidates(top: Path, memo: Memo | None = None) -> list[Path]:
     """Every configuration file below a folder; hidden folders, environments and other worktrees left out."""
     memo = memo or Memo()
-    question = (("configurations", os.fspath(top)), False, False)
+    question = question_of(top)
     if isinstance(known := memo.answer(question), list):
         return [Path(one) for one in known]
     now = time.time_ns()
     looked: list[tuple[str, Stamp | None]] = []
     found = list(_walked(os.fspath(top), looked))
     if (not looked or looked[-1][1] is not None) and not top.is_symlink():
-        memo.keep(question, looked, [str(one) for one in found], now)
+        listed = [str(one) for one in found]
+        memo.keep(question, looked, listed, now, saved=listed)
     return found
+
+
+def question_of(top: Path) -> Question:
+    """What `candidates` asks its memo."""
+    return (("configurations", os.fspath(top)), False, False)
 
 
 def _walked(top: str, looked: list[tuple[str, Stamp | None]]) -> Iterator[Path]:

@@ -144,7 +144,7 @@ def _placed(picks: Sequence[Candidate], ground: Ground) -> tuple[Place, ...]:
         folder = ground.overlay
         if folder is None:
             # Where others have it, if that is a version folder here too.
-            homes = [origin.path.rpartition("/")[0] for origin in one.origins]
+            homes = (origin.path.rpartition("/")[0] for origin in one.origins)
             folder = next((home for home in homes if home in ground.folders), ground.folders[0])
         path = f"{folder}/{one.revision.name}" if folder else one.revision.name
         if ground.overlay is None and any(_uncommitted(origin, path) for origin in one.origins):

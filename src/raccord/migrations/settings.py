@@ -44,12 +44,8 @@ class Settings:
         self._values = _toml_table(toml) if toml is not None else {}
         # A "%" in the folder's name is no reference.
         here = str((ini or toml or Path()).absolute().parent.as_posix()).replace("%", "%%")
-        self._parser = configparser.ConfigParser({"here": here})
-        self._own: frozenset[tuple[str, str]] = frozenset()
-        if ini is not None:
-            text = text_of(ini)
-            _parse(self._parser, text, ini)
-            self._own = _own(text)
+        self._here = {"here": here}
+        self._parser, self._own = _parsed(text_of(ini), shown(str(ini))) if ini is not None else _read("")
 
     @property
     def file(self) -> str:
@@ -71,7 +67,9 @@ class Settings:
             ConfigError: it refers to something that the file does not hold, or is no text that has a use.
         """
         try:
-            found = self._parser.get(section, name, fallback=None)
+            # One that the file sets itself comes before the folder.
+            here = {} if self._parser.has_option(section, "here") else self._here
+            found = self._parser.get(section, name, vars=here, fallback=None)
             if found is not None and "\0" in found:
                 raise self._wrong(section, name, "holds a NUL byte")
             return found
@@ -192,19 +190,25 @@ def text_of(ini: Path) -> str:
     return _source(ini).decode("utf-8-sig", "surrogateescape")
 
 
+Parsed = tuple[configparser.ConfigParser, frozenset[tuple[str, str]]]
+
+
 # Worktrees mostly have the same one.
 @functools.lru_cache(maxsize=32)
-def _own(text: str) -> frozenset[tuple[str, str]]:
-    """Section and option of all that an ini file sets, which parses."""
-    parser = configparser.ConfigParser(default_section="\0", interpolation=None)
-    parser.read_string(text.replace("\r\n", "\n"))
-    return frozenset((section, name) for section in parser.sections() for name in parser.options(section))
+def _read(text: str) -> Parsed:
+    """What a text sets, for reading only; and the section and option of all that it sets itself."""
+    parser, own = (
+        configparser.ConfigParser(),
+        configparser.ConfigParser(default_section="\0", interpolation=None),
+    )
+    for one in (parser, own):
+        one.read_string(text.replace("\r\n", "\n"))
+    return parser, frozenset((section, name) for section in own.sections() for name in own.options(section))
 
 
-def _parse(parser: configparser.ConfigParser, text: str, ini: Path) -> None:
-    file = shown(str(ini))
+def _parsed(text: str, file: str) -> Parsed:
     try:
-        parser.read_string(text.replace("\r\n", "\n"), file)
+        return _read(text)
     except configparser.DuplicateSectionError as error:
         raise ConfigError(file, error.lineno or 0, f"[{error.section}]", "is there twice") from error
     except configparser.DuplicateOptionError as error:

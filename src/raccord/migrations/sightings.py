@@ -119,6 +119,8 @@ class Sightings:
 
 def stands_on(revision: Revision) -> tuple[str, ...]:
     """The ids and labels that a revision names as its parents and dependencies."""
+    if len(revision.down) < 2 and not revision.depends_on:
+        return revision.down
     return tuple(dict.fromkeys([*revision.down, *map(_plain, revision.depends_on)]))
 
 

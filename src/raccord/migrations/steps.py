@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -268,4 +269,10 @@ def _patterns(step: Step) -> list[bytes]:
 
 def blob_of(source: bytes, repo: Repository) -> str:
     """The name that a content has as a blob of a repository."""
-    return blob_oid([source], len(source), len(repo.zero) // 2)
+    return _blob_of(source, len(repo.zero) // 2)
+
+
+# A chain is put back into many worktrees.
+@functools.lru_cache(maxsize=1024)
+def _blob_of(source: bytes, width: int) -> str:
+    return blob_oid([source], len(source), width)

@@ -280,7 +280,7 @@ def _blocked(site: Site) -> Finding | None:
     """What lies in the place of a version folder."""
     for folder in site.folders:
         path = site.tree.path / folder
-        if os.path.lexists(path) and not path.is_dir():
+        if not os.path.isdir(path) and os.path.lexists(path):
             where = shown(shlex.quote(str(path)))
             return Finding("migration.folder", "fail", f"{shown(folder)} is no folder", f"ls -ld {where}")
     return None
