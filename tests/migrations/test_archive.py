@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
 import threading
 
 import pytest
@@ -119,6 +121,21 @@ def writer(path, number):
 
 
 @pytest.mark.long
+def test_a_git_that_was_killed_leaves_no_lock_behind(desk, tmp_path, monkeypatch):
+    lock, once = desk.repo.path / f".git/{REF}.lock", tmp_path / "once"
+    shim = tmp_path / "bin/git"
+    shim.parent.mkdir()
+    shim.write_text(
+        f'#!/bin/sh\ncase "$*" in *fast-import*) if [ ! -e {once} ]; then\n'
+        f"mkdir -p {lock.parent}; : > {lock}; : > {once}; kill -9 $$\nfi;; esac\n"
+        f'exec {shutil.which("git")} "$@"\n'
+    )
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{shim.parent}{os.pathsep}{os.environ['PATH']}")
+    assert archive_of(desk).remember([content("aaaa")]) == 1
+    assert once.exists() and not lock.exists()
+
+
 def test_processes_at_the_same_time_lose_nothing(desk):
     spawn = multiprocessing.get_context("spawn")
     workers = [spawn.Process(target=writer, args=(desk.repo.path, number)) for number in range(8)]

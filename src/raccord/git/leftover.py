@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from raccord.errors import LockTimeout
+from raccord.errors import LockTimeout, ProcessFailed
 from raccord.git.repo import Repository
 from raccord.git.run import Git
 from raccord.kernel import fs
@@ -73,6 +73,22 @@ def run(repo: Repository, git: Git, *args: str, timeout: float | None) -> Result
     finally:
         if killed:
             _remove(repo, since)
+
+
+@contextlib.contextmanager
+def watched(repo: Repository) -> Iterator[None]:
+    """Clears what a git that the block started leaves where somebody else killed it.
+
+    Raises:
+        ProcessFailed: as the block did.
+    """
+    since = time.time_ns() - CLOCK_NS
+    try:
+        yield
+    except ProcessFailed as error:
+        if error.returncode < 0:
+            _remove(repo, since)
+        raise
 
 
 def clear(repo: Repository) -> None:

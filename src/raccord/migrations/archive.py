@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from raccord.errors import ProcessFailed, RaccordError, WorldMoved
+from raccord.git import leftover
 from raccord.git.repo import Repository
 from raccord.git.snapshot import batch, sync_refs
 from raccord.git.snapshot_write import Tip, importing, object_id
@@ -226,7 +227,8 @@ class Archive:
             try:
                 self._write(before, after, sources)
             except ProcessFailed as error:
-                if not _MOVED.search(error.stderr):
+                # A git that somebody killed may live the next time.
+                if not _MOVED.search(error.stderr) and (tried or error.returncode >= 0):
                     raise
                 time.sleep(random.uniform(0.2, 1) * PAUSE_S * min(tried + 1, 50))  # noqa: S311
             else:
@@ -235,7 +237,7 @@ class Archive:
 
     def _write(self, before: Shelf, after: Shelf, sources: Mapping[str, bytes]) -> None:
         repo = self._repo
-        with importing(repo.git, repo.common, len(repo.zero) // 2) as to:
+        with leftover.watched(repo), importing(repo.git, repo.common, len(repo.zero) // 2) as to:
             files: dict[bytes, tuple[str, str]] = {}
             for digest, kept in after.contents.items():
                 held = digest in before.contents
