@@ -64,6 +64,14 @@ def test_a_file_is_read_once(store, folder, monkeypatch):
     assert [one.revision.name for one in first.files] == ["a.py", "b.py"]
 
 
+def test_a_folder_that_is_spelled_oddly_is_the_same_folder(store, folder):
+    odd = f"{folder.parent}//{folder.name}"
+    first = read(store, odd)
+    assert read(store, odd) == first == loading.load([odd])
+    write(folder / "c.py", "cccc")
+    assert len(read(store, odd).files) == 3
+
+
 def test_a_touched_file_is_read_anew(store, folder):
     read(store, folder)
     write(folder / "a.py", "cccc")

@@ -97,6 +97,8 @@ class KeptMemo(Memo):
             return
         top = os.path.commonpath([path for path, _ in known])
         rests = [path[len(top) :] for path, _ in known]
+        if [top + one for one in rests] != [path for path, _ in known]:
+            return  # spelled otherwise than their folder is
         # Flat, since a list of lists takes three times as long to read.
         numbers = [number for _, stamp in known for number in stamp[:4]]
         self._expected.pop(_key(question), None)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from raccord.migrations.revision import Revision, Unread, read
+from raccord.model.plan import Json
 
 # Some file systems count in steps of two seconds.
 _SETTLED = 2_000_000_000  # ns
 
-Json = Any
 Parsed = Revision | Unread | None
 Stamp = tuple[int, int, int, int, int]
 Question = tuple[tuple[str, ...], bool, bool]
