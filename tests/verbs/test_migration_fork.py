@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from raccord.errors import UsageError
-from raccord.model.options import ForkOptions, SyncOptions, UpgradeOptions
+from raccord.model.options import ForkOptions, HealOptions, SyncOptions, UpgradeOptions
 from raccord.model.plan import Lane, Plan
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace
@@ -616,3 +616,99 @@ def test_killed_while_it_drops(shop, where, when):
     killed(one, where, when, drop=True)
     assert shop.at(one).abort().state == "aborted"
     settled(shop, one, forked=True, before=before)
+
+
+# The URL comes from a module of the application: only a run of env.py tells.
+ASKED = ENV.replace("from dotenv import load_dotenv\nload_dotenv()\n", "from settings import URL\n").replace(
+    'os.environ["DATABASE_URL"]', "URL"
+)
+SETTINGS = """\
+import os
+from dotenv import load_dotenv
+load_dotenv()
+open(os.environ.get("TOLD", os.devnull), "a").write(os.getcwd() + "\\n")
+URL = {url}
+"""
+
+
+def asking(shop: Shop, url: str) -> None:
+    files = {"backend/migrations/env.py": ASKED, "backend/settings.py": SETTINGS.replace("{url}", url)}
+    shop.main.commit(files, "only env.py knows")
+
+
+def test_a_url_that_only_env_py_knows(shop, monkeypatch):
+    asking(shop, 'os.environ["DATABASE_" + "URL"]')
+    one, two = shop.tree("one"), shop.tree("two")
+    monkeypatch.setenv("TOLD", str(shop.path / "told"))
+    applied = {site.worktree: site.applied for site in shop.at(one).migration_status().sites}
+    assert applied == {str(shop.main.path): None, str(one.path): ("r1",), str(two.path): None}
+    assert [row.id for row in shop.at(one).migration_current()[0].rows] == ["r1"]
+    assert set((shop.path / "told").read_text().split()) == {str(one.path / "backend")}
+    one.commit({file("r1"): None})
+    healed = shop.at(one).migration_heal(HealOptions(dry_run=True))
+    assert isinstance(healed, Plan) and not healed.empty
+
+
+@pytest.mark.long
+def test_a_fork_of_what_only_env_py_knows(shop):
+    asking(shop, 'os.environ["DATABASE_" + "URL"]')
+    one = shop.tree("one")
+    report = shop.fork(one)
+    assert report.state == "done", report
+    (name,) = shop.names()
+    assert f"/{name}'".encode() in (one.path / "backend/.env").read_bytes()
+    shop.upgrade(one)
+    assert (shop.heads(name), shop.heads()) == ({"r2"}, {"r1"})
+    for path in (shop.main.path / ".git").rglob("*"):
+        if path.is_file():
+            assert pgkit.PASSWORD.encode() not in path.read_bytes(), path
+    assert shop.fork(one, drop=True).state == "done" and shop.names() == []
+    undone = shop.at(one).undo()
+    assert isinstance(undone, RunReport) and undone.state == "done" and shop.names() == [name], undone
+    shop.main.git("worktree", "remove", "--force", one.path)
+    assert len(shop.gc().removed) == 1 and shop.names() == []
+
+
+@pytest.mark.long
+def test_a_url_that_is_put_together(shop):
+    url = shop.url.rpartition("/")[0]
+    asking(shop, f'{url!r} + "/" + os.environ["POSTGRES_DB"]')
+    one = shop.tree("one")
+    env = one.path / "backend/.env"
+    env.write_text(f"APP={shop.name}\nPOSTGRES_DB={shop.name}\n")
+    report = shop.fork(one)
+    assert report.state == "done", report
+    (name,) = shop.names()
+    assert env.read_text() == f"APP={shop.name}\nPOSTGRES_DB={name}\n"
+    shop.fork(one, drop=True)
+    # A value that is the same by chance: env.py does not go by it, and all is as it was.
+    env.write_text(f"POSTGRES_DB={shop.name}\n")
+    asking(shop, repr(shop.url))
+    one.git("merge", "--quiet", "main")
+    before = env.read_bytes()
+    (lane,) = shop.fork(one).lanes
+    assert lane.finding is not None and lane.finding.name == "fork.elsewhere", lane
+    assert shop.names() == [] and env.read_bytes() == before and shop.told(one).fork is None
+    env.write_text("LAST=x\n")
+    assert shop.plan(one).notes[0].name == "fork.by_hand"
+
+
+def test_every_variable_of_the_file_that_names_it(lite):
+    one = lite.tree("one")
+    env = one.path / "backend/.env"
+    async_url = lite.url.replace("sqlite:", "sqlite+aiosqlite:")
+    env.write_text(
+        f"DATABASE_URL={lite.url}\nASYNC_URL={async_url}\nOTHER=sqlite:////o.db\nALSO=${{ASYNC_URL}}\n"
+    )
+    before = env.read_text()
+    report = lite.fork(one)
+    assert report.state == "done" and env.read_text() == before.replace(str(lite.database), lite.forks()[0])
+    assert lite.fork(one, drop=True).state == "done" and env.read_text() == before
+
+
+def test_an_env_py_that_fails_is_told(shop):
+    asking(shop, "1 / 0")
+    one = shop.tree("one")
+    told = next(site for site in shop.at(one).migration_status().sites if site.worktree == str(one.path))
+    assert told.applied is None and "ZeroDivisionError" in told.findings[-1].message
+    assert "ZeroDivisionError" in shop.plan(one).held.message

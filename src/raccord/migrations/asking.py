@@ -5,22 +5,61 @@ It is the person's own worktree whose env.py runs, with no migration and nothing
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from raccord.database.url import OTHER, parse
-from raccord.errors import CannotRun
-from raccord.migrations.driving import Asked, Interpreter, asked
-from raccord.migrations.observe import Site
+from raccord.errors import CannotRun, RaccordError
+from raccord.kernel import fs, proc
+from raccord.migrations.driving import Asked, Interpreter, asked, interpreter
+from raccord.migrations.observe import Site, Unfound
 from raccord.migrations.project import Database, Project
+from raccord.migrations.runner import runner
 from raccord.model.text import shown
 
+SECONDS = 30.0  # that an answer is good for
+_said: dict[tuple[Path, str, str, Interpreter], tuple[object, float, Database]] = {}
 
-def told(unit: Sequence[Site], how: Interpreter) -> list[Site]:
+
+def completed(
+    found: Sequence[Site | Unfound], top: Path, configured: Sequence[str] | None
+) -> list[Site | Unfound]:
+    """The same with what one worktree's env.py, the person's own, says of what its configuration leaves open.
+
+    Args:
+        top: that worktree.
+        configured: what runs alembic, see `runner`.
+    """
+    units: dict[str, list[Site]] = {}
+    for one in found:
+        if isinstance(one, Site) and one.tree.path == top:
+            units.setdefault(one.database.section, []).append(one)
+    answers: dict[str, Site] = {}
+    for unit in units.values():
+        if not any(site.database.url is None or site.database.unclear for site in unit):
+            continue
+        try:
+            sites = told(unit, runner(unit[0].project, configured))
+        except RaccordError as error:
+            said, hint = f"; {error.message}", error.hint
+            sites = [
+                replace(one, unread=one.unread + said, unread_hint=hint or one.unread_hint)
+                if one.unread
+                else one
+                for one in unit
+            ]
+        answers |= {one.key: one for one in sites}
+    return [answers.get(one.key, one) if isinstance(one, Site) else one for one in found]
+
+
+def told(unit: Sequence[Site], start: Sequence[str]) -> list[Site]:
     """The sites with what env.py says of their databases; those that are known stay.
 
     Args:
         unit: the databases of one section of a configuration.
+        start: the words that start alembic.
 
     Raises:
         CannotRun: it can't be asked, or says nothing of one of them.
@@ -28,8 +67,34 @@ def told(unit: Sequence[Site], how: Interpreter) -> list[Site]:
     """
     if not any(site.target is None or site.database.unclear for site in unit):
         return list(unit)
-    found = filled(unit[0].project, [site.database for site in unit], how)
-    return [_completed(site, *answer) for site, answer in zip(unit, found, strict=True)]
+    found = filled(unit[0].project, [site.database for site in unit], interpreter(start))
+    full = [_completed(site, *answer) for site, answer in zip(unit, found, strict=True)]
+    return [replace(site, start=tuple(start)) for site in full]
+
+
+def known(project: Project, database: Database, how: Interpreter) -> Database:
+    """A database as env.py connects to it: as it said a moment ago, if nothing near it was changed since.
+
+    Each step of a run looks for its database, and to ask takes a second.
+
+    Raises:
+        CannotRun: as `told`.
+    """
+    key = (project.ini, database.section, database.engine, how)
+    kept = _said.get(key)
+    if kept is not None and kept[0] == _stamps(project, database) and time.monotonic() < kept[1]:
+        return kept[2]
+    ((full, _),) = filled(project, [database], how)
+    return full
+
+
+def _stamps(project: Project, database: Database) -> object:
+    """What tells whether a file was changed that env.py is likely to read, such as env files and settings."""
+    seen = [fs.signature(database.script / "env.py")]
+    for folder in (project.backend, project.root):
+        there = [fs.signature(folder / name) for name in sorted(fs.names(folder))]
+        seen += [one for one in there if one is not None and not one.is_dir]
+    return seen, proc.environment()
 
 
 def filled(
@@ -40,6 +105,7 @@ def filled(
     Raises:
         CannotRun: as `told`.
     """
+    stamps = _stamps(project, databases[0])
     answers = asked(how, project, databases[0])
     found = []
     for database in databases:
@@ -53,6 +119,7 @@ def filled(
             unclear=(),
         )
         found.append((full, frozenset(answer.heads)))
+        _said[project.ini, database.section, database.engine, how] = stamps, time.monotonic() + SECONDS, full
     return found
 
 

@@ -41,6 +41,7 @@ class Site:
             database was not read.
         unread: why it was not read, or "".
         unread_hint: the next command then, or "".
+        start: the words that start alembic, where env.py had to be asked for the database; else none.
     """
 
     tree: Worktree
@@ -52,6 +53,7 @@ class Site:
     heads: frozenset[str] | None = None
     unread: str = ""
     unread_hint: str = ""
+    start: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

@@ -17,7 +17,7 @@ from raccord.database.naming import other
 from raccord.database.url import SQLITE, Target, parse
 from raccord.errors import WorldMoved
 from raccord.migrations import loading
-from raccord.migrations.asking import filled
+from raccord.migrations.asking import known
 from raccord.migrations.driving import interpreter
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import Loaded
@@ -57,8 +57,8 @@ class Named:
     beside: str = ""
 
     @classmethod
-    def of(cls, site: Site, target: Target, start: Sequence[str] = ()) -> Named:
-        """What a worktree names; see `start` of the class."""
+    def of(cls, site: Site, target: Target) -> Named:
+        """What a worktree names."""
         database = site.database
         return cls(
             str(site.tree.path),
@@ -67,7 +67,7 @@ class Named:
             database.engine,
             target.key,
             target.shown,
-            tuple(start),
+            site.start,
         )
 
     def other(self, target: Target, name: str) -> Named:
@@ -116,7 +116,7 @@ class Standing:
             if (database.section, database.engine) != (named.section, named.engine):
                 continue
             if named.start and (not database.url or database.unclear):
-                ((database, _),) = filled(project, [database], interpreter(named.start))
+                database = known(project, database, interpreter(named.start))
             if database.url:
                 target = parse(database.url, project.backend)
                 if named.beside and target.key != named.key:

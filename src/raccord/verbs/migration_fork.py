@@ -16,7 +16,7 @@ from raccord.migrations.fork import applied_chain, chain_key, fork_name
 from raccord.migrations.fork_steps import END, fork_step
 from raccord.migrations.forks import Fork, Forks, Spot, new_id, owner
 from raccord.migrations.observe import Site, Unfound
-from raccord.migrations.pointing import point_step, spot
+from raccord.migrations.pointing import point_step, spots
 from raccord.migrations.standing import Named, absent
 from raccord.model.migration_report import ForkUrl, ForkUrls
 from raccord.model.options import ForkOptions
@@ -41,7 +41,7 @@ def fork(room: Room, options: ForkOptions) -> tuple[Plan, RunRecord | None]:
 
 def plan(room: Room, options: ForkOptions) -> Plan:
     """Observes and decides."""
-    desk = Desk(room, chosen(room, every=False), options.backend)
+    desk = Desk(room, chosen(room, every=False), options.backend, ask_env=True)
     sites = _sites(desk)
     if options.drop:
         return dropping(room, sites, options)
@@ -87,13 +87,16 @@ def _lane(desk: Desk, same: Sequence[Site], options: ForkOptions) -> Lane:
     else:
         made = known
         notes.append(Finding("fork.there", "note", f"its fork is {known.title}, which it does not use"))
-    spots, told = _spots(room, same, target, made)
+    found, told = _spots(room, same, target, made)
     notes += told
     steps: list[Step] = []
     if known is None:
-        made = replace(made, spots=tuple(spots))
+        made = replace(made, spots=tuple(found))
         steps.append(fork_step(made, room.state, f"clone {name} as {made.title}", evict=options.end_sessions))
-    steps += [_pointing(tree.path, one) for one in spots]
+    # Once all are written, env.py says whether it goes by them.
+    steps += [
+        _pointing(tree.path, one, made.named if site.start and one is found[-1] else None) for one in found
+    ]
     return Lane(key, title, tuple(steps), notes=tuple(notes))
 
 
@@ -172,20 +175,19 @@ def _way(target: Target, options: ForkOptions) -> list[Finding]:
 
 
 def _spots(room: Room, same: Sequence[Site], target: Target, made: Fork) -> tuple[list[Spot], list[Finding]]:
-    spots: list[Spot] = []
+    found: dict[Spot, None] = {}
     told: list[Finding] = []
     for site in same:
-        found, note = spot(site, target, made.name, room.repo)
-        if found is not None and found not in spots:
-            spots.append(found)
+        some, note = spots(site, target, made.name, room.repo)
+        found |= dict.fromkeys(some)
         if note is not None and note not in told:
             told.append(note)
-    return spots, told
+    return list(found), told
 
 
-def _pointing(worktree: Path, one: Spot) -> Step:
+def _pointing(worktree: Path, one: Spot, proof: Named | None) -> Step:
     file = shown(os.path.relpath(one.file, worktree))
-    return point_step(worktree, one, f"{shown(one.variable)} in {file}: {shown(one.new)}")
+    return point_step(worktree, one, f"{shown(one.variable)} in {file}: {shown(one.new)}", proof)
 
 
 def urls(room: Room, backend: str = "", *, password: bool = False) -> ForkUrls:
@@ -198,7 +200,7 @@ def urls(room: Room, backend: str = "", *, password: bool = False) -> ForkUrls:
         UsageError: it has no fork.
         CannotRun: no alembic environment here.
     """
-    desk = Desk(room, chosen(room, every=False), backend)
+    desk = Desk(room, chosen(room, every=False), backend, ask_env=True)
     found = []
     for site in _sites(desk):
         known = mine(room, site)

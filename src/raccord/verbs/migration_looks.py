@@ -42,7 +42,7 @@ def status(room: Room, backend: str = "") -> MigrationStatus:
     Raises:
         RaccordError: no worktree has an alembic environment that can be read.
     """
-    desk = Desk(room, chosen(room, every=True), backend)
+    desk = Desk(room, chosen(room, every=True), backend, ask_env=True)
     forked = forks(room, desk.sites)
     found = [_site(desk, one, forked.get(one.key)) for one in desk.sites]
     if not found:
@@ -263,8 +263,8 @@ def _drawn(
     return tuple(rows)
 
 
-def _here(room: Room, backend: str) -> Desk:
-    desk = Desk(room, chosen(room, every=False), backend)
+def _here(room: Room, backend: str, *, ask_env: bool = True) -> Desk:
+    desk = Desk(room, chosen(room, every=False), backend, ask_env=ask_env)
     if not desk.sites:
         raise _none(desk)
     return desk
@@ -292,7 +292,7 @@ def _of(site: Site) -> str:
 
 def heads(room: Room, backend: str = "") -> tuple[MigrationList, ...]:
     """The heads of this worktree's files."""
-    desk = _here(room, backend)
+    desk = _here(room, backend, ask_env=False)
     return tuple(_picked(desk, site, site.graph.heads, "heads of the files") for site in desk.sites)
 
 

@@ -69,8 +69,9 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
 
 
 def _unit(room: Room, sites: Sequence[Site], options: ProveOptions) -> Unit:
-    how = interpreter(runner(sites[0].project, room.config.migrations.command))
-    sites = told(sites, how)
+    start = runner(sites[0].project, room.config.migrations.command)
+    how = interpreter(start)
+    sites = told(sites, start)
     graph = sites[0].graph
     if (wrong := blocking(graph, sites[0].loaded)) is not None:
         raise CannotRun(f"the history is not whole: {wrong.message}", hint=wrong.hint)

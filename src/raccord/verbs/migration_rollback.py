@@ -93,9 +93,7 @@ class _Planner:
         self.desk, self.options, self.room = desk, options, desk.room
         self.start = runner(sites[0].project, self.room.config.migrations.command)
         self.how = interpreter(self.start)
-        # Where the configuration doesn't tell, the steps have to ask env.py too.
-        self.asks = any(site.target is None or site.database.unclear for site in sites)
-        self.sites = told(sites, self.how)
+        self.sites = told(sites, self.start)
         for site in self.sites:
             if site.target is None or site.target.kind == OTHER or site.heads is None:
                 raise CannotRun(f"the database was not read: {site.unread}", hint=site.unread_hint)
@@ -263,7 +261,7 @@ class _Planner:
             if not one.gone:
                 continue
             assert isinstance(site.target, Target)
-            named = Named.of(site, site.target, self.start if self.asks else ())
+            named = Named.of(site, site.target)
             heads = tuple(sorted(site.heads or ()))
             step = backup_step(named, self.room.state, heads)
             backups.append(step)

@@ -14,11 +14,12 @@ from raccord.database.naming import other
 from raccord.database.url import SQLITE, Target
 from raccord.errors import RaccordError, UsageError
 from raccord.git.worktrees import Worktree
+from raccord.migrations.asking import completed
 from raccord.migrations.backups import backup_step
 from raccord.migrations.fork_steps import END, drop_step, missing, written
 from raccord.migrations.forks import Fork, Forks, owner
 from raccord.migrations.observe import Site, sites
-from raccord.migrations.pointing import PointHandler, point_step, spot
+from raccord.migrations.pointing import PointHandler, point_step, spots
 from raccord.migrations.standing import Named, Standing
 from raccord.model.handler import Context, Position
 from raccord.model.options import ForkOptions
@@ -53,17 +54,17 @@ def _spotted(room: Room, fork: Fork, here: Sequence[Site]) -> Fork:
     found = list(fork.spots)
     for site in here:
         if site.target is not None and site.target.key == fork.named.key:
-            one, _ = spot(site, site.target, fork.source.beside, room.repo)
-            if one is not None and not any(
-                (each.file, each.variable) == (one.file, one.variable) for each in found
-            ):
-                found.append(one.back())
+            known = {(one.file, one.variable) for one in found}
+            some, _ = spots(site, site.target, fork.source.beside, room.repo)
+            found += [one.back() for one in some if (one.file, one.variable) not in known]
     return replace(fork, spots=tuple(found))
 
 
 def _known(room: Room, trees: Sequence[Worktree]) -> list[Site]:
-    """The databases that worktrees name. None is asked."""
+    """The databases that worktrees name, the person's own by its env.py where only that knows."""
     found = sites(trees, room.config.migrations.backend, ask=False)
+    if room.here is not None:
+        found = completed(found, room.here.path, room.config.migrations.command)
     return [one for one in found if isinstance(one, Site) and one.database.url]
 
 

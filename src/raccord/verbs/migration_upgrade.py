@@ -46,7 +46,9 @@ def upgrade(room: Room, options: UpgradeOptions) -> tuple[Plan, RunRecord | None
 def plan(room: Room, options: UpgradeOptions) -> Plan:
     """Observes and decides: what a heal does, then an upgrade for each database."""
     check_exclude(room)
-    desk = Desk(room, chosen(room, every=options.all), options.backend, keep=not options.dry_run)
+    desk = Desk(
+        room, chosen(room, every=options.all), options.backend, keep=not options.dry_run, ask_env=True
+    )
     healed = healing(desk, options)
 
     def to(site: Site, graph: Graph) -> Upgrade:

@@ -17,6 +17,7 @@ from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
 from raccord.migrations import lfs
 from raccord.migrations.archive import Content
+from raccord.migrations.asking import completed
 from raccord.migrations.cache import Cache
 from raccord.migrations.choose import Choice, settle
 from raccord.migrations.contents import Candidate, Found
@@ -47,6 +48,8 @@ class Desk:
             what it read too, which only raccord sees.
         ask: whether the databases are read.
         known: what databases said before, which are not asked again.
+        ask_env: whether the env.py of the worktree that the person is in is run, where its configuration does
+            not tell the database.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Desk:
         keep: bool = False,
         ask: bool = True,
         known: Known | None = None,
+        ask_env: bool = False,
     ) -> None:
         self.room = room
         self.trees = trees
@@ -65,6 +69,7 @@ class Desk:
         self._keep = keep
         self._ask = ask
         self._known = known
+        self._ask_env = ask_env
 
     @cached_property
     def found(self) -> list[Site | Unfound]:
@@ -73,6 +78,9 @@ class Desk:
         found = sites(self.trees, self.backend, ask=self._ask, memo=memo, known=self._known)
         memo.flush()
         self.cache.flush()
+        here = self.room.here
+        if self._ask_env and here is not None:
+            return completed(found, here.path, self.room.config.migrations.command)
         return found
 
     @property
@@ -177,7 +185,7 @@ def carried_out(
 def plan(room: Room, options: HealOptions, trees: Sequence[Worktree]) -> Plan:
     """Observes and decides; without `dry_run`, what will be put back is kept in raccord's own store."""
     check_exclude(room)
-    desk = Desk(room, trees, options.backend, keep=not options.dry_run)
+    desk = Desk(room, trees, options.backend, keep=not options.dry_run, ask_env=True)
     return Plan("migrations heal", healing(desk, options).stages, by=options.by)
 
 
