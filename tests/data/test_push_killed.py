@@ -22,6 +22,11 @@ insert into b (a, v) select g, 'x' from generate_series(1, 50) g;
 OTHER = """
 update a set v = 'prod' where id % 7 = 1; delete from b where id > 40; insert into b (id, a) values (90, 1);
 """
+# Most rows differ: all go, and all come.
+MANY = """
+insert into a select g, 'x' from generate_series(51, 1500) g;
+insert into b (id, a, v) select g + 100, g, 'x' from generate_series(51, 1500) g;
+"""
 SESSIONS = """
 select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
 """
@@ -83,6 +88,22 @@ def test_anywhere(pair, where):
     old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
     killed(pair, str(where))
     settled(pair, old, new)
+
+
+@pytest.mark.parametrize("where", ["commit", "committed", "85", "105", "115"])
+def test_tables_that_are_filled_anew(pair, where):
+    pair.both(MANY)
+    pair.run("prod", "update a set v = 'prod'; update b set v = 'prod'")
+    assert "anew" in str(pair.plan())
+    old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
+    killed(pair, where)
+    settled(pair, old, new)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("where", range(2, 160, 2))
+def test_tables_that_are_filled_anew_everywhere(pair, where):
+    test_tables_that_are_filled_anew(pair, str(where))
 
 
 @pytest.mark.long

@@ -82,9 +82,12 @@ def pushed(ends: Ends, world: World, mode: str, state: Path) -> Job:
     with observe.ends(ends.targets["dev"], ends.targets["prod"]) as (one, two):
         seen = observe.seen(one, two, spec)
         assert not seen.refused and not seen.hindered
-        found = observe.differences(one, two, seen.tables)
-    counts = {each.pair.id: plan.decide(spec, each).counts for each in found}
-    job = Job(spec, state, f"push-{next(NUMBERS)}", counts)
+        found, made = observe.decided(one, two, spec, seen)
+    for decision in made:
+        event(decision.way)
+    expected = {each.pair.id: plan.expect(spec, each, one) for each, one in zip(found, made, strict=True)}
+    expected = {name: plan.Expected.parse(one.document()) for name, one in expected.items()}
+    job = Job(spec, state, f"push-{next(NUMBERS)}", expected)
     push.push(job, ends.targets["dev"], ends.targets["prod"])
     return job
 
@@ -96,6 +99,7 @@ def check(ends: Ends, world: World, mode: str, few: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         # However many rows differ, all travel; or each block is a row.
         patch.setattr(compare, "KEPT_KEYS", few)
+        patch.setattr(plan, "FEW_ROWS", few)
         patch.setattr(compare, "BLOCK_ROWS", 2)
         try:
             job = pushed(ends, world, mode, Path(folder))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from raccord.data import change, observe
+from raccord.data.compare import digest
 from raccord.data.keeping import Shelf
 from raccord.data.order import ordered
 from raccord.data.pairs import Pair, obstacles
+from raccord.data.plan import unreferred
 from raccord.data.push import Job, alone, conclude, keep, left
 from raccord.data.scope import hashed, relation, scope
 from raccord.data.spec import REPLACE
-from raccord.data.stage import Stage, make, numbered, one_row, run, whole
+from raccord.data.stage import Stage, make, numbered, one_row, run, straight, whole
 from raccord.data.transaction import number, quiet, transaction
 from raccord.database import postgres, pump
 from raccord.database.tables import Name, Table, identifier, label
@@ -38,7 +40,12 @@ def moved(target: Target, job: Job, archive: str) -> list[Moved]:
     """
     document = job.shelf.needed(archive)
     with postgres.connected(target, name="raccord data") as db, db.transaction(force_rollback=True):
-        return [found for found, _ in _loaded(db, job.shelf, archive, document) if found.rows]
+        tables = observe.named_tables(db, _names(document))
+        others = [said for said in document["tables"] if not _untouched(db, tables, said)]
+        if not others:
+            return []
+        found = _loaded(db, job.shelf, archive, {"tables": others}, tables, {})
+        return [one for one, _ in found if one.rows]
 
 
 def take_back(job: Job, target: Target, archive: str) -> None:
@@ -50,20 +57,30 @@ def take_back(job: Job, target: Target, archive: str) -> None:
         HeldBack: something stands against it; nothing was changed.
     """
     document = job.shelf.needed(archive)
-    names = [(str(said["table"][0]), str(said["table"][1])) for said in document["tables"]]
+    names = _names(document)
     with alone(job, target), transaction(target, job.spec, names) as db:
+        tables = observe.named_tables(db, names)
         stages: dict[Name, Stage] = {}
-        for found, stage in _loaded(db, job.shelf, archive, document):
+        for found, stage in _loaded(
+            db, job.shelf, archive, document, tables, _straight(job, db, tables, document)
+        ):
             if found.rows:
                 raise WorldMoved(
                     f"{found.rows} rows of {found.table} are not as the push left them",
                     hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
                 )
             stages[stage.pair.id] = stage
-        _carry(job, db, target, stages)
+        _carry(job, db, target, stages, document)
 
 
-def _carry(job: Job, db: postgres.Connection, target: Target, stages: Mapping[Name, Stage]) -> None:
+def _carry(
+    job: Job,
+    db: postgres.Connection,
+    target: Target,
+    stages: Mapping[Name, Stage],
+    document: Mapping[str, Any],
+) -> None:
+    archived = dict(zip(_names(document), document["tables"], strict=True))
     tables = [stage.pair.target for stage in stages.values()]
     order = ordered(tables)
     against = [
@@ -73,17 +90,24 @@ def _carry(job: Job, db: postgres.Connection, target: Target, stages: Mapping[Na
     if against:
         raise HeldBack(against[0].message, hint=against[0].hint, finding=against[0].name)
     job.shelf.begin(job.id)
-    wanted = {name: _rows(db, stage) for name, stage in stages.items()}
+    wanted = {name: _rows(db, stage) for name, stage in stages.items() if not stage.pour}
     parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
     with quiet(db, job.spec, tables):
         job.say("putting back " + ", ".join(label(name) for name in stages))
         done = change.carry_out(db, stages, order, REPLACE)
     for at, (name, said) in enumerate(zip(stages, parts, strict=True)):
-        one = done[name]
-        if (one.added + one.changed, one.removed) != wanted[name] and job.spec.triggers != "fire":
-            raise HeldBack(f"{label(name)} took other rows than were put back; nothing was changed")
-        said["new"] = left(job, db, at, stages[name])
-        said["counts"] = [one.added, one.changed, one.removed]
+        one, stage = done[name], stages[name]
+        if stage.pour:
+            before, after = archived[name]["ends"]
+            if str(digest(db, stage.pair)) != before:
+                raise HeldBack(f"{label(name)} would not be what it was; nothing was changed")
+            said["ends"] = [after, before]
+            said["counts"] = archived[name]["counts"][::-1]
+        else:
+            if (one.added + one.changed, one.removed) != wanted[name] and job.spec.triggers != "fire":
+                raise HeldBack(f"{label(name)} took other rows than were put back; nothing was changed")
+            said["counts"] = [one.added, one.changed, one.removed]
+        said["new"] = left(job, db, at, stage)
         said["skipped"] = {}
     conclude(job, target, number(db), parts)
 
@@ -94,13 +118,15 @@ def _rows(db: postgres.Connection, stage: Stage) -> tuple[int, int]:
 
 
 def _loaded(
-    db: postgres.Connection, shelf: Shelf, archive: str, document: Mapping[str, Any]
-) -> list[tuple[Moved, Stage]]:
-    names = [(said["table"][0], said["table"][1]) for said in document["tables"]]
-    tables = observe.named_tables(db, names)
+    db: postgres.Connection, shelf: Shelf, archive: str, document: Mapping[str, Any],
+    tables: Mapping[Name, Table], anew: Collection[Name],
+) -> list[tuple[Moved, Stage]]:  # fmt: skip
     found = []
     for at, said in enumerate(document["tables"]):
         pair = _pair(tables, said)
+        if pair.id in anew:
+            found.append((Moved(pair.shown, 0), _poured(db, shelf, archive, pair, said)))
+            continue
         stage = make(db, pair, at, said["columns"])
         goal = f"{stage.put} ({stage.listed})"
         pump.into(db, goal, said["binary"], shelf.read(archive, said["old"]))
@@ -114,6 +140,40 @@ def _loaded(
         run(db, f"analyze {stage.gone}")
         found.append((Moved(pair.shown, count), stage))
     return found
+
+
+def _poured(
+    db: postgres.Connection, shelf: Shelf, archive: str, pair: Pair, said: Mapping[str, Any]
+) -> Stage:
+    def pour(goal: str) -> int:
+        return pump.into(db, goal, said["binary"], shelf.read(archive, said["old"]))
+
+    return straight(pair, said["columns"], empties=True, pour=pour)
+
+
+def _untouched(db: postgres.Connection, tables: Mapping[Name, Table], said: Mapping[str, Any]) -> bool:
+    """Whether a table that was filled straight has exactly the rows that it was left with."""
+    return "ends" in said and str(digest(db, _pair(tables, said))) == said["ends"][1]
+
+
+def _straight(
+    job: Job, db: postgres.Connection, tables: Mapping[Name, Table], document: Mapping[str, Any]
+) -> set[Name]:
+    """Tables that can go back as they came: nobody touched them, and nothing else refers to their rows."""
+    order = ordered(list(tables.values()))
+    pairs = {
+        (said["table"][0], said["table"][1]): _pair(tables, said)
+        for said in document["tables"]
+        if job.spec.triggers != "fire" and _untouched(db, tables, said)
+    }
+    found = {name for name in pairs if not order.late.get(name)}
+    while blocked := [name for name in found if not unreferred(order, pairs[name], found)]:
+        found.difference_update(blocked)
+    return found
+
+
+def _names(document: Mapping[str, Any]) -> list[Name]:
+    return [(str(said["table"][0]), str(said["table"][1])) for said in document["tables"]]
 
 
 def _pair(tables: Mapping[Name, Table], said: Mapping[str, Json]) -> Pair:

@@ -44,6 +44,7 @@ def carry_out(
         psycopg.Error: a constraint stands against it.
     """
     errors = postgres.driver().errors
+    listed = [stages[name] for name in order.tables if name in stages]
     again = (
         errors.UniqueViolation,
         errors.ExclusionViolation,
@@ -52,13 +53,16 @@ def carry_out(
     )
     first: Exception | None = None
     tries: Sequence[Callable[[_Work], None]] = (
-        (_puts_first,) if mode == INSERT else (_puts_first, _goes_first, _makes_way)
+        (_puts_first,)
+        if mode == INSERT or all(stage.pour for stage in listed)
+        else (_puts_first, _goes_first, _makes_way)
     )
     for way in tries:
-        work = _Work(db, [stages[name] for name in order.tables if name in stages], order, mode)
+        work = _Work(db, listed, order, mode)
         try:
             with db.transaction():
                 run(db, "set constraints all deferred")
+                _empty(work)
                 way(work)
                 # What waits for the commit is to fail here, where it can still be told.
                 run(db, "set constraints all immediate")
@@ -82,7 +86,16 @@ class _Work:
         self.changed = {stage.pair.id: Changed() for stage in self.stages}
 
     def late(self, stage: Stage) -> frozenset[str]:
+        if stage.pour:
+            return frozenset()
         return self.order.late.get(stage.pair.id, frozenset()) & frozenset(stage.columns)
+
+
+def _empty(work: _Work) -> None:
+    """All rows go from tables that are filled anew; what refers to them goes first."""
+    for stage in reversed(work.stages):
+        if stage.empties:
+            work.changed[stage.pair.id].removed = run(work.db, f"delete from {relation(stage.pair)}")
 
 
 def _puts_first(work: _Work) -> None:
@@ -112,7 +125,8 @@ def _makes_way(work: _Work) -> None:
     free = [
         stage
         for stage in work.stages
-        if stage.pair.key and not stage.pair.kept and not stage.pair.target.referred and not work.late(stage)
+        if not (stage.pour or stage.pair.kept or stage.pair.target.referred or work.late(stage))
+        and stage.pair.key
     ]
     changed = {}
     for stage in reversed(work.stages):
@@ -131,6 +145,9 @@ def _makes_way(work: _Work) -> None:
 
 
 def _insert(work: _Work, stage: Stage) -> None:
+    if stage.pour:
+        work.changed[stage.pair.id].added = stage.pour()
+        return
     late = work.late(stage)
     # A circle's columns come at the end.
     said = ", ".join(
@@ -156,7 +173,7 @@ def _insert(work: _Work, stage: Stage) -> None:
 
 def _update(work: _Work, stage: Stage) -> None:
     sets = [name for name in stage.sets if name not in work.late(stage)]
-    if not stage.pair.key or not sets or work.mode == INSERT:
+    if stage.pour or not stage.pair.key or not sets or work.mode == INSERT:
         return
     _refuse_carried(work, stage)
     said = ", ".join(f"{identifier(name)} = p.{identifier(name)}" for name in sets)
@@ -191,7 +208,7 @@ def _open_circles(work: _Work) -> None:
 
 
 def _delete(work: _Work, stage: Stage) -> None:
-    if not one_row(work.db, f"select exists (select from {stage.gone})")[0]:
+    if stage.pour or not one_row(work.db, f"select exists (select from {stage.gone})")[0]:
         return
     for one in stage.pair.target.referred:
         _refuse_referred(work, stage, one)

@@ -7,23 +7,25 @@ hash for each row of a block that differs. Memory doesn't grow with the tables. 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby, islice
 from typing import Any, TypeVar
 
 from raccord.data.pairs import Pair
-from raccord.data.scope import WHOLE, Blocks, rows, scope, summed
+from raccord.data.scope import WHOLE, Blocks, rows, scope, summed, total
 from raccord.database import postgres
 from raccord.database.tables import identifier
 
 T = TypeVar("T")
 Key = tuple[str, ...]
 
-BLOCK_ROWS = 128
+BLOCK_ROWS = 32
 MOST_BLOCKS = 1 << 16
 KEPT_KEYS = 100_000  # differing rows whose keys are remembered; with more, all rows travel
+MOST = 0.5  # share of rows beyond which they are no longer told apart one by one, if that will do
+SAMPLED = 64  # blocks that are looked at to know that share
 SPARSE = 64  # numbers for each row, beyond which they are no dense range
 FETCH = 20_000
 
@@ -36,6 +38,14 @@ class Digest:
     xor: int = 0
     sum: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.rows}:{self.xor}:{self.sum}"
+
+    @classmethod
+    def parse(cls, text: str) -> Digest:
+        """Reads what `str` gives."""
+        return cls(*map(int, text.split(":")))
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -46,6 +56,9 @@ class Difference:
         added, changed, removed: how many rows the source alone has, differ, the target alone has.
         puts, gone: the keys of added and changed, and of removed rows; None where there are too many.
         differing: keys of changed rows, as many as asked for.
+        blocks: how rows were gathered, and `numbers` of those that differ; None where it wasn't asked for.
+        share: about what share of the rows differs, where that was only sampled: all then count as removed,
+            and as added.
     """
 
     pair: Pair
@@ -57,6 +70,9 @@ class Difference:
     puts: tuple[Key, ...] | None = ()
     gone: tuple[Key, ...] | None = ()
     differing: tuple[Key, ...] = ()
+    blocks: Blocks | None = None
+    numbers: tuple[int, ...] = ()
+    share: float | None = None
 
     @property
     def equal(self) -> bool:
@@ -72,13 +88,19 @@ def both(first: Callable[[], T], second: Callable[[], T]) -> tuple[T, T]:
 
 
 def difference(
-    one: postgres.Connection, two: postgres.Connection, pair: Pair, *, samples: int = 0
+    one: postgres.Connection,
+    two: postgres.Connection,
+    pair: Pair,
+    *,
+    samples: int = 0,
+    estimate: bool = False,
 ) -> Difference:
     """How a table's rows differ between two databases.
 
     Args:
         one, two: connections to source and target, each in a transaction that sees one state.
         samples: of how many changed rows the keys are given.
+        estimate: whether it will do to know about how many differ, where that is most of very many.
     """
     blocks = _blocks(one, two, pair)
     ours, theirs = both(
@@ -90,11 +112,45 @@ def difference(
     )
     if not differing:
         return Difference(pair, source, target)
-    chosen = None if len(differing) > len(ours.keys() | theirs.keys()) // 2 else differing
+    if not source.rows or not target.rows:
+        return Difference(pair, source, target, source.rows, 0, target.rows, None, None)
+    every = len(ours.keys() | theirs.keys())
+    if estimate and max(source.rows, target.rows) > KEPT_KEYS and len(differing) > every * MOST:
+        few = min(SAMPLED, len(differing))
+        some = [differing[at * len(differing) // few] for at in range(few)]
+        seen = _rowwise(one, two, pair, blocks, some, some)
+        looked = sum(max(ours.get(number, _NONE)[0], theirs.get(number, _NONE)[0]) for number in some)
+        share = (seen.added + seen.changed + seen.removed) / looked * len(differing) / every
+        if share >= MOST:
+            return Difference(
+                pair, source, target, source.rows, 0, target.rows, None, None, share=min(share, 1.0)
+            )
+    found = _rowwise(
+        one, two, pair, blocks, differing, None if len(differing) > every // 2 else differing, samples=samples
+    )
+    return replace(found, source=source, target=target, blocks=blocks, numbers=tuple(differing))
+
+
+def again(
+    one: postgres.Connection, two: postgres.Connection, pair: Pair, blocks: Blocks, numbers: Sequence[int]
+) -> Difference:
+    """How the rows of some blocks differ by now; nothing is said of the others."""
+    return _rowwise(one, two, pair, blocks, numbers, numbers)
+
+
+_NONE = (0, 0, 0)
+
+
+def _rowwise(
+    one: postgres.Connection, two: postgres.Connection, pair: Pair, blocks: Blocks, differing: Iterable[int],
+    chosen: Sequence[int] | None, *, samples: int = 0,
+) -> Difference:  # fmt: skip
     count = _Count(samples)
     wanted = frozenset(differing)
-    mine = _blockwise(one, rows(pair, blocks, chosen, source=True), wanted)
-    other = _blockwise(two, rows(pair, blocks, chosen, source=False), wanted)
+    mine, other = both(
+        lambda: _begun(_blockwise(one, rows(pair, blocks, chosen, source=True), wanted)),
+        lambda: _begun(_blockwise(two, rows(pair, blocks, chosen, source=False), wanted)),
+    )
     for left, right in _joined(mine, other):
         if pair.key:
             count.keyed(dict(left), dict(right))
@@ -102,14 +158,16 @@ def difference(
             count.counted(Counter(hash_ for _, hash_ in left), Counter(hash_ for _, hash_ in right))
     known = count.known
     return Difference(
-        pair, source, target, count.added, count.changed, count.removed,
+        pair, Digest(), Digest(), count.added, count.changed, count.removed,
         tuple(count.puts) if known else None, tuple(count.gone) if known else None, tuple(count.differing),
     )  # fmt: skip
 
 
 def digest(db: postgres.Connection, pair: Pair, *, source: bool = False) -> Digest:
     """What all rows of one side come to."""
-    return _digest(_summed(db, pair, Blocks(1), source=source))
+    found = db.execute(total(pair, source=source).encode()).fetchone()
+    assert found is not None
+    return Digest(found[0], found[1] or 0, int(found[2] or 0))
 
 
 @dataclass(slots=True)
@@ -202,6 +260,11 @@ def _blockwise(db: postgres.Connection, query: str, wanted: frozenset[int]) -> I
         for number, group in groupby(cursor, key=lambda row: row[0]):
             if number in wanted:
                 yield number, [(tuple(row[1:-1]), row[-1]) for row in group]
+
+
+def _begun(blocks: Iterator[tuple[int, Rows]]) -> Iterator[tuple[int, Rows]]:
+    """The same, once the server has found the first."""
+    return chain([*islice(blocks, 1)], blocks)
 
 
 def _joined(

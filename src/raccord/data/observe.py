@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from raccord.data.compare import Difference, difference
 from raccord.data.order import Order, ordered
 from raccord.data.pairs import Pair, Pairs, condition, meant, obstacles, pairs
+from raccord.data.plan import ANEW, Decision, decide, decisions, may_anew
 from raccord.data.scope import relation_of
 from raccord.data.spec import Spec
 from raccord.database import postgres, tables_postgres
@@ -122,6 +123,21 @@ def _outside(found: Pairs) -> list[Finding]:
             said = f"{pair.shown} refers to {label(name)}, which is not in the set"
             notes.append(Finding("data.parent", "note", said))
     return notes
+
+
+def decided(
+    one: postgres.Connection, two: postgres.Connection, spec: Spec, found: Seen
+) -> tuple[list[Difference], list[Decision]]:
+    """How the rows of each table differ, as well as a push needs to know it, and what it does with each."""
+    differs = [
+        difference(one, two, pair, estimate=may_anew(spec, found.order, pair)) for pair in found.tables
+    ]
+    made = decisions(spec, found.order, differs)
+    for at, (each, decision) in enumerate(zip(differs, made, strict=True)):
+        if each.share is not None and decision.way != ANEW:
+            differs[at] = difference(one, two, each.pair)
+            made[at] = decide(spec, differs[at])
+    return differs, made
 
 
 def differences(

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from raccord.data.compare import Difference
-from raccord.data.spec import CHANGES, INSERT, REMOVES, Spec
-from raccord.model.plan import Finding
+from raccord.data.compare import MOST, Difference, Digest
+from raccord.data.order import Order
+from raccord.data.pairs import Pair
+from raccord.data.scope import Blocks
+from raccord.data.spec import CHANGES, INSERT, REMOVES, REPLACE, Spec
+from raccord.database.tables import Name
+from raccord.model.plan import Finding, Json
 
-SKIP, DELTA, WHOLE = "skip", "delta", "whole"
+SKIP, DELTA, WHOLE, FILL, ANEW = "skip", "delta", "whole", "fill", "anew"
+STRAIGHT = frozenset({FILL, ANEW})
+FEW_ROWS = 1_000  # differing rows up to which a table is never filled anew
+MOST_NUMBERS = 10_000  # blocks that a plan names
 Counts = tuple[int, int, int]
 
 
@@ -18,7 +25,8 @@ class Decision:
     """What becomes of one table.
 
     Attributes:
-        way: "skip", "delta", where the rows that differ travel, or "whole", where all do.
+        way: "skip"; "delta": the rows that differ travel; "whole": all travel, and the target compares them;
+            "fill": they are copied straight into an empty table; "anew": after all rows went from it.
         why: in words.
         added, changed, removed: how many rows.
         stays: how many rows differ, or are the target's own, and stay as they are.
@@ -55,8 +63,133 @@ def relevant(spec: Spec, one: Difference) -> Counts:
     return one.added, one.changed if spec.mode in CHANGES else 0, one.removed if spec.mode in REMOVES else 0
 
 
-def decide(spec: Spec, one: Difference) -> Decision:
-    """What to do with a table."""
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a push must find in one table, or it does nothing.
+
+    Attributes:
+        way: see `Decision`.
+        source, target: what all rows come to, where that was asked.
+        blocks, numbers: where the differences are; None where nobody may rely on it.
+    """
+
+    counts: Counts
+    way: str = WHOLE
+    source: Digest | None = None
+    target: Digest | None = None
+    blocks: Blocks | None = None
+    numbers: tuple[int, ...] = ()
+
+    def document(self) -> dict[str, Json]:
+        """Itself for JSON."""
+        blocks = [self.blocks.count, self.blocks.first, *self.numbers] if self.blocks else None
+        ends = [None if one is None else str(one) for one in (self.source, self.target)]
+        return {"counts": list(self.counts), "way": self.way, "ends": ends, "blocks": blocks}
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Json]) -> Expected:
+        """Reads `document` back."""
+        counts, blocks = said["counts"], said["blocks"]
+        source, target = (None if one is None else Digest.parse(one) for one in said["ends"])
+        return cls(
+            (counts[0], counts[1], counts[2]), said["way"], source, target,
+            None if blocks is None else Blocks(blocks[0], blocks[1]), tuple(blocks[2:]) if blocks else (),
+        )  # fmt: skip
+
+
+def expect(spec: Spec, one: Difference, made: Decision) -> Expected:
+    """What a push must find of what the plan saw."""
+    if spec.mode not in REMOVES and made.way != FILL:
+        return Expected(made.counts, made.way)
+    # What triggers make of the rows is no proof in the end, so all is compared again at the start.
+    certain = made.way == DELTA and len(one.numbers) <= MOST_NUMBERS and not fires(spec, one.pair)
+    blocks = one.blocks if certain else None
+    return Expected(
+        made.counts, made.way, one.source, one.target, blocks, one.numbers if blocks is not None else ()
+    )
+
+
+def decisions(spec: Spec, order: Order, found: Sequence[Difference]) -> list[Decision]:
+    """What to do with each table."""
+    filled = {one.pair.id for one in found if fillable(spec, order, one.pair) and not one.target.rows}
+    anew = {
+        one.pair.id: one
+        for one in found
+        if one.pair.id not in filled and _mostly(one) and not _against(spec, order, one.pair)
+    }
+    empty = {one.pair.id for one in found if not one.target.rows and not one.pair.where}
+    while blocked := [name for name, one in anew.items() if not unreferred(order, one.pair, {*anew, *empty})]:
+        for name in blocked:
+            del anew[name]
+    made = []
+    for one in found:
+        way = FILL if one.pair.id in filled else ANEW if one.pair.id in anew else ""
+        made.append(decide(spec, one, way))
+    return made
+
+
+def _mostly(one: Difference) -> bool:
+    total = one.added + one.changed + one.removed
+    return total > FEW_ROWS and total > MOST * max(one.source.rows, one.target.rows)
+
+
+def fillable(spec: Spec, order: Order, pair: Pair) -> bool:
+    """Whether rows can be copied straight into a table, once it is empty.
+
+    An insert leaves out what another table's rows stand against, and columns that close a circle come last.
+    """
+    late = order.late.get(pair.id, frozenset()) & frozenset(pair.columns)
+    return spec.mode != INSERT and not pair.where and not late
+
+
+def may_anew(spec: Spec, order: Order, pair: Pair) -> bool:
+    """Whether a table may be filled anew, as far as it is known before its rows were looked at."""
+    return not _against(spec, order, pair) and unreferred(order, pair, order.tables)
+
+
+def _against(spec: Spec, order: Order, pair: Pair) -> bool:
+    return spec.mode != REPLACE or bool(pair.kept) or fires(spec, pair) or not fillable(spec, order, pair)
+
+
+def fires(spec: Spec, pair: Pair) -> bool:
+    """Whether triggers have a say in what a table comes to."""
+    return spec.triggers == "fire" and bool(pair.target.triggers)
+
+
+def unreferred(order: Order, pair: Pair, empties: Collection[Name]) -> bool:
+    """Whether no row refers to a table's rows once the tables that are filled after it are empty."""
+    after = order.tables[order.tables.index(pair.id) + 1 :]
+    return all(
+        one.table == pair.id or (one.table in empties and one.table in after) for one in pair.target.referred
+    )
+
+
+def changed_ways(
+    spec: Spec, order: Order, pairs: Iterable[Pair], expected: Mapping[Name, Expected]
+) -> list[Name]:
+    """Tables for which the way that was planned is no longer open."""
+    listed = list(pairs)
+    empty = set()
+    for pair in listed:
+        one = expected[pair.id]
+        if one.way == ANEW or (one.target is not None and not one.target.rows and not pair.where):
+            empty.add(pair.id)
+    bad = []
+    for pair in listed:
+        way = expected[pair.id].way
+        if (way == FILL and not fillable(spec, order, pair)) or (
+            way == ANEW and (_against(spec, order, pair) or not unreferred(order, pair, empty))
+        ):
+            bad.append(pair.id)
+    return bad
+
+
+def decide(spec: Spec, one: Difference, way: str = "") -> Decision:
+    """What to do with a table.
+
+    Args:
+        way: how its rows are copied straight into it, where that was found to be open.
+    """
     name = one.pair.shown
     added, changed, removed = relevant(spec, one)
     stays = one.changed + one.removed - changed - removed
@@ -64,10 +197,18 @@ def decide(spec: Spec, one: Difference) -> Decision:
         why = f"equal: {one.source.rows} rows" if one.equal else f"mode {spec.mode}"
         return Decision(name, SKIP, why, stays=stays)
     total = added + changed + removed
+    if way == FILL:
+        return Decision(name, FILL, "copied straight into the empty table", added, changed, removed, stays)
+    if way == ANEW:
+        part = one.share or min(1.0, total / max(one.source.rows, one.target.rows))
+        about = f"{'about ' if one.share else ''}{round(part * 100)} %"
+        why = f"{about} of the rows differ, so all go and all are copied"
+        return Decision(name, ANEW, why, added, changed, removed, stays)
     if not one.pair.key:
         return Decision(name, WHOLE, "all rows travel: it has no key", added, changed, removed, stays)
     if one.puts is None:
-        return Decision(name, WHOLE, f"all rows travel: {total} differ", added, changed, removed, stays)
+        why = "all rows travel: " + ("most differ" if one.share else f"{total} differ")
+        return Decision(name, WHOLE, why, added, changed, removed, stays)
     share = f"{total} of {max(one.source.rows, one.target.rows)} rows travel or go"
     return Decision(name, DELTA, share, added, changed, removed, stays)
 

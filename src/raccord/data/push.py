@@ -8,13 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from raccord.data import change, observe
-from raccord.data.compare import Difference, difference, digest
+from raccord.data.compare import Difference, again, difference, digest
 from raccord.data.keeping import Shelf
 from raccord.data.order import Order
-from raccord.data.plan import Counts, relevant
+from raccord.data.pairs import Pair
+from raccord.data.plan import ANEW, SKIP, STRAIGHT, Counts, Expected, changed_ways, fires, relevant
 from raccord.data.scope import hashed, relation, scope
 from raccord.data.spec import CHANGES, REMOVES, Spec
-from raccord.data.stage import Stage, fetch, kept_out, known, make, one_row, remove, run, settle, whole
+from raccord.data.stage import (
+    Stage,
+    fetch,
+    kept_out,
+    known,
+    make,
+    one_row,
+    remove,
+    run,
+    settle,
+    straight,
+    whole,
+)
 from raccord.data.transaction import Number, number, quiet, transaction
 from raccord.database import postgres, pump
 from raccord.database.lock import lock
@@ -35,14 +48,14 @@ class Job:
     Attributes:
         state: raccord's own folder.
         id: of the archive that keeps what is overwritten.
-        expected: for each table, how many rows are added, changed and removed.
+        expected: what must be found in each table.
         wait: seconds to wait for another push.
     """
 
     spec: Spec
     state: Path
     id: str
-    expected: Mapping[Name, Counts]
+    expected: Mapping[Name, Expected]
     wait: float = 60.0
     say: Callable[[str], None] = field(default=lambda text: None)
 
@@ -83,15 +96,52 @@ def push(job: Job, source: Target, target: Target) -> None:
         seen = observe.seen(one, two, spec)
         _refuse(seen, job)
         stages: dict[Name, Stage] = {}
-        found: list[Difference] = []
         for at, pair in enumerate(seen.tables):
-            job.say(f"comparing {pair.shown}")
-            differs = difference(one, two, pair)
-            found.append(differs)
-            _refuse_moved(job, differs)
-            if any(relevant(spec, differs)):
-                stages[pair.id] = staged(one, two, spec, differs, at)
-        _carry(job, two, target, seen.order, stages, found)
+            stage = _stage(job, one, two, pair, at)
+            if stage is not None:
+                stages[pair.id] = stage
+        _carry(job, one, two, target, seen.order, stages)
+
+
+def _stage(job: Job, one: postgres.Connection, two: postgres.Connection, pair: Pair, at: int) -> Stage | None:
+    """What a table gets, once it is found to be as planned.
+
+    Where the plan knows what all rows come to, only those places are compared again where something differed:
+    that nothing moved elsewhere shows in the end, when the table must come to what the source came to.
+    """
+    spec, expected = job.spec, job.expected[pair.id]
+    job.say(f"comparing {pair.shown}")
+    if expected.target is not None and expected.way in (SKIP, *STRAIGHT):
+        if digest(two, pair) != expected.target:
+            raise _moved(job, pair)
+        if expected.way == SKIP:
+            return None
+        return straight(
+            pair,
+            pair.columns,
+            empties=expected.way == ANEW,
+            pour=lambda goal: pour(one, two, pair, goal),
+        )
+    if expected.blocks is not None:
+        differs = again(one, two, pair, expected.blocks, expected.numbers)
+    else:
+        differs = difference(one, two, pair)
+    _refuse_moved(job, differs)
+    return staged(one, two, spec, differs, at) if any(relevant(spec, differs)) else None
+
+
+def _moved(job: Job, pair: Pair) -> WorldMoved:
+    return WorldMoved(
+        f"the rows of {pair.shown} are no longer those that were planned with",
+        hint=f"raccord data push {job.spec.name} --to {job.spec.goal}",
+    )
+
+
+def pour(one: postgres.Connection, two: postgres.Connection, pair: Pair, goal: str) -> int:
+    """Copies all rows of the source straight to their place; returns how many."""
+    listed = ", ".join(f"r.{identifier(name)}" for name in pair.columns)
+    query = f"select {listed} from {scope(pair, source=True)} r"
+    return pump.across(one, query, two, goal, binary=pair.binary)
 
 
 def _refuse(seen: observe.Seen, job: Job) -> None:
@@ -102,10 +152,15 @@ def _refuse(seen: observe.Seen, job: Job) -> None:
     if names != set(job.expected):
         other = ", ".join(label(name) for name in sorted(names ^ set(job.expected)))
         raise WorldMoved(f"the tables of the set are others by now: {other}", hint="raccord data diff")
+    if bad := changed_ways(job.spec, seen.order, seen.tables, job.expected):
+        raise WorldMoved(
+            f"{', '.join(label(name) for name in bad)} can no longer be filled in the way that was planned",
+            hint=f"raccord data push {job.spec.name} --to {job.spec.goal}",
+        )
 
 
 def _refuse_moved(job: Job, one: Difference) -> None:
-    planned, now = job.expected[one.pair.id], relevant(job.spec, one)
+    planned, now = job.expected[one.pair.id].counts, relevant(job.spec, one)
     if planned != now:
         raise WorldMoved(
             f"{one.pair.shown} was planned with {_said(planned)}, and by now it is {_said(now)}",
@@ -146,8 +201,8 @@ def staged(
 
 
 def _carry(
-    job: Job, db: postgres.Connection, target: Target, order: Order, stages: Mapping[Name, Stage],
-    found: Sequence[Difference],
+    job: Job, one: postgres.Connection, db: postgres.Connection, target: Target, order: Order,
+    stages: Mapping[Name, Stage],
 ) -> None:  # fmt: skip
     job.shelf.begin(job.id)
     parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
@@ -155,12 +210,16 @@ def _carry(
         job.say("changing " + ", ".join(stage.pair.shown for stage in stages.values()))
         done = change.carry_out(db, stages, order, job.spec.mode)
     change.advance(db, list(stages.values()))
-    for one in found:
-        if one.pair.id in stages:
-            _demand(job, db, one, stages[one.pair.id], done[one.pair.id])
     for at, (stage, said) in enumerate(zip(stages.values(), parts, strict=True)):
+        _demand(job, one, db, stage, done[stage.pair.id])
         said["new"] = left(job, db, at, stage)
-        said["counts"] = _counts(done[stage.pair.id])
+        expected = job.expected[stage.pair.id]
+        if stage.pour:
+            # Rows that went and came again as they were did not change.
+            said["counts"] = list(expected.counts)
+            said["ends"] = [str(expected.target), str(expected.source)]
+        else:
+            said["counts"] = _counts(done[stage.pair.id])
         said["skipped"] = done[stage.pair.id].skipped
     conclude(job, target, number(db), parts)
 
@@ -178,8 +237,11 @@ def keep(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
     pair, columns = stage.pair, whole(stage.pair)
     binary = all(pair.column(name).binary for name in columns)
     listed = ", ".join(f"t.{identifier(name)}" for name in columns)
-    query = f"select {listed} from {stage.gone} g join {relation(pair)} t on {stage.goes}"
-    if pair.key:
+    if stage.pour:
+        query = f"select {listed} from {relation(pair)} t" + ("" if stage.empties else " where false")
+    else:
+        query = f"select {listed} from {stage.gone} g join {relation(pair)} t on {stage.goes}"
+    if pair.key and not stage.pour:
         query += f" union all select {listed} from {stage.put} p join {relation(pair)} t on {stage.match}"
     with job.shelf.part(job.id, f"{at}.old") as part:
         part.rows = pump.out(db, query, binary, part.write)
@@ -199,7 +261,7 @@ def keep(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
 def left(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, Json]:
     """Keeps what tells whether somebody changes later what the push left: keys and hashes."""
     pair = stage.pair
-    if pair.key:
+    if pair.key and not stage.pour:
         query = f"select {known(pair, 't')} from {stage.put} p join {relation(pair)} t on {stage.match}"
     else:
         query = f"select {known(pair, 'p')} from {stage.put} p"
@@ -208,20 +270,29 @@ def left(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
     return part.document()
 
 
-def _demand(job: Job, db: postgres.Connection, one: Difference, stage: Stage, done: change.Changed) -> None:
+def _demand(
+    job: Job, one: postgres.Connection, db: postgres.Connection, stage: Stage, done: change.Changed
+) -> None:
     """Proves, before the commit, that the target is what it shall be.
 
     Raises:
         HeldBack: it isn't; nothing was changed.
+        WorldMoved: it isn't, since it or the source is no longer what was planned with; nothing was changed.
     """
-    spec, pair = job.spec, one.pair
-    if spec.triggers == "fire" and pair.target.triggers:
+    spec, pair = job.spec, stage.pair
+    expected = job.expected[pair.id]
+    wanted = expected.source
+    if fires(spec, pair):
+        if stage.pour and wanted is not None and done.added != wanted.rows:
+            raise _moved(job, pair)
         return  # what they do to the rows is theirs
-    wanted = one.source
-    if spec.mode in REMOVES:
+    if stage.pour or spec.mode in REMOVES:
         now = digest(db, pair)
+        wanted = wanted if wanted is not None else digest(one, pair, source=True)
         if now == wanted:
             return
+        if digest(one, pair, source=True) != wanted or _elsewhere(expected, one, db, pair):
+            raise _moved(job, pair)
         said = f"{pair.shown} would hold {now.rows} rows that are not the {wanted.rows} of {spec.origin}"
     else:
         count = one_row(
@@ -240,6 +311,14 @@ def _demand(job: Job, db: postgres.Connection, one: Difference, stage: Stage, do
         hint=f"raccord data diff {shown(spec.name)} --to {spec.goal}",
         finding="data.verify",
     )
+
+
+def _elsewhere(expected: Expected, one: postgres.Connection, db: postgres.Connection, pair: Pair) -> bool:
+    """Whether what differs now lies where nothing differed when it was planned."""
+    if expected.blocks is None:
+        return False
+    found = again(one, db, pair, expected.blocks, expected.numbers)
+    return not (found.added or found.changed or found.removed)
 
 
 def conclude(job: Job, target: Target, numbered: Number, parts: Sequence[Mapping[str, Json]]) -> None:

@@ -89,10 +89,19 @@ def summed(pair: Pair, blocks: Blocks, *, source: bool) -> str:
     The second sum is of rows that may be there twice, which an exclusive or doesn't see.
     """
     twice = "sum(h)::text" if not pair.key else "''"
-    inner = (
-        f"select {blocks.of(pair, 'r')} as b, {hashed(pair, 'r')} as h from {scope(pair, source=source)} r"
-    )
+    of = scope(pair, source=source)
+    # The union with nothing hides the column's statistics: by these the server would expect as many blocks as
+    # rows, and gather them in one process.
+    many = f"(select * from {of} s union all select * from {of} s where false) r"
+    inner = f"select {blocks.of(pair, 'r')} as b, {hashed(pair, 'r')} as h from {many}"
     return f"select b, count(*), bit_xor(h), {twice} from ({inner}) x group by b"
+
+
+def total(pair: Pair, *, source: bool) -> str:
+    """Asks how many rows there are, and for both sums of their hashes."""
+    twice = "sum(h)::text" if not pair.key else "''"
+    inner = f"select {hashed(pair, 'r')} as h from {scope(pair, source=source)} r"
+    return f"select count(*), bit_xor(h), {twice} from ({inner}) x"
 
 
 def rows(pair: Pair, blocks: Blocks, chosen: Iterable[int] | None, *, source: bool) -> str:

@@ -6,7 +6,7 @@ with the transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from raccord.data.compare import Key
@@ -27,6 +27,9 @@ class Stage:
         gone: name of the one that holds the keys of rows that go; places, of a table without a key.
         columns: of the rows that are put.
         sets: those that a row which is there already gets.
+        pour: puts all rows straight into the table itself, and says how many; None where they wait in `put`.
+            `put` is then the table.
+        empties: whether all its rows go before that.
     """
 
     pair: Pair
@@ -34,6 +37,8 @@ class Stage:
     gone: str
     columns: tuple[str, ...]
     sets: tuple[str, ...]
+    pour: Callable[[], int] | None = None
+    empties: bool = False
 
     @property
     def listed(self) -> str:
@@ -74,6 +79,16 @@ def make(db: postgres.Connection, pair: Pair, number: int, columns: Sequence[str
     what = ", ".join(map(identifier, pair.key)) or "tableoid as rel, ctid as tid"
     run(db, f"create temp table raccord_gone_{number} on commit drop as select {what} from {of} with no data")
     return stage
+
+
+def straight(pair: Pair, columns: Sequence[str], *, empties: bool, pour: Callable[[str], int]) -> Stage:
+    """Rows that don't wait anywhere.
+
+    Args:
+        pour: copies them into what is named in SQL.
+    """
+    goal = f"{identifier(*pair.id)} ({', '.join(map(identifier, columns))})"
+    return Stage(pair, relation(pair), "", tuple(columns), (), lambda: pour(goal), empties)
 
 
 def _fixed(pair: Pair) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from raccord.data import back, push, transaction
 from raccord.data.keeping import Shelf
-from raccord.data.plan import Counts
+from raccord.data.plan import Expected
 from raccord.data.push import Job
 from raccord.data.spec import Spec
 from raccord.data.transaction import Number
@@ -54,24 +54,24 @@ def push_step(
     id_: str,
     source: Target,
     target: Target,
-    expected: Mapping[Name, Counts],
+    expected: Mapping[Name, Expected],
     commit: str,
 ) -> Step:
     """The step that pushes.
 
     Args:
-        expected: for each table, how many rows are added, changed and removed.
+        expected: what it must find in each table.
         commit: where the worktree stands, for those who ask later.
     """
-    counts = [[*name, *counts] for name, counts in sorted(expected.items())]
-    total = [sum(counts[at] for counts in expected.values()) for at in range(3)]
+    tables = [{"table": list(name), **one.document()} for name, one in sorted(expected.items())]
+    total = [sum(one.counts[at] for one in expected.values()) for at in range(3)]
     payload: dict[str, Json] = {
         "spec": spec.document(),
         "state": str(state),
         "id": id_,
         "source": source.key,
         "target": target.key,
-        "expected": counts,
+        "expected": tables,
         "commit": commit,
     }
     said = f"in one transaction: {total[0]} rows added, {total[1]} changed, {total[2]} removed"
@@ -169,7 +169,9 @@ class _Transaction:
     def job(self, step: Step, context: Context) -> Job:
         """What a step says."""
         got = step.payload
-        expected = {(one[0], one[1]): (one[2], one[3], one[4]) for one in got.get("expected", ())}
+        expected = {
+            (one["table"][0], one["table"][1]): Expected.parse(one) for one in got.get("expected", ())
+        }
         return Job(Spec.parse(got["spec"]), Path(got["state"]), got["id"], expected, self._wait, context.say)
 
     def outcome(self, job: Job, target: Target, context: Context) -> Outcome:
@@ -192,7 +194,7 @@ class _Transaction:
 def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[str]:
     """Compares again, from a transaction that sees what was committed, and has statistics gathered."""
     if job.spec.triggers == "fire":
-        notes = []
+        notes = ["not verified: triggers fired"]
     else:
         notes = [
             f"{one.rows} rows of {one.table} were changed since" for one in back.moved(target, job, job.id)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from raccord.data.observe import differences
-from raccord.data.plan import DELTA, SKIP, Decision, decide, emptied, staying, unfilled
+from raccord.data.observe import decided
+from raccord.data.plan import DELTA, FILL, SKIP, Decision, emptied, expect, staying, unfilled
 from raccord.data.steps import keep_step, push_step
 from raccord.database.keeping import new_id
-from raccord.database.tables import Name
 from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
 from raccord.model.options import DataPushOptions
@@ -54,21 +53,18 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
         against = [*seen.refused, *seen.hindered]
         if against:
             return _plan(options, Lane(key, title, held=against[0], notes=(*against[1:], *seen.notes)))
-        found = differences(one, two, seen.tables)
-    decisions = [decide(spec, each) for each in found]
+        found, decisions = decided(one, two, spec, seen)
     notes = (*seen.notes, *(_note(each) for each in decisions), *staying(spec, decisions))
     if held := emptied(spec, found) or unfilled(found):
         return _plan(options, Lane(key, title, held=held, notes=notes))
     if all(each.way == SKIP for each in decisions):
         return _plan(options, Lane(key, title, notes=notes))
-    expected: dict[Name, tuple[int, int, int]] = {
-        each.pair.id: made.counts for each, made in zip(found, decisions, strict=True)
-    }
+    expected = {each.pair.id: expect(spec, each, made) for each, made in zip(found, decisions, strict=True)}
     # What is kept is never more than the tables that lose something.
     about = sum(
         each.pair.target.bytes
         for each, made in zip(found, decisions, strict=True)
-        if made.way not in (SKIP, DELTA) and (made.changed or made.removed)
+        if made.way not in (SKIP, DELTA, FILL) and (made.changed or made.removed)
     )
     id_ = new_id()
     here = room.here
