@@ -155,6 +155,20 @@ def test_a_key_that_came_since_the_plan_stops_it(pair, monkeypatch):
     assert "can no longer be filled" in why(report) and pair.rows("prod", "a", "b") == before
 
 
+@pytest.mark.parametrize("action", ["no action", "cascade", "set null"])
+def test_a_row_that_came_since_the_plan_and_refers_to_what_goes_stops_it(pair, monkeypatch, action):
+    pair.configure(("a", "b"))
+    pair.run(
+        "prod", f"create table c (a int references a on delete {action}); insert into a values (90, 'p')"
+    )
+    meanwhile(monkeypatch, lambda: pair.run("prod", "insert into c values (90)"))
+    before = pair.rows("prod", "a", "b")
+    assert "1 rows of c refer by c_a_fkey" in why(pair.push())
+    assert pair.rows("prod", "a", "b") == before and pair.run("prod", "select a from c") == [(90,)]
+    # The next plan knows it.
+    assert "1 rows of c refer by c_a_fkey" in why(pair.plan())
+
+
 def test_readers_see_the_old_rows_or_the_new(pair, monkeypatch):
     """Those who come during it, and those whose snapshot is older than it."""
     pair.run("prod", ALL)

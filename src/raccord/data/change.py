@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raccord.data.order import Order
-from raccord.data.scope import hashed, relation
+from raccord.data.plan import refers
+from raccord.data.scope import hashed, meets, relation
 from raccord.data.spec import INSERT
 from raccord.data.stage import Stage, one_row, run
 from raccord.database import postgres
@@ -223,22 +224,18 @@ def _refuse_referred(work: _Work, stage: Stage, one: Reference) -> None:
     Raises:
         Referred: some do.
     """
-    meets = _meets(one, "c", "t")
+    meeting = meets(one, "c", "t")
     own = ""
     if one.table == stage.pair.id:
         own = f" and not exists (select from {stage.gone} g where {stage.goes_as('c')})"
     count = one_row(
         work.db,
         f"select count(*) from {identifier(*one.table)} c where exists (select from {relation(stage.pair)} t"
-        f" join {stage.gone} g on {stage.goes} where {meets}){own}",
+        f" join {stage.gone} g on {stage.goes} where {meeting}){own}",
     )[0]
     if count:
-        raise Referred(
-            f"{count} rows of {label(one.table)} refer by {shown(one.name)} to rows that would go from"
-            f" {stage.pair.shown}",
-            hint=f"add {label(one.table)} to the set, or push with mode upsert",
-            finding="data.referred",
-        )
+        found = refers(one, stage.pair, int(str(count)))
+        raise Referred(found.message, hint=found.hint, finding=found.name)
 
 
 def _refuse_carried(work: _Work, stage: Stage) -> None:
@@ -257,7 +254,7 @@ def _refuse_carried(work: _Work, stage: Stage) -> None:
             work.db,
             f"select count(*) from {identifier(*one.table)} c"
             f" where exists (select from {relation(stage.pair)} t join {stage.put} p on {stage.match}"
-            f" where ({differ}) and {_meets(one, 'c', 't')})",
+            f" where ({differ}) and {meets(one, 'c', 't')})",
         )[0]
         if count:
             raise Referred(
@@ -266,13 +263,6 @@ def _refuse_carried(work: _Work, stage: Stage) -> None:
                 hint=f"add {label(one.table)} to the set",
                 finding="data.referred",
             )
-
-
-def _meets(one: Reference, child: str, parent: str) -> str:
-    return " and ".join(
-        f"{child}.{identifier(mine)} = {parent}.{identifier(theirs)}"
-        for mine, theirs in zip(one.columns, one.refs, strict=True)
-    )
 
 
 def _leave_out(work: _Work, stage: Stage) -> None:
@@ -295,9 +285,9 @@ def _leave_out(work: _Work, stage: Stage) -> None:
         if frozenset(one.columns) & work.late(stage):
             continue
         filled = " and ".join(f"p.{identifier(name)} is not null" for name in one.columns)
-        there = f"exists (select from {identifier(*one.target)} t where {_meets(one, 'p', 't')})"
+        there = f"exists (select from {identifier(*one.target)} t where {meets(one, 'p', 't')})"
         if one.target == pair.id:
-            there += f" or exists (select from {stage.put} q where {_meets(one, 'p', 'q')})"
+            there += f" or exists (select from {stage.put} q where {meets(one, 'p', 'q')})"
         while count := run(work.db, f"delete from {stage.put} p where {filled} and not ({there})"):
             said = f"the {label(one.target)} it refers to is not there"
             skipped[said] = skipped.get(said, 0) + count

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from raccord.data.compare import Difference, difference
 from raccord.data.order import Order, ordered
 from raccord.data.pairs import Pair, Pairs, condition, meant, obstacles, pairs
-from raccord.data.plan import ANEW, Decision, decide, decisions, may_anew
-from raccord.data.scope import relation_of
-from raccord.data.spec import Spec
+from raccord.data.plan import ANEW, Decision, decide, decisions, may_anew, refers
+from raccord.data.scope import is_named, meets, named, relation, relation_of
+from raccord.data.spec import REMOVES, Spec
+from raccord.data.stage import BATCH, one_row
 from raccord.database import postgres, tables_postgres
-from raccord.database.tables import Name, Table, label
+from raccord.database.tables import Name, Reference, Table, identifier, label
 from raccord.database.url import POSTGRESQL, Target
 from raccord.errors import CannotRun
 from raccord.model.plan import Finding
@@ -138,6 +139,43 @@ def decided(
             differs[at] = difference(one, two, each.pair)
             made[at] = decide(spec, differs[at])
     return differs, made
+
+
+def referred(
+    db: postgres.Connection, spec: Spec, found: Seen, differs: Iterable[Difference]
+) -> list[Finding]:
+    """Rows outside the set that refer to rows that would go, as far as those are known one by one."""
+    inside = {pair.id for pair in found.tables}
+    if spec.mode not in REMOVES:
+        return []
+    return [
+        finding
+        for each in differs
+        for one in each.pair.target.referred
+        if each.removed and one.table not in inside
+        for finding in _referring(db, one, each)
+    ]
+
+
+def _referring(db: postgres.Connection, one: Reference, each: Difference) -> list[Finding]:
+    pair = each.pair
+    if each.gone is None:
+        said = f"{label(one.table)} refers to {pair.shown}: whether to rows that go is found before they do"
+        return [Finding("data.referring", "note", said)]
+    count = 0
+    try:
+        with db.transaction():
+            for start in range(0, len(each.gone), BATCH):
+                some = named(pair, each.gone[start : start + BATCH], "k")
+                query = (
+                    f"select count(*) from {identifier(*one.table)} c join {relation(pair)} t"
+                    f" on {meets(one, 'c', 't')} join {some} on {is_named(pair, 'k', 't')}"
+                )
+                count += int(str(one_row(db, query)[0]))
+    except postgres.driver().errors.InsufficientPrivilege:
+        said = f"the role may not see all rows of {label(one.table)}, which refers to {pair.shown}"
+        return [Finding("data.rights", "fail", said, f"grant select on {label(one.table)} to it")]
+    return [refers(one, pair, count)] if count else []
 
 
 def differences(

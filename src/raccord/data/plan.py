@@ -10,8 +10,9 @@ from raccord.data.order import Order
 from raccord.data.pairs import Pair
 from raccord.data.scope import Blocks
 from raccord.data.spec import CHANGES, INSERT, REMOVES, REPLACE, Spec
-from raccord.database.tables import Name
+from raccord.database.tables import Name, Reference, label
 from raccord.model.plan import Finding, Json
+from raccord.model.text import shown
 
 SKIP, DELTA, WHOLE, FILL, ANEW = "skip", "delta", "whole", "fill", "anew"
 STRAIGHT = frozenset({FILL, ANEW})
@@ -211,6 +212,13 @@ def decide(spec: Spec, one: Difference, way: str = "") -> Decision:
         return Decision(name, WHOLE, why, added, changed, removed, stays)
     share = f"{total} of {max(one.source.rows, one.target.rows)} rows travel or go"
     return Decision(name, DELTA, share, added, changed, removed, stays)
+
+
+def refers(one: Reference, pair: Pair, count: int) -> Finding:
+    """Rows that stand against a delete: nothing is ever cascaded."""
+    name = label(one.table)
+    said = f"{count} rows of {name} refer by {shown(one.name)} to rows that would go from {pair.shown}"
+    return Finding("data.referred", "fail", said, f"add {name} to the set, or push with mode upsert")
 
 
 def emptied(spec: Spec, found: Sequence[Difference]) -> Finding | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from raccord.data.pairs import Pair
-from raccord.database.tables import Table, identifier
+from raccord.database.tables import Reference, Table, identifier
 
 WHOLE = frozenset({"smallint", "integer", "bigint"})
 
@@ -129,6 +129,14 @@ def rows(pair: Pair, blocks: Blocks, chosen: Iterable[int] | None, *, source: bo
 def matched(pair: Pair, one: str, other: str) -> str:
     """SQL for two rows with one key."""
     return " and ".join(f"{one}.{identifier(name)} = {other}.{identifier(name)}" for name in pair.key)
+
+
+def meets(one: Reference, child: str, parent: str) -> str:
+    """SQL for a row that refers to another by a foreign key."""
+    return " and ".join(
+        f"{child}.{identifier(mine)} = {parent}.{identifier(theirs)}"
+        for mine, theirs in zip(one.columns, one.refs, strict=True)
+    )
 
 
 def literal(texts: Iterable[str]) -> str:

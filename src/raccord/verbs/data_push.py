@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raccord.data.observe import decided
+from raccord.data.observe import decided, referred
 from raccord.data.plan import DELTA, FILL, SKIP, Decision, emptied, expect, staying, unfilled
 from raccord.data.steps import keep_step, push_step
 from raccord.database.keeping import new_id
@@ -54,8 +54,11 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
         if against:
             return _plan(options, Lane(key, title, held=against[0], notes=(*against[1:], *seen.notes)))
         found, decisions = decided(one, two, spec, seen)
+        referring = referred(two, spec, seen, found)
     notes = (*seen.notes, *(_note(each) for each in decisions), *staying(spec, decisions))
-    if held := emptied(spec, found) or unfilled(found):
+    against = [one for one in referring if one.status == "fail"]
+    notes = (*notes, *(one for one in referring if one not in against[:1]))
+    if held := emptied(spec, found) or unfilled(found) or next(iter(against), None):
         return _plan(options, Lane(key, title, held=held, notes=notes))
     if all(each.way == SKIP for each in decisions):
         return _plan(options, Lane(key, title, notes=notes))
