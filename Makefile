@@ -43,9 +43,10 @@ format: $(READY) ## rewrite the code as `make check` wants it
 prove: $(READY) ## kill it, fill its disk, cut its power; show that nothing is lost
 	@$(PY) -m tests.faults.prove
 
-bench: $(READY) ## time a sync and a heal of 50 worktrees beside shell loops and git-machete
+bench: $(READY) ## time a sync, a heal and a push of rows beside what people do by hand
 	@$(PY) benchmarks/sync.py
 	@$(PY) benchmarks/heal.py
+	@$(PY) benchmarks/promote.py
 
 lock: $(READY) ## compile requirements/ anew from pyproject.toml (add UPGRADE=--upgrade for newer versions)
 	@$(UV_COMPILE) $(UPGRADE) --output-file requirements/base.txt

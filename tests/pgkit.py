@@ -148,8 +148,11 @@ def programs(major: int = NEWEST) -> Path:
 
 
 @functools.cache
-def server(major: int = NEWEST) -> Server:
+def server(major: int = NEWEST, buffers: str = "16MB") -> Server:
     """The server of this process; call it from the main thread.
+
+    Args:
+        buffers: its memory for tables, where time matters.
 
     Raises:
         NoServer: none starts here.
@@ -184,7 +187,7 @@ def server(major: int = NEWEST) -> Server:
         "max_connections": "60",
         "max_wal_senders": "0",
         "port": str(port),
-        "shared_buffers": "16MB",
+        "shared_buffers": buffers,
         "synchronous_commit": "off",
         "unix_socket_directories": str(folder),
         "wal_level": "minimal",
