@@ -27,7 +27,7 @@ from raccord.model.text import shown
 FILES = "migration.files"
 EXCLUDE = "migration.exclude"
 MODE = 0o100644
-LOCK = "exclude.lock"  # in raccord's own folder
+LOCK = "excluding"  # in raccord's own folder; after a kill it stays, and holds nobody up
 LOCK_S = 60.0
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
