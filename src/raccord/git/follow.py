@@ -17,7 +17,7 @@ from raccord.git.follow_move import Move, all_old, look, read_index, staged
 from raccord.git.follow_shared import Shared
 from raccord.git.follow_target import Moved
 from raccord.git.run import Git
-from raccord.kernel import fs, fs_swap_log
+from raccord.kernel import fs
 from raccord.model.handler import Position
 from raccord.model.plan import Finding
 
@@ -93,16 +93,7 @@ def apply(
 def probe(git: Git, move: Move, run: str, lane: str) -> Position:
     """Where the move stands, by looking only."""
     meta = follow_stage.place(move.gitdir, run, lane)
-    try:
-        left = fs.signature(meta) is not None
-        found = fs_swap_log.load(meta) if left else None
-        if found is not None:
-            return follow_target.stands(found, move.key)
-        stands = _stands(git, move)
-        # Without a log it was killed before anything was done, or while it cleaned up.
-        return Position.BETWEEN if left and stands is not Position.AFTER else stands
-    except (ProcessFailed, CannotRun):
-        return Position.UNKNOWN
+    return follow_target.probe(meta, move.key, lambda: _stands(git, move))
 
 
 def _stands(git: Git, move: Move) -> Position:

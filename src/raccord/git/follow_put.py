@@ -24,7 +24,7 @@ from raccord.git.follow_target import Moved, Target
 from raccord.git.refs import Change
 from raccord.git.run import Git
 from raccord.git.snapshot_index import parse
-from raccord.kernel import fs, fs_swap_log
+from raccord.kernel import fs
 from raccord.kernel.fs import Signature
 from raccord.kernel.fs_swap_log import Entry, above
 from raccord.kernel.fs_tree import Tree
@@ -151,16 +151,7 @@ def apply(
 def probe(git: Git, put: Put, run: str, lane: str) -> Position:
     """Where it stands, by looking only: AFTER where refs, index and every path are as wanted, else BEFORE."""
     meta = follow_stage.place(put.gitdir, run, lane)
-    try:
-        left = fs.signature(meta) is not None
-        found = fs_swap_log.load(meta) if left else None
-        if found is not None:
-            return follow_target.stands(found, put.key)
-        stands = _stands(git, put)
-        # Without a log it was killed before anything was done, or while it cleaned up.
-        return Position.BETWEEN if left and stands is not Position.AFTER else stands
-    except (ProcessFailed, CannotRun):
-        return Position.UNKNOWN
+    return follow_target.probe(meta, put.key, lambda: _stands(git, put))
 
 
 def uncleaned(put: Put, run: str, lane: str) -> bool:

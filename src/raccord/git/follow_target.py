@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from raccord.errors import HeldBack, ProcessFailed, RaccordError, WorldMoved
+from raccord.errors import CannotRun, HeldBack, ProcessFailed, RaccordError, WorldMoved
 from raccord.git import follow_index, follow_refs
 from raccord.git.follow_index import Index
 from raccord.git.follow_refs import RefMoves
@@ -161,8 +161,21 @@ def resume(stage: Stage, git: Git, key: str, wait: float) -> Moved | tuple[str, 
     return carry(stage, git, swap, resumed=True, wait=wait)
 
 
-def stands(found: tuple[Swap, Phase], key: str) -> Position:
-    """Where a move stands by the log that an earlier attempt left."""
+def probe(meta: Path, key: str, look: Callable[[], Position]) -> Position:
+    """Where a move stands: by the log that an earlier attempt left, else by looking.
+
+    Args:
+        meta: where an attempt works.
+    """
+    try:
+        left = fs.signature(meta) is not None
+        found = fs_swap_log.load(meta) if left else None
+        if found is None:
+            stands = look()
+            # Without a log it was killed before anything was done, or while it cleaned up.
+            return Position.BETWEEN if left and stands is not Position.AFTER else stands
+    except (ProcessFailed, CannotRun):
+        return Position.UNKNOWN
     swap, phase = found
     if swap.extra["key"] != key:
         return Position.NEITHER
