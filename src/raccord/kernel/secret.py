@@ -1,0 +1,65 @@
+"""Reads what may be secret from where the configuration says. What was read is in no message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from raccord.config import Secret, expanded
+from raccord.errors import CannotRun
+from raccord.kernel import fs, proc
+from raccord.model.text import shown
+
+SECONDS = 60.0  # that a command may take to print it
+
+
+def read(
+    source: Secret, what: str, top: Path, variable: Callable[[str], str | None], example: str = "…"
+) -> str:
+    """Reads a value of one line.
+
+    Args:
+        what: it is, for messages: "the database of prod".
+        top: where relative paths start, and where commands run.
+        variable: reads a variable of the environment, None where it isn't set.
+        example: of a value, for a hint.
+
+    Raises:
+        CannotRun: where it comes from says nothing, or more than one line.
+    """
+    if source.kind == "text":
+        return source.words[0]
+    if source.kind == "env":
+        value = variable(source.words[0])
+        if not value:
+            name = source.words[0]
+            raise CannotRun(
+                f"the variable {name}, which has {what}, is not set", hint=f"export {name}={example}"
+            )
+        return value
+    by = _file if source.kind == "file" else _command
+    lines = by(source.words, what, top).strip().splitlines()
+    if len(lines) != 1:
+        wanted = "one line" if not lines else "one line, and no more"
+        raise CannotRun(f"{what} is to be {wanted}: it comes from a {source.kind}")
+    return lines[0]
+
+
+def _file(words: tuple[str, ...], what: str, top: Path) -> str:
+    place = top / expanded(words[0])
+    try:
+        return fs.read(place).decode()
+    except FileNotFoundError:
+        raise CannotRun(f"{shown(str(place))}, which has {what}, is not there") from None
+    except UnicodeDecodeError:
+        raise CannotRun(f"{shown(str(place))} is no text") from None
+
+
+def _command(words: tuple[str, ...], what: str, top: Path) -> str:
+    done = proc.run(words, cwd=top, timeout=SECONDS)
+    if done.returncode:
+        raise CannotRun(
+            f"{shown(words[0])}, which prints {what}, failed ({done.returncode})",
+            hint="run it by hand: what it says may be secret, and is not shown here",
+        )
+    return done.stdout.decode("utf-8", "surrogateescape")
