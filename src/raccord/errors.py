@@ -101,6 +101,10 @@ class DriverMissing(DatabaseError):
     """The package that speaks to this kind of database is not installed."""
 
 
+class ObjectsError(CannotRun):
+    """An object store can't be reached, read or written. The message never holds a key."""
+
+
 class LockTimeout(CannotRun):
     """A resource stayed locked by a live owner for longer than the wait allowed."""
 

@@ -170,6 +170,15 @@ def write_new(
             os.utime(file.fileno() if os.utime in os.supports_fd else path, ns=(mtime_ns, mtime_ns))
 
 
+@contextlib.contextmanager
+def appending(path: str | Path) -> Iterator[IO[bytes]]:
+    """A log of raccord's own, made where it isn't there; what is written is added at its end, unbuffered."""
+    with foreseen(f"can't write {shown(str(path))}"):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NOFOLLOW | CLOEXEC | BINARY, 0o600)
+        with open(handle, "ab", buffering=0) as file:
+            yield file
+
+
 def make_link(path: str | Path, target: bytes) -> None:
     """Makes a symbolic link that isn't there yet."""
     with foreseen(f"can't write {shown(str(path))}"):

@@ -1,0 +1,105 @@
+"""A local directory as an object store. Links in it are never followed; attributes are not kept."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import mimetypes
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from raccord.errors import ObjectsError, WorldMoved
+from raccord.kernel import fs, fs_objects
+from raccord.model.text import shown
+from raccord.objects.model import Entry, Listing, Reading, Written
+from raccord.objects.place import Place
+
+OWN = ".raccord-"  # what the names of raccord's own begin with
+STAGE = ".raccord-trash/.writing"
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A directory."""
+
+    place: Place
+
+    @property
+    def shown(self) -> str:
+        """Its URL."""
+        return self.place.shown
+
+    @property
+    def keeps_attributes(self) -> bool:
+        """No."""
+        return False
+
+    def listing(self, below: str = "") -> Listing:
+        """Every file; links, pipes and their like are named as left."""
+        root = self.place.prefix
+        entries: dict[str, Entry] = {}
+        left: dict[str, str] = {}
+        try:
+            for key, seen in fs_objects.walk(root, below.strip("/")):
+                if seen.is_file:
+                    entries[key] = Entry(key, seen.size, fs_objects.version(seen))
+                else:
+                    left[key] = "a link, which is not followed" if seen.is_link else "no regular file"
+        except (FileNotFoundError, NotADirectoryError):
+            raise ObjectsError(f"{self.shown} is no directory", hint=f"mkdir {shown(root)}") from None
+        return Listing(entries, left)
+
+    def find(self, key: str) -> Entry | None:
+        """One file."""
+        seen = fs_objects.look(self.place.prefix, key)
+        return Entry(key, seen.size, fs_objects.version(seen)) if seen is not None and seen.is_file else None
+
+    @contextlib.contextmanager
+    def read(self, key: str, etag: str) -> Iterator[Reading]:
+        """One version of a file; its content type is guessed from its name."""
+        found = self.find(key)
+        if found is None or found.etag != etag:
+            raise WorldMoved(f"{shown(key)} is not as it was", path=key)
+        kind, encoding = _types().guess_type(key)
+        attributes = {"Content-Type": kind} if kind and not encoding else {}
+        yield Reading(found, fs_objects.chunks(self.place.prefix, key, etag), attributes)
+
+    def write(
+        self, key: str, data: Iterable[bytes], size: int, attributes: Mapping[str, str], expected: str
+    ) -> Written:
+        """Writes a file beside and renames it."""
+        self._own(key)
+        return Written(fs_objects.put(self.place.prefix, key, data, expected, STAGE), False)
+
+    def copy(self, entry: Entry, to: str) -> None:
+        """Copies a file."""
+        there = self.find(to)
+        with self.read(entry.key, entry.etag) as reading:
+            self.write(to, reading.chunks, entry.size, {}, there.etag if there else "")
+
+    def remove(self, entries: Sequence[tuple[str, str]]) -> list[str]:
+        """Removes files."""
+        moved = []
+        for key, etag in entries:
+            try:
+                fs_objects.remove(self.place.prefix, key, etag, STAGE)
+            except WorldMoved:
+                moved.append(key)
+        return moved
+
+    def conditional(self, key: str) -> bool:
+        """It does."""
+        return True
+
+    def _own(self, key: str) -> None:
+        # A directory in a worktree: git need not show what is raccord's.
+        first = key.split("/")[0]
+        fs.self_ignoring(f"{self.place.prefix}/.raccord-trash")
+        if first.startswith(OWN) and "/" in key:
+            fs.self_ignoring(f"{self.place.prefix}/{first}")
+
+
+@functools.cache
+def _types() -> mimetypes.MimeTypes:
+    # Only what Python itself knows: the same on every machine.
+    return mimetypes.MimeTypes()

@@ -1,0 +1,24 @@
+"""Opens the store of a place: the one table of kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from raccord.objects.local import Local
+from raccord.objects.model import Store
+from raccord.objects.place import Place
+from raccord.objects.s3 import S3
+
+KINDS: dict[str, Callable[[Place], Store]] = {
+    "file": Local,
+    "s3": S3,
+}
+
+
+def opened(place: Place) -> Store:
+    """The store of a place; asks nothing yet.
+
+    Raises:
+        DriverMissing: a package isn't installed.
+    """
+    return KINDS[place.kind](place)
