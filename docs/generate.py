@@ -17,7 +17,7 @@ import typer
 from raccord.cli import app, exits, output
 from raccord.config import FILE, commented
 from raccord.config.text import reference
-from raccord.model import lint, migration_report, plan, proof, report, report_data
+from raccord.model import lint, migration_report, plan, proof, report, report_data, report_files
 
 DOCS = Path(__file__).resolve().parent
 # Where the text of a page has no other source.
@@ -123,6 +123,8 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "proof": ("`raccord migrations prove`", (proof.ProofReport,), ""),
     "data-diff": ("`raccord data diff`", (report_data.DataDiff,), ""),
     "data-status": ("`raccord data status`", (report_data.DataStatus,), ""),
+    "files-diff": ("`raccord files diff`", (report_files.FilesDiff,), ""),
+    "files-status": ("`raccord files status`", (report_files.FilesStatus,), ""),
     "lint": ("`raccord migrations lint`", (lint.LintReport,), ""),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),
@@ -141,6 +143,8 @@ PARTS = (
     report_data.DataCell,
     report_data.DataStanding,
     report_data.DataPush,
+    report_files.FilesObject,
+    report_files.FilesStanding,
     lint.LintFinding,
     plan.Stage,
     plan.Lane,

@@ -363,3 +363,22 @@ def test_the_top_may_have_any_name(tmp_path):
     (top / "raccord.toml").write_text("[sync]\njobs = 'x'")
     with pytest.raises(ConfigError, match=r"sync\.jobs"):
         load(top)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('objects = "http://x"', "s3://BUCKET"),
+        ('objects = "s3://key:canary@x"', "belong in objects_key_id"),
+        ('objects = "s3:///x"', "names no bucket"),
+        ('objects = "file:///"', "names no directory"),
+        ('objects = "file:///a/../b"', "parts"),
+        ('objects_key = "canary"', "env:VARIABLE"),
+        ('objects_key = "x://canary"', "for everybody to read"),
+        ('objects_endpoint = "https://me:canary@x"', "without a user"),
+    ],
+)
+def test_places_of_objects_are_checked_and_keys_not_repeated(line, said):
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[environments.dev]\n{line}\n", "raccord.toml")
+    assert said in caught.value.message and "canary" not in caught.value.message

@@ -17,6 +17,8 @@ from raccord.model.migration_report import (
 from raccord.model.options import (
     DataDiffOptions,
     DataPushOptions,
+    FilesDiffOptions,
+    FilesPushOptions,
     ForkOptions,
     HealOptions,
     LintOptions,
@@ -39,6 +41,7 @@ from raccord.model.report import (
     StatusReport,
 )
 from raccord.model.report_data import DataDiff, DataStatus
+from raccord.model.report_files import FilesDiff, FilesStatus
 from raccord.verbs.report import plan_report, run_report, summaries
 from raccord.verbs.room import Room
 
@@ -248,6 +251,24 @@ class Workspace:
         from raccord.verbs import data_push
 
         return _answer(*data_push.push(self._room, options), dry_run=options.dry_run)
+
+    def files_diff(self, options: FilesDiffOptions) -> FilesDiff:
+        """How a set of objects differs between two environments."""
+        from raccord.verbs import files_looks
+
+        return files_looks.diff(self._room, options)
+
+    def files_status(self, name: str = "") -> FilesStatus:
+        """What is where: the objects of file sets, and their last push."""
+        from raccord.verbs import files_looks
+
+        return files_looks.status(self._room, name)
+
+    def files_push(self, options: FilesPushOptions) -> Answer:
+        """Pushes a set of objects to an environment; the plan where `dry_run` is set."""
+        from raccord.verbs import files_push
+
+        return _answer(*files_push.push(self._room, options), dry_run=options.dry_run)
 
     def migration_lint(self, options: LintOptions | None = None) -> LintReport:
         """What is wrong with revisions, read from their text."""

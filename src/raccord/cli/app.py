@@ -29,6 +29,7 @@ VERBS = {
     "undo": ACT,
     "migrations": ACT,
     "data": ACT,
+    "files": ACT,
     "continue": RUN,
     "skip": RUN,
     "abort": RUN,

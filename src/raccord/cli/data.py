@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli import exits, output
-from raccord.cli.face import DryRun, Face, Json, Yes, destroys, person
+from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
 from raccord.model.options import DataDiffOptions, DataPushOptions
 
@@ -91,12 +90,7 @@ def push(
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")
     ] = False,
-    yes_to: Annotated[
-        str,
-        typer.Option(
-            "--yes-to", metavar="ENV", help="The protected environment to change.", show_default=False
-        ),
-    ] = "",
+    yes_to: YesTo = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
@@ -106,26 +100,10 @@ def push(
     if mode not in ("", *MODES):
         raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint="raccord data push --help")
 
-    def call(workspace: Workspace, dry: bool, named: str = yes_to) -> Answer:
+    def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.data_push(DataPushOptions(name, to, origin, mode, allow_empty, named, dry, person()))
 
-    with face.workspace() as workspace:
-        protected = workspace.environment_is_protected(to)
-    if dry_run or not protected or yes_to or not face.asks:
-        return face.careful(call, face.answer, dry_run=dry_run, yes=yes or bool(yes_to))
-    with face.workspace() as workspace:
-        planned = call(workspace, True)
-    code = face.answer(planned)
-    if not destroys(planned):
-        return code
-    typed = typer.prompt(
-        f"{to} is protected: type its name to go on", err=True, default="", show_default=False
-    )
-    if typed.strip() != to:
-        output.say("Nothing was changed.")
-        return exits.DONE
-    with face.workspace() as workspace:
-        return face.answer(call(workspace, False, to))
+    return face.promoted(call, to, yes_to=yes_to, dry_run=dry_run, yes=yes)
 
 
 def status(

@@ -32,6 +32,7 @@ from raccord.model.report import (
     StatusReport,
 )
 from raccord.model.report_data import DataDiff, DataStatus
+from raccord.model.report_files import FilesDiff, FilesStatus
 
 if TYPE_CHECKING:
     from raccord.cli.render import Page
@@ -47,6 +48,11 @@ Backend = Annotated[
         help="The folder that alembic is run in, relative to the worktree.",
         show_default=False,
     ),
+]
+
+YesTo = Annotated[
+    str,
+    typer.Option("--yes-to", metavar="ENV", help="The protected environment to change.", show_default=False),
 ]
 
 T = TypeVar("T")
@@ -199,6 +205,26 @@ class Face:
             self._print(lambda page: status(page, report))
         return exits.DONE
 
+    def files_diff(self, report: FilesDiff) -> int:
+        """Answers with how a file set differs."""
+        if self.as_json:
+            output.document("files-diff", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_files import diff
+
+            self._print(lambda page: diff(page, report))
+        return exits.DONE
+
+    def files_status(self, report: FilesStatus) -> int:
+        """Answers with which objects are where."""
+        if self.as_json:
+            output.document("files-status", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_files import status
+
+            self._print(lambda page: status(page, report))
+        return exits.DONE
+
     def migration_lint(self, report: LintReport) -> int:
         """Answers with what is wrong with revisions."""
         if self.as_json:
@@ -254,6 +280,44 @@ class Face:
         with self.workspace() as workspace:
             done = call(workspace, False)
         return answer(done)
+
+    def promoted(
+        self,
+        call: Callable[[Workspace, bool, str], Answer],
+        to: str,
+        *,
+        yes_to: str,
+        dry_run: bool,
+        yes: bool,
+    ) -> int:
+        """Runs a verb that changes an environment: the name of a protected one has to be typed or given.
+
+        Args:
+            call: the verb, with whether it is only to plan, and the environment that was named.
+            to: the environment.
+            yes_to: the one that was named beforehand, or "".
+            dry_run, yes: as in `careful`.
+        """
+        with self.workspace() as workspace:
+            protected = workspace.environment_is_protected(to)
+        if dry_run or not protected or yes_to or not self.asks:
+            agreed = yes or bool(yes_to)
+            return self.careful(
+                lambda workspace, dry: call(workspace, dry, yes_to), self.answer, dry_run=dry_run, yes=agreed
+            )
+        with self.workspace() as workspace:
+            planned = call(workspace, True, "")
+        code = self.answer(planned)
+        if not destroys(planned):
+            return code
+        typed = typer.prompt(
+            f"{to} is protected: type its name to go on", err=True, default="", show_default=False
+        )
+        if typed.strip() != to:
+            output.say("Nothing was changed.")
+            return exits.DONE
+        with self.workspace() as workspace:
+            return self.answer(call(workspace, False, to))
 
     def _print(self, render: Callable[[Page], None]) -> None:
         from raccord.cli.render import Page

@@ -60,7 +60,7 @@ def status(page: Page, report: DataStatus) -> None:
             Column("set", [Text(shown(one.name), "bold") for one in sets], least=12),
             Column("where", [Text(shown(one.environment)) for one in sets]),
             Column("rows", [_rows(one) for one in sets]),
-            Column("last push", [_push(page, one.push) for one in sets], least=12),
+            Column("last push", [pushed(page, one.push, "row") for one in sets], least=12),
             Column("by", [Text(shown(one.push.by) if one.push else "") for one in sets], rank=2),
             Column(
                 "commit", [Text(one.push.commit[:COMMIT] if one.push else "", "dim") for one in sets], rank=1
@@ -82,9 +82,10 @@ def _tables(one: DataStanding) -> list[Text]:
     return [Text(said, "dim")] if said else []
 
 
-def _push(page: Page, push: DataPush | None) -> Text:
+def pushed(page: Page, push: DataPush | None, what: str) -> Text:
+    """The last push, and how many of what it moved."""
     if push is None:
         return Text("")
     total = push.added + push.changed + push.removed
     back = ", taken back" if push.undone_by else ""
-    return Text(f"{page.ago(push.at)}, {push.mode} from {shown(push.origin)}, {count(total, 'row')}{back}")
+    return Text(f"{page.ago(push.at)}, {push.mode} from {shown(push.origin)}, {count(total, what)}{back}")

@@ -1,12 +1,23 @@
 """The configuration: `raccord.toml` or `[tool.raccord]` into frozen dataclasses. Only reads."""
 
-from raccord.config.keys import Config, DataSet, Environment, Gates, Lint, Migrations, Snapshots, Sync
+from raccord.config.keys import (
+    Config,
+    DataSet,
+    Environment,
+    FileSet,
+    Gates,
+    Lint,
+    Migrations,
+    Snapshots,
+    Sync,
+)
 from raccord.config.kinds import Secret
 from raccord.config.read import FILE, expanded, libpq_defaults, load, parse, refused, variable
 from raccord.config.surroundings import language, spoken
 from raccord.config.text import commented
 
 __all__ = [
-    "FILE", "Config", "DataSet", "Environment", "Gates", "Lint", "Migrations", "Secret", "Snapshots", "Sync",
-    "commented", "expanded", "language", "libpq_defaults", "load", "parse", "refused", "spoken", "variable",
+    "FILE", "Config", "DataSet", "Environment", "FileSet", "Gates", "Lint", "Migrations", "Secret",
+    "Snapshots", "Sync", "commented", "expanded", "language", "libpq_defaults", "load", "parse",
+    "refused", "spoken", "variable",
 ]  # fmt: skip

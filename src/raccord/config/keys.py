@@ -14,12 +14,16 @@ from typing import Any
 from raccord.config.kinds import (
     COMMAND,
     COMMANDS,
+    ENDPOINT,
     FILE,
     GLOBS,
+    HIDDEN,
     LANGUAGE,
     PATTERNS,
     PLACES,
+    PREFIX,
     SECRET,
+    STORE,
     TEXT,
     TEXTS,
     TRUTH,
@@ -195,13 +199,20 @@ class Snapshots:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """A named place, such as dev or prod, with a database."""
+    """A named place, such as dev or prod, with a database, an object store, or both."""
 
     database: Secret | None = key(
         None,
         SECRET,
         "The URL of its database, or where it comes from; a relative file starts at the worktree.",
     )
+    objects: str = key("", STORE, "Its object store: a bucket, or part of one, or a local directory.")
+    objects_endpoint: str = key("", ENDPOINT, "The server of the bucket; that of AWS where it is empty.")
+    objects_region: str = key("us-east-1", TEXT, "The region of the bucket.")
+    objects_key_id: Secret | None = key(
+        None, HIDDEN, "Where the id of the key comes from; without one the bucket is asked as a stranger."
+    )
+    objects_key: Secret | None = key(None, HIDDEN, "Where the secret key itself comes from.")
     protected: bool = key(
         False, TRUTH, "Whether its name has to be typed, or given by `--yes-to`, before it is changed."
     )
@@ -259,6 +270,26 @@ class DataSet:
 
 
 @dataclass(frozen=True, slots=True)
+class FileSet:
+    """A set of objects that travel together from one environment's object store to another's."""
+
+    prefix: str = key("", PREFIX, "Where they begin, in both stores; all of them where it is empty.")
+    only: tuple[str, ...] = key(
+        (),
+        PATTERNS,
+        "Which of them, as patterns like the lines of a .gitignore, relative to the prefix.",
+        '["*.pdf", "!drafts/"]',
+    )
+    from_: str = key("dev", TEXT, "The environment that the objects come from.", '"dev"')
+    mode: str = key(
+        "insert",
+        choice("insert", "upsert", "mirror"),
+        "`insert` only adds, and tells what differs; `upsert` overwrites what differs too; `mirror` also "
+        "removes what the source has not, where `--delete` is given.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole configuration.
 
@@ -281,6 +312,7 @@ class Config:
     snapshots: Snapshots = dataclasses.field(default_factory=Snapshots)
     environments: Mapping[str, Environment] = dataclasses.field(default_factory=dict)
     data: Mapping[str, DataSet] = dataclasses.field(default_factory=dict)
+    files: Mapping[str, FileSet] = dataclasses.field(default_factory=dict)
     source: str = ""
 
 
@@ -293,8 +325,8 @@ SECTIONS: dict[str, type] = {
     "snapshots": Snapshots,
 }
 # Sections of which there may be several, each with a name of its own: [data.knowledge].
-NAMED: dict[str, type] = {"environments": Environment, "data": DataSet}
-EXAMPLES = {"environments": "dev", "data": "knowledge"}
+NAMED: dict[str, type] = {"environments": Environment, "data": DataSet, "files": FileSet}
+EXAMPLES = {"environments": "dev", "data": "knowledge", "files": "web-files"}
 
 
 @dataclass(frozen=True, slots=True)

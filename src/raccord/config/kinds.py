@@ -174,6 +174,49 @@ def secret(value: object) -> Secret:
     return Secret("text", (text,))
 
 
+def _hidden(value: object) -> Secret:
+    found = secret(value)
+    if found.kind == "text":
+        raise Invalid("would stand here for everybody to read")
+    return found
+
+
+def _store(value: object) -> str:
+    """Reads the URL of an object store or of a local directory."""
+    text = string(value)
+    if not text:
+        return text
+    kind, mark, rest = text.partition("://")
+    if not mark or kind not in ("s3", "file"):
+        raise Invalid(f"is {text!r}")
+    where, _, below = rest.partition("/")
+    if "@" in where:
+        raise Invalid("has a user or a key in it, which belong in objects_key_id and objects_key")
+    if kind == "file" and (where not in ("", "localhost") or not below.strip("/")):
+        raise Invalid(f"is {text!r}, which names no directory")
+    if kind == "s3" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", where):
+        raise Invalid(f"is {text!r}, which names no bucket")
+    if not {".", ".."}.isdisjoint(rest.split("/")) or "//" in below:
+        raise Invalid(f"is {text!r}, which has empty, . or .. parts")
+    return text
+
+
+def _endpoint(value: object) -> str:
+    text = string(value)
+    if text and not re.fullmatch(r"https?://[^/@?#]+(/[^@?#]*)?", text):
+        raise Invalid("is no URL such as https://s3.example.org, without a user in it")
+    return text
+
+
+def _prefix(value: object) -> str:
+    text = string(value)
+    if text and not {"", ".", "..", ".raccord-trash", ".raccord-manifest"}.isdisjoint(
+        text.rstrip("/").split("/")
+    ):
+        raise Invalid(f"is {text!r}")
+    return text
+
+
 def _truth(value: object) -> bool:
     if not isinstance(value, bool):
         raise Invalid(f"is {named(value)}")
@@ -221,6 +264,10 @@ FILE = Kind("a path inside the worktree", _glob, '"raccord-lint.json"')
 TEXT = Kind("a string", string, '"main"')
 TRUTH = Kind("true or false", _truth, "true")
 SECRET = Kind("a URL, env:VARIABLE, file:PATH or command:WORDS that print one", secret, '"env:DATABASE_URL"')
+HIDDEN = Kind("env:VARIABLE, file:PATH or command:WORDS that print it", _hidden, '"env:S3_KEY"')
+STORE = Kind("s3://BUCKET, s3://BUCKET/PREFIX or file:///DIRECTORY", _store, '"s3://web-files"')
+ENDPOINT = Kind("the URL of a server", _endpoint, '"https://s3.example.org"')
+PREFIX = Kind("names with a slash between them", _prefix, '"uploads"')
 TEXTS = Kind("a table of strings", _texts, '{ documents = "published" }')
 PATTERNS = Kind("a list of patterns", lambda value: items(value, _filled), '["release/*"]')
 GLOBS = Kind("a list of patterns inside the worktree", lambda value: items(value, _glob), '["*.pyc"]')

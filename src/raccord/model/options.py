@@ -260,3 +260,45 @@ class DataPushOptions:
     yes_to: str = ""
     dry_run: bool = False
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FilesDiffOptions:
+    """How a set of objects is compared.
+
+    Attributes:
+        name: of the set.
+        goal: the environment that it would be pushed to.
+        origin: the one that the objects come from; "" for the set's own.
+        objects: how many objects of each kind are named.
+    """
+
+    name: str
+    goal: str
+    origin: str = ""
+    objects: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class FilesPushOptions:
+    """How a set of objects is pushed.
+
+    Attributes:
+        name: of the set.
+        goal: the environment that gets it.
+        origin: the one that the objects come from; "" for the set's own.
+        mode: "insert", "upsert" or "mirror"; "" for the set's own.
+        delete: whether a mirror removes what the source has not.
+        yes_to: the name of the protected environment that may be changed.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    name: str
+    goal: str
+    origin: str = ""
+    mode: str = ""
+    delete: bool = False
+    yes_to: str = ""
+    dry_run: bool = False
+    by: str = ""

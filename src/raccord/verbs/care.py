@@ -11,12 +11,16 @@ from raccord.code.base import choose_remote, find_base
 from raccord.config import FILE, commented
 from raccord.data.keeping import Shelf as Rows
 from raccord.data.steps import KEEP
-from raccord.errors import CannotRun, UsageError
+from raccord.errors import CannotRun, RaccordError, UsageError
+from raccord.files.steps import KEEP as FILES_KEEP
+from raccord.files.steps import PUT as FILES_PUT
+from raccord.files.steps import forget as forget_files
 from raccord.git import archive, snapshot
 from raccord.git.refs import read
 from raccord.git.snapshot_model import SnapshotInfo
 from raccord.git.status import ignored
 from raccord.kernel import fs
+from raccord.kernel.journal import Journal
 from raccord.kernel.locks import living
 from raccord.migrations import excluded
 from raccord.migrations.backups import BACKUP, Shelf
@@ -27,10 +31,12 @@ from raccord.migrations.steps import exclude_file
 from raccord.model.language import guess
 from raccord.model.plan import Finding
 from raccord.model.report import RemovalReport
+from raccord.verbs.files_sets import place_of
 from raccord.verbs.migration_unfork import addressed, by_hand, reap
 from raccord.verbs.room import Room
 
 DAY = 86400.0
+FILES = (FILES_KEEP, FILES_PUT)  # steps that leave something behind in a store or here
 # What people write about their repository, and how much of it says what language they do it in.
 DOCUMENTS = (".adoc", ".md", ".rst", ".txt")
 MOST_DOCUMENTS = 40
@@ -49,6 +55,9 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     old = [one for many in by_tree.values() for one in many[keep.keep_last :] if one.taken < oldest]
     runs = [run for run in journal.newest(1_000_000)[keep.keep_last :] if run not in waiting]
     runs = [run for run in runs if journal.load(run).started < oldest]
+    stuck: list[Finding] = []
+    if not dry_run:
+        runs, stuck = _emptied(room, journal, runs)
     needed = {
         pin for run in waiting for step in journal.load(run).steps for pin in (step.step.payload.get("id"),)
     }
@@ -81,7 +90,23 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     freed = max(0, before - snapshot.size(room.repo.git))
     note = Finding("gc.git", "note", "git prunes the objects at its next gc", "git gc")
     notes = (note, *kept_on) if old or runs else ()
-    return RemovalReport("gc", False, tuple(removed), kept, freed, (*notes, *told))
+    return RemovalReport("gc", False, tuple(removed), kept, freed, (*notes, *stuck, *told))
+
+
+def _emptied(room: Room, journal: Journal, runs: list[str]) -> tuple[list[str], list[Finding]]:
+    """Empties the trash of pushes of objects; a run whose trash can't be reached is kept, and told."""
+    gone, stuck = [], []
+    for run in runs:
+        try:
+            for step in journal.load(run).steps:
+                if step.step.kind in FILES:
+                    forget_files(step.step, lambda name: place_of(room, name))
+        except RaccordError as error:
+            said = f"run {run} stays, as what it keeps can't be removed: {error.message}"
+            stuck.append(Finding("gc.files", "unknown", said, error.hint or "raccord gc"))
+        else:
+            gone.append(run)
+    return gone, stuck
 
 
 def eject(room: Room, *, dry_run: bool) -> RemovalReport:
@@ -113,6 +138,11 @@ def eject(room: Room, *, dry_run: bool) -> RemovalReport:
     if lost := remaining(room.state):
         said = f"{lost} clones of databases that a killed command left may stay on their servers"
         notes.append(Finding("eject.clones", "unknown", said, "raccord migrations prove, before eject"))
+    if journal and any(
+        s.step.kind == FILES_KEEP for r in journal.newest(1_000_000) for s in journal.load(r).steps
+    ):
+        said = "what pushes of objects kept stays in their stores, below .raccord-trash"
+        notes.append(Finding("eject.files", "note", said, "remove it by hand"))
     forks = Forks(room.state).all()
     for fork in forks:
         said = f"{fork.title}, a fork of {fork.source.title}, stays: it is yours"

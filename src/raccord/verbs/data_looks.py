@@ -77,14 +77,14 @@ def status(room: Room, name: str = "") -> DataStatus:
         UsageError: no such set.
     """
     names = [name] if name else sorted(room.config.data)
-    pushes = _pushes(room.journal())
+    last = pushes(room.journal(), PUSH)
     found = []
     for each in names:
         data_sets.configured(room, each)
         for place, environment in sorted(room.config.environments.items()):
             if environment.database is None:
                 continue
-            standing = DataStanding(each, place, {}, pushes.get((each, place)))
+            standing = DataStanding(each, place, {}, last.get((each, place)))
             try:
                 rows = _rows(room, each, place)
                 found.append(replace(standing, rows=rows))
@@ -100,13 +100,19 @@ def _rows(room: Room, name: str, place: str) -> dict[str, int]:
     return counted(target, spec)
 
 
-def _pushes(journal: Journal | None) -> dict[tuple[str, str], DataPush]:
-    """The last push of each set into each environment."""
+def pushes(journal: Journal | None, kind: str) -> dict[tuple[str, str], DataPush]:
+    """The last push of each set into each environment.
+
+    Args:
+        kind: of the steps that push.
+    """
     found: dict[tuple[str, str], DataPush] = {}
     for run in journal.newest(1_000_000) if journal else ():
         record = journal.load(run) if journal else None
         for step in record.steps if record else ():
-            if record is None or step.step.kind != PUSH or step.state != "done" or step.back:
+            if record is None or step.step.kind != kind or step.state != "done" or step.back:
+                continue
+            if record.plan.undo_of:
                 continue
             spec = step.step.payload["spec"]
             counts = (step.outcome.record if step.outcome else {}).get("counts") or [0, 0, 0]

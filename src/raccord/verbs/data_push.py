@@ -6,7 +6,6 @@ from raccord.data.observe import decided, referred
 from raccord.data.plan import DELTA, FILL, SKIP, Decision, emptied, expect, staying, unfilled
 from raccord.data.steps import keep_step, push_step
 from raccord.database.keeping import new_id
-from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
 from raccord.model.options import DataPushOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage
@@ -26,12 +25,7 @@ def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
     goal = data_sets.environments(room).environment(options.goal)
     if options.dry_run:
         return plan(room, options), None
-    if goal.protected and options.yes_to != options.goal:
-        raise UsageError(
-            f"{options.goal} is protected"
-            + (f", and --yes-to names {options.yes_to}" if options.yes_to else ""),
-            hint=f"raccord data push {options.name} --to {options.goal} --yes-to {options.goal}",
-        )
+    data_sets.check_named(goal, options.goal, options.yes_to, f"raccord data push {options.name}")
     engine = room.engine()
     engine.recover()
     return engine.apply(lambda: plan(room, options))

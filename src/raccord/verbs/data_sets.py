@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from raccord.config import DataSet, variable
+from raccord.config import DataSet, Environment, variable
 from raccord.data import observe
 from raccord.data.environments import Environments
 from raccord.data.spec import Spec
@@ -29,6 +29,22 @@ class Ends:
 def environments(room: Room) -> Environments:
     """The environments of a workspace."""
     return Environments(room.config, room.repo.top or room.repo.common, variable)
+
+
+def check_named(environment: Environment, name: str, yes_to: str, command: str) -> None:
+    """Refuses to change a protected environment that was not named.
+
+    Args:
+        command: what to type again.
+
+    Raises:
+        UsageError: it was not.
+    """
+    if environment.protected and yes_to != name:
+        raise UsageError(
+            f"{name} is protected" + (f", and --yes-to names {yes_to}" if yes_to else ""),
+            hint=f"{command} --to {name} --yes-to {name}",
+        )
 
 
 def configured(room: Room, name: str) -> DataSet:

@@ -78,6 +78,17 @@ def _data(room: Room) -> list[Handler]:
     ]
 
 
+def _files(room: Room) -> list[Handler]:
+    from raccord.files.steps import KeepHandler, PutHandler, VerifyHandler
+    from raccord.verbs.files_sets import place_of
+
+    return [
+        KeepHandler(lambda name: place_of(room, name)),
+        PutHandler(lambda name: place_of(room, name)),
+        VerifyHandler(lambda name: place_of(room, name)),
+    ]
+
+
 # What most runs have no step of, and many repositories never: loaded once a run has one.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("data.keep", "data.push", "data.return"), _data),
@@ -97,6 +108,7 @@ LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
         ),
         _migrations,
     ),
+    (("files.keep", "files.put", "files.verify"), _files),
 )
 
 

@@ -1,0 +1,123 @@
+"""`raccord files`: objects that travel from one environment's store to another's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
+from raccord.errors import UsageError
+from raccord.model.options import FilesDiffOptions, FilesPushOptions
+
+if TYPE_CHECKING:
+    from raccord.model.report import Answer
+    from raccord.workspace import Workspace
+
+EXAMPLE = "raccord files push web-files --to prod --dry-run"
+MODES = ("insert", "upsert", "mirror")
+HELP = "Compare the objects of two environments, and promote them."
+
+Name = Annotated[str, typer.Argument(metavar="SET", help="A set of objects of the configuration.")]
+To = Annotated[
+    str,
+    typer.Option("--to", metavar="ENV", help="The environment that gets the objects.", show_default=False),
+]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="ENV",
+        help="The environment that they come from; the set's by default.",
+        show_default=False,
+    ),
+]
+
+
+def group() -> typer.Typer:
+    """The verbs below `files`."""
+    app = typer.Typer(no_args_is_help=True)
+    app.callback(help=HELP, epilog=f"Example: {EXAMPLE}")(root)
+    verbs: dict[str, tuple[Callable[..., int], str]] = {
+        "diff": (diff, "raccord files diff web-files --to prod"),
+        "push": (push, EXAMPLE),
+        "status": (status, "raccord files status"),
+    }
+    for name, (verb, example) in verbs.items():
+        app.command(name, epilog=f"Example: {example}")(verb)
+    return app
+
+
+def root(context: typer.Context, as_json: Json = False) -> None:
+    """What the verbs share."""
+    context.obj = Face.of(context, as_json)
+
+
+def diff(
+    context: typer.Context,
+    name: Name,
+    to: To,
+    origin: From = "",
+    objects: Annotated[
+        int,
+        typer.Option("--objects", metavar="N", min=0, help="How many objects of each kind to name."),
+    ] = 5,
+    as_json: Json = False,
+) -> int:
+    """Show how the objects of a set differ."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        report = workspace.files_diff(FilesDiffOptions(name, to, origin, objects))
+    return face.files_diff(report)
+
+
+def push(
+    context: typer.Context,
+    name: Name,
+    to: To,
+    origin: From = "",
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="insert, upsert or mirror; the set's by default.",
+            show_default=False,
+        ),
+    ] = "",
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Let a mirror remove what the source has not.")
+    ] = False,
+    yes_to: YesTo = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> int:
+    """Bring the objects of a set from one environment to another; only what changed travels."""
+    face = Face.of(context, as_json)
+    if mode not in ("", *MODES):
+        raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint="raccord files push --help")
+    if delete and not (dry_run or yes or yes_to or face.asks):
+        raise UsageError(
+            "--delete needs somebody who saw the plan", hint="the same with --dry-run, then with --yes"
+        )
+
+    def call(workspace: Workspace, dry: bool, named: str) -> Answer:
+        return workspace.files_push(FilesPushOptions(name, to, origin, mode, delete, named, dry, person()))
+
+    return face.promoted(call, to, yes_to=yes_to, dry_run=dry_run, yes=yes)
+
+
+def status(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="[SET]", help="One set; all by default.", show_default=False)
+    ] = "",
+    as_json: Json = False,
+) -> int:
+    """Show what is where, and when it was pushed, by whom, from which commit."""
+    face = Face.of(context, as_json)
+    with face.workspace() as workspace:
+        report = workspace.files_status(name)
+    return face.files_status(report)

@@ -1,0 +1,1 @@
+"""Objects that travel from one environment's store to another's."""

@@ -1,0 +1,173 @@
+"""Lists both stores and finds out what differs. Nothing is written; what only reading tells is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from raccord.errors import CannotRun, WorldMoved
+from raccord.files import carry, manifest
+from raccord.files.compare import Comparison, Known, Verdict, compared, verdict
+from raccord.files.manifest import Manifest
+from raccord.files.spec import Spec
+from raccord.model.plan import Finding
+from raccord.model.text import shown
+from raccord.objects.model import Entry, Store
+from raccord.objects.place import Place
+
+NAMED = 5  # objects that a message names
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Both sides of a set.
+
+    Attributes:
+        source, target: the objects of the set, by key.
+        comparison: how they differ.
+        notes: what a person should know.
+        left: names that are left out, and why.
+    """
+
+    source: Mapping[str, Entry]
+    target: Mapping[str, Entry]
+    comparison: Comparison
+    notes: tuple[Finding, ...]
+    left: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """Two objects that have to be read."""
+
+    source: Entry
+    target: Entry
+    size: int
+
+
+def listed(store: Store, spec: Spec) -> tuple[dict[str, Entry], dict[str, str]]:
+    """The objects of a set in a store, and what is left out of it.
+
+    Raises:
+        ObjectsError: it can't be listed to its end.
+    """
+    found = store.listing(spec.prefix)
+    return (
+        {key: one for key, one in found.entries.items() if spec.belongs(key)},
+        {key: why for key, why in found.left.items() if spec.belongs(key)},
+    )
+
+
+def check_places(source: Place, target: Place) -> None:
+    """Refuses two places of which one lies in the other.
+
+    Raises:
+        CannotRun: they do.
+    """
+    if source.meets(target):
+        raise CannotRun(
+            f"{source.shown} and {target.shown} are one place, or one lies in the other",
+            hint="give each environment a bucket or a prefix of its own",
+        )
+
+
+def observe(
+    source: Store, target: Store, place: Place, spec: Spec, cancelled: Callable[[], bool] = lambda: False
+) -> Seen:
+    """Looks at both sides.
+
+    Args:
+        place: of the source.
+
+    Raises:
+        ObjectsError: one of them can't be listed or read.
+    """
+    ours, left = listed(source, spec)
+    theirs, there = listed(target, spec)
+    left |= {key: f"in {spec.goal}: {why}" for key, why in there.items() if key in ours}
+    known = manifest.load(target, spec.name)
+    for key in [key for key in ours if key in there or unnameable(key, target)]:
+        left.setdefault(key, "its name can't be one there")
+        del ours[key]
+    # What can't be looked at here is not taken for something that is gone.
+    theirs = {key: one for key, one in theirs.items() if not _below(key, left)}
+    notes = []
+    if known.unreadable:
+        said = f"the manifest of {spec.name} in {spec.goal} is not used: {known.unreadable}"
+        notes.append(Finding("files.manifest", "note", said))
+    if left:
+        notes.append(left_out(left))
+    comparison = _compared(source, target, ours, theirs, known, known.source == place.key, cancelled)
+    return Seen(ours, theirs, comparison, tuple(notes), left)
+
+
+def _below(key: str, names: Mapping[str, str]) -> bool:
+    parts = key.split("/")
+    return bool(names) and any("/".join(parts[:end]) in names for end in range(1, len(parts) + 1))
+
+
+def unnameable(key: str, target: Store) -> bool:
+    """Whether a key can't be one in a store: it is no text, or no path."""
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return target.keeps_attributes
+    return any(part in ("", ".", "..") or len(part.encode()) > 255 for part in key.split("/"))
+
+
+def left_out(left: Mapping[str, str], name: str = "files.left", what: str = "left out") -> Finding:
+    """The finding that names what is left out."""
+    some = [f"{shown(key)} ({why})" for key, why in sorted(left.items())[:NAMED]]
+    more = f", and {len(left) - NAMED} more" if len(left) > NAMED else ""
+    return Finding(name, "fail", f"{what}: {', '.join(some)}{more}", data={"objects": dict(left)})
+
+
+def _compared(
+    source: Store,
+    target: Store,
+    ours: Mapping[str, Entry],
+    theirs: Mapping[str, Entry],
+    known: Manifest,
+    same_source: bool,
+    cancelled: Callable[[], bool],
+) -> Comparison:
+    equal: dict[str, bool] = {}
+    learnt: dict[str, Known] = {}
+    unread = []
+    for key in ours.keys() & theirs.keys():
+        found = verdict(ours[key], theirs[key], known.known.get(key), same_source)
+        if found is Verdict.UNREAD:
+            unread.append(_Both(ours[key], theirs[key], ours[key].size))
+        else:
+            equal[key] = found is Verdict.SAME
+
+    def read(both: _Both) -> None:
+        key = both.source.key
+        sha, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        try:
+            carry.drained(source, key, both.source.etag, (sha.update, md5.update))
+            if both.target.md5:
+                equal[key] = md5.hexdigest() == both.target.md5
+            else:
+                equal[key] = sha.hexdigest() == digest(target, both.target, known.known.get(key))
+        except WorldMoved:
+            equal[key] = False  # a push looks again at what it overwrites
+        if equal[key]:
+            learnt[key] = Known(both.size, sha.hexdigest(), both.source.etag, both.target.etag)
+
+    carry.each(unread, read, cancelled)
+    return compared(ours, theirs, equal, learnt)
+
+
+def digest(store: Store, entry: Entry, known: Known | None = None) -> str:
+    """The SHA-256 of an object, read where nobody knows it.
+
+    Raises:
+        WorldMoved: another version is there.
+    """
+    if known is not None and known.target == entry.etag and known.size == entry.size:
+        return known.sha256
+    sha = hashlib.sha256()
+    carry.drained(store, entry.key, entry.etag, (sha.update,))
+    return sha.hexdigest()

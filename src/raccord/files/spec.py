@@ -1,0 +1,61 @@
+"""A set of objects as one command takes it: frozen data. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from raccord.model.globs import named
+from raccord.model.plan import Json
+
+TRASH = ".raccord-trash"  # what was overwritten or removed, by the id of its push
+MANIFESTS = ".raccord-manifest"  # what is known of objects, by the name of their set
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A set of objects.
+
+    Attributes:
+        name: of the set.
+        origin: the environment that they come from.
+        goal: the one that they go to.
+        prefix: where they begin, without slashes at its ends; "" for everywhere.
+        only: patterns of those that belong, relative to the prefix; () for all.
+        mode: "insert", "upsert" or "mirror".
+        delete: whether a mirror removes.
+    """
+
+    name: str
+    origin: str
+    goal: str
+    prefix: str = ""
+    only: tuple[str, ...] = ()
+    mode: str = "insert"
+    delete: bool = False
+
+    def belongs(self, key: str) -> bool:
+        """Whether an object is in the set."""
+        if key.split("/", 1)[0] in (TRASH, MANIFESTS):
+            return False
+        below = key.removeprefix(f"{self.prefix}/") if self.prefix else key
+        return (below != key or not self.prefix) and (not self.only or named(self.only, below))
+
+    def document(self) -> dict[str, Json]:
+        """Itself for JSON."""
+        return {**asdict(self), "only": list(self.only)}
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Json]) -> Spec:
+        """Reads `document` back."""
+        return cls(**{**document, "only": tuple(document["only"])})
+
+
+def kept_key(id_: str, key: str) -> str:
+    """Where an object is kept that a push overwrites or removes."""
+    return f"{TRASH}/{id_}/{key}"
+
+
+def manifest_key(name: str) -> str:
+    """Where a set's manifest is."""
+    return f"{MANIFESTS}/{name}.json"

@@ -1,0 +1,324 @@
+"""The steps of a push: `files.keep` copies what goes, `files.put` does it, `files.verify` looks again.
+
+An undo is `files.keep` and `files.put` from the trash. A payload has no URL with a secret: the environment's
+name leads to it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from raccord.database.keeping import new_id
+from raccord.errors import HeldBack, ObjectsError, RestoreFailed, Stop, WorldMoved
+from raccord.files import keeping, manifest, push
+from raccord.files.compare import Known
+from raccord.files.log import Done, Log
+from raccord.files.observe import left_out
+from raccord.files.plan import Decision, Item, items
+from raccord.files.push import Push
+from raccord.files.spec import Spec, kept_key
+from raccord.model.handler import Context, Outcome, Position
+from raccord.model.plan import Finding, Json, Step
+from raccord.objects.model import Entry, Store
+from raccord.objects.opening import opened
+from raccord.objects.place import Place
+
+KEEP = "files.keep"
+PUT = "files.put"
+VERIFY = "files.verify"
+
+Resolve = Callable[[str], Place]
+
+
+def keep_step(spec: Spec, state: Path, id_: str, target: str, made: Sequence[Item]) -> Step:
+    """The step that keeps what is overwritten or removed."""
+    kept = {one.key: one.before for one in made if one.before}
+    payload = {**_where(spec, state, id_, target), "items": kept}
+    title = f"keep what changes or goes of {spec.goal} as {id_}: {len(kept)}"
+    return Step(KEEP, 1, title, payload, backs_up=True)
+
+
+def put_step(
+    spec: Spec,
+    state: Path,
+    id_: str,
+    source: Mapping[str, Json],
+    target: str,
+    decision: Decision,
+    learnt: Mapping[str, Known],
+    commit: str,
+) -> Step:
+    """The step that pushes.
+
+    Args:
+        source: the place it comes from, as {"place": key}, or {"trash": id} of the target itself.
+        learnt: what was found out by reading, for the manifest.
+        commit: where the worktree stands, for those who ask later.
+    """
+    payload: dict[str, Json] = {
+        "spec": spec.document(),
+        "state": str(state),
+        "id": id_,
+        "source": dict(source),
+        "target": target,
+        "items": [one.document() for one in decision.items],
+        "counts": list(decision.counts),
+        "learnt": {key: [one.size, one.sha256, one.source, one.target] for key, one in learnt.items()},
+        "commit": commit,
+    }
+    added, changed, removed = decision.counts
+    what = f"{added} objects added, {changed} overwritten, {removed} removed, {decision.size / 1e6:.1f} MB"
+    title = f"{spec.mode} {spec.name} in {spec.goal}: {what}"
+    if "trash" in source:
+        title = f"bring back what {source['trash']} keeps, into {spec.goal}: {what}"
+    elif not decision.items:
+        title = f"note in {spec.goal} what {len(learnt)} objects of {spec.name} hold"
+    destroys = any(one.before for one in decision.items)
+    return Step(PUT, 1, title, payload, resources=(f"objects:{target}",), destroys=destroys)
+
+
+def verify_step(spec: Spec, state: Path, id_: str, target: str) -> Step:
+    """The step that looks again."""
+    title = f"list {spec.goal} again, and compare it with what was sent"
+    return Step(VERIFY, 1, title, _where(spec, state, id_, target))
+
+
+def _where(spec: Spec, state: Path, id_: str, target: str) -> dict[str, Json]:
+    return {
+        "state": str(state),
+        "id": id_,
+        "set": spec.name,
+        "goal": spec.goal,
+        "below": spec.prefix,
+        "target": target,
+    }
+
+
+class _Reaching:
+    """What the handlers share: the way from an environment's name to its store."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+
+    def found(self, name: str, key: str) -> Store:
+        """The store of an environment, if it still is the one that was planned for.
+
+        Raises:
+            WorldMoved: it is another.
+        """
+        place = self._resolve(name)
+        if place.key != key:
+            raise WorldMoved(f"the environment {name} leads to another store by now: {place.shown}")
+        return opened(place)
+
+    def revert(self, step: Step, context: Context) -> None:
+        """It takes nothing away."""
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Nothing: it takes nobody's place."""
+        return ()
+
+
+class KeepHandler(_Reaching):
+    """Keeps objects."""
+
+    kind, version = KEEP, 1
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """Copying again does no harm."""
+        return Position.BEFORE
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Copies them into the trash."""
+        got = step.payload
+        if got["items"]:
+            store = self.found(got["goal"], got["target"])
+            keeping.keep(store, got["id"], got["below"], got["items"], context.say, context.cancelled)
+        return Outcome({"id": got["id"], "objects": len(got["items"])})
+
+
+class PutHandler(_Reaching):
+    """Fills and removes objects."""
+
+    kind, version = PUT, 1
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """A log says that it began; else every object is as it was planned for, or is named."""
+        if Log.of(step.payload["state"], step.payload["id"]).read() is not None:
+            return Position.BETWEEN
+        store = self.found(step.payload["spec"]["goal"], step.payload["target"])
+        now = store.listing(step.payload["spec"]["prefix"]).entries
+        moved = [
+            one.key
+            for one in items(step.payload["items"])
+            if (now[one.key].etag if one.key in now else "") != one.before
+        ]
+        if moved:
+            raise keeping.moved_error(store, moved)
+        return Position.BEFORE
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Pushes, or goes on with it."""
+        got, spec = step.payload, Spec.parse(step.payload["spec"])
+        log = Log.of(got["state"], got["id"])
+        target, made = self.found(spec.goal, got["target"]), items(got["items"])
+        trash = got["source"].get("trash", "")
+        source = target if trash else self.found(spec.origin, got["source"]["place"])
+        work = self._work(source, target, log, spec, context)
+        try:
+            if trash:
+                made = _dated(made, keeping.kept(target, trash))
+            done = work.carry_out(made, kept_key(got["id"], ".condition"))
+            if not trash:
+                self._note(target, spec, got, done)
+        except ObjectsError as error:
+            if not work.begun:
+                log.forget()
+                raise HeldBack(error.message, hint=error.hint, finding="files.refused") from error
+            hint = f"raccord continue --run {context.run}"
+            raise Stop(error.message, hint=hint, finding="files.cut") from error
+        if trash and work.left:
+            raise RestoreFailed(f"{left_out(work.left).message}; {trash} of {target.shown} has the others")
+        record: dict[str, Json] = {
+            "done": [[one.key, one.etag] for one in done.values()],
+            "counts": _counts(made, done),
+        }
+        return Outcome(record, note="; ".join([f"{len(done)} objects done", *work.notes]))
+
+    def _work(self, source: Store, target: Store, log: Log, spec: Spec, context: Context) -> Push:
+        again = log.read() is not None
+        return Push(source, target, log, again, spec.prefix, context.say, context.cancelled)
+
+    def _note(self, target: Store, spec: Spec, got: Mapping[str, Json], done: Mapping[str, Done]) -> None:
+        """Writes the manifest, last."""
+        old, source = manifest.load(target, spec.name), got["source"]["place"]
+        now = target.listing(spec.prefix).entries
+        known = {key: one for key, one in old.known.items() if key in now}
+        if old.source != source:
+            known = {key: replace(one, source="") for key, one in known.items()}
+        known |= {key: Known(*one) for key, one in got["learnt"].items()}
+        for key, one in done.items():
+            known.pop(key, None)
+            if one.etag:
+                known[key] = Known(one.size, one.sha256, one.source, one.etag)
+        if known != old.known or old.source != source:
+            manifest.save(target, spec.name, source, known)
+
+    def revert(self, step: Step, context: Context) -> None:
+        """Takes back what is done of it.
+
+        Raises:
+            RestoreFailed: not all of it could be.
+        """
+        got, spec = step.payload, Spec.parse(step.payload["spec"])
+        log = Log.of(got["state"], got["id"])
+        done = log.read() or {}
+        way = Log(log.path.with_suffix(".back"))
+        made = [one for one in items(got["items"]) if one.key in done]
+        if not made:
+            log.forget()
+            return
+        target = self.found(spec.goal, got["target"])
+        back = _dated(_back(made, {key: one.etag for key, one in done.items()}, got["id"]),
+                      keeping.kept(target, got["id"]))  # fmt: skip
+        work = self._work(target, target, way, spec, context)
+        work.carry_out(back, kept_key(got["id"], ".condition"))
+        if work.left:
+            raise RestoreFailed(
+                f"{left_out(work.left).message}; what was there is kept in {target.shown} as {got['id']}"
+            )
+        log.forget()
+        way.forget()
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Brings back what was there, where it is as the push left it."""
+        got, spec = step.payload, Spec.parse(step.payload["spec"])
+        done: dict[str, str] = dict(outcome.record["done"])
+        made = [one for one in items(got["items"]) if one.key in done]
+        if not made:
+            return ()
+        back = tuple(_back(made, done, got["id"]))
+        counts = (
+            sum(1 for one in back if not one.before),
+            sum(1 for one in back if one.before and one.source),
+            sum(1 for one in back if not one.source),
+        )
+        id_, state = new_id(), Path(got["state"])
+        return (
+            keep_step(spec, state, id_, got["target"], back),
+            put_step(
+                spec, state, id_, {"trash": got["id"]}, got["target"], Decision(back, counts, ()), {}, ""
+            ),
+        )
+
+
+class VerifyHandler(_Reaching):
+    """Looks again."""
+
+    kind, version = VERIFY, 1
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """It changes nothing."""
+        return Position.BEFORE
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Lists the target; reads what no etag proves.
+
+        Raises:
+            HeldBack: something was left out, or is not as it was written.
+        """
+        got = step.payload
+        store = self.found(got["goal"], got["target"])
+        log = Log.of(got["state"], got["id"])
+        done = log.read() or {}
+        wrong = push.verified(store, got["below"], done, context.cancelled)
+        if wrong:
+            raise _held(got, left_out(wrong, "files.unverified", "not as they were sent"))
+        if left := {key: why for key, why in log.left().items() if key not in done}:
+            raise _held(got, left_out(left))
+        return Outcome({"objects": len(done)}, note=f"{len(done)} objects verified")
+
+
+def _held(got: Mapping[str, Json], found: Finding) -> HeldBack:
+    said = f"{found.message}; the others are there"
+    hint = f"raccord files diff {got['set']} --to {got['goal']}"
+    return HeldBack(said, hint=hint, finding=found.name, **found.data)
+
+
+def _dated(made: Sequence[Item], copies: Mapping[str, Entry]) -> list[Item]:
+    """Items that are filled from the trash, with the versions that it has."""
+    return [
+        replace(one, size=copies[one.source].size, etag=copies[one.source].etag)
+        if one.source in copies
+        else one
+        for one in made
+    ]
+
+
+def _back(made: Sequence[Item], done: Mapping[str, str], id_: str) -> list[Item]:
+    """What takes items back that are done: the trash's version over it, or nothing in its place."""
+    return [Item(one.key, kept_key(id_, one.key) if one.before else "", 0, "", done[one.key]) for one in made]
+
+
+def _counts(made: Sequence[Item], done: Mapping[str, Done]) -> list[int]:
+    found = [one for one in made if one.key in done]
+    return [
+        sum(1 for one in found if not one.before),
+        sum(1 for one in found if one.before and one.source),
+        sum(1 for one in found if not one.source),
+    ]
+
+
+def forget(step: Step, resolve: Resolve) -> None:
+    """Removes what a push kept, in its target and here.
+
+    Raises:
+        RaccordError: the target can't be reached, or is another by now; nothing was removed here.
+    """
+    got = step.payload
+    if step.kind == KEEP and got["items"]:
+        keeping.forget(_Reaching(resolve).found(got["goal"], got["target"]), got["id"])
+    log = Log.of(got["state"], got["id"])
+    log.forget()

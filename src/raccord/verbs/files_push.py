@@ -1,0 +1,65 @@
+"""`raccord files push`: compares a set between two environments, and makes the target what its mode says."""
+
+from __future__ import annotations
+
+from raccord.database.keeping import new_id
+from raccord.files.observe import observe
+from raccord.files.plan import decide
+from raccord.files.steps import keep_step, put_step, verify_step
+from raccord.kernel.record import RunRecord
+from raccord.model.options import FilesPushOptions
+from raccord.model.plan import Lane, Plan, Stage, Step
+from raccord.verbs import data_sets, files_sets
+from raccord.verbs.room import Room
+
+VERB = "files push"
+
+
+def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]:
+    """Pushes a set.
+
+    Raises:
+        UsageError: no such set or environment, or a protected one that was not named.
+        CannotRun: a store can't be reached.
+    """
+    goal = data_sets.environments(room).environment(options.goal)
+    if options.dry_run:
+        return plan(room, options), None
+    data_sets.check_named(goal, options.goal, options.yes_to, f"raccord files push {options.name}")
+    engine = room.engine()
+    engine.recover()
+    return engine.apply(lambda: plan(room, options))
+
+
+def plan(room: Room, options: FilesPushOptions) -> Plan:
+    """Observes and decides."""
+    spec = files_sets.spec(
+        room,
+        options.name,
+        options.goal,
+        origin=options.origin,
+        mode=options.mode,
+        delete=options.delete,
+    )
+    ends = files_sets.found_ends(room, spec)
+    key, title = f"files:{spec.goal}:{spec.name}", f"{spec.name} from {spec.origin} to {spec.goal}"
+    seen = observe(ends.source, ends.target, ends.origin, spec)
+    made = decide(spec, seen.source, seen.comparison)
+    notes = (*seen.notes, *made.notes)
+    id_, goal = new_id(), ends.goal.key
+    here = room.here
+    put = put_step(
+        spec, room.state, id_, {"place": ends.origin.key}, goal, made, seen.comparison.learnt,
+        (here.head if here else "") or "",
+    )  # fmt: skip
+    steps: tuple[Step, ...] = ()
+    if made.items:
+        steps = (keep_step(spec, room.state, id_, goal, made.items), put) if put.destroys else (put,)
+    elif seen.comparison.learnt and made.held is None:
+        steps = (put,)
+    stages = [Stage("push", (Lane(key, title, steps, held=made.held, notes=notes),))]
+    if made.items:
+        # A stage of its own: what was left out is told without taking back what went through.
+        verify = verify_step(spec, room.state, id_, goal)
+        stages.append(Stage("verify", (Lane(key, title, (verify,)),)))
+    return Plan(VERB, tuple(stages), by=options.by)

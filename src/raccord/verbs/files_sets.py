@@ -1,0 +1,112 @@
+"""What the `files` verbs share: the sets and environments of the configuration, and both stores, opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from raccord.config import FileSet, variable
+from raccord.errors import CannotRun, UsageError
+from raccord.files import observe
+from raccord.files.spec import Spec
+from raccord.kernel import secret
+from raccord.model.text import shown
+from raccord.objects import place
+from raccord.objects.model import Store
+from raccord.objects.opening import opened
+from raccord.objects.place import Place
+from raccord.verbs.data_sets import environments
+from raccord.verbs.room import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """A set with its two stores."""
+
+    spec: Spec
+    origin: Place
+    goal: Place
+    source: Store
+    target: Store
+
+
+def place_of(room: Room, name: str) -> Place:
+    """The object store of an environment.
+
+    Raises:
+        UsageError: there is no such environment.
+        CannotRun: it has no store, or its key can't be read.
+    """
+    found = environments(room).environment(name)
+    if not found.objects:
+        hint = f"set objects in [environments.{name}]"
+        raise CannotRun(f"the environment {name} has no object store", hint=hint)
+    if (found.objects_key_id is None) != (found.objects_key is None):
+        raise CannotRun(
+            f"the environment {name} has one of objects_key_id and objects_key: both are needed, or neither",
+            hint=f"edit [environments.{name}] in raccord.toml",
+        )
+    top = room.repo.top or room.repo.common
+    said = [
+        secret.read(one, f"the {what} of the object store of {name}", top, variable) if one else ""
+        for one, what in ((found.objects_key_id, "key's id"), (found.objects_key, "key"))
+    ]
+    return place.parse(
+        found.objects,
+        endpoint=found.objects_endpoint,
+        region=found.objects_region,
+        key_id=said[0],
+        secret=said[1],
+    )
+
+
+def configured(room: Room, name: str) -> FileSet:
+    """A set by its name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = room.config.files.get(name)
+    if found is None:
+        known = ", ".join(sorted(room.config.files)) or "none"
+        raise UsageError(
+            f"there is no file set {shown(name)}; known: {known}",
+            hint=f"add [files.{shown(name)}] to raccord.toml",
+        )
+    return found
+
+
+def spec(room: Room, name: str, goal: str, *, origin: str = "", mode: str = "", delete: bool = False) -> Spec:
+    """A set as one command takes it.
+
+    Raises:
+        UsageError: there is no such set, its ends are one, or it would remove without being a mirror.
+    """
+    found = configured(room, name)
+    made = Spec(
+        name=name,
+        origin=origin or found.from_,
+        goal=goal,
+        prefix=found.prefix.strip("/"),
+        only=found.only,
+        mode=mode or found.mode,
+        delete=delete,
+    )
+    if made.origin == made.goal:
+        raise UsageError(f"{name} would go from {goal} to {goal}", hint="--from names another environment")
+    if delete and made.mode != "mirror":
+        raise UsageError(
+            f"--delete is for a mirror, and {name} is pushed by {made.mode}", hint="--mode mirror --delete"
+        )
+    return made
+
+
+def found_ends(room: Room, what: Spec) -> Ends:
+    """A set's stores.
+
+    Raises:
+        UsageError: there is no such environment.
+        CannotRun: a store isn't known, or both are one.
+    """
+    origin, goal = place_of(room, what.origin), place_of(room, what.goal)
+    observe.check_places(origin, goal)
+    return Ends(what, origin, goal, opened(origin), opened(goal))
