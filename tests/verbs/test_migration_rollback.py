@@ -137,6 +137,7 @@ def test_exactly_what_is_gone_is_taken_down_and_comes_back(shop):
     assert shop.heads() == {"r3", "p2"} and shop.tables() == {"t_r1", "t_r2", "t_r3", "t_p1", "t_p2"}
     report = shop.rollback()
     assert report.state == "done" and shop.heads() == {"r3"}, report
+    assert not any(step.counts for lane in report.lanes for step in lane.steps)
     assert shop.tables() == {"t_r1", "t_r2", "t_r3"} and shop.main.git("status", "--porcelain", "-uall") == ""
     assert shop.rollback().state == "nothing"
     undone = shop.at().undo(report.id)
@@ -218,6 +219,35 @@ def test_nothing_untrusted_runs_and_nothing_unread_counts_as_gone(shop):
     shop.main.git("remote", "add", "origin", str(shop.path / "nowhere.git"))
     with pytest.raises(CannotRun):
         shop.rollback()
+
+
+def test_what_a_colleague_pushed_anywhere_is_theirs(shop, tmp_path):
+    for name in ("origin", "team"):
+        subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / name)], check=True)
+        shop.main.git("remote", "add", name, str(tmp_path / name))
+        shop.main.git("push", "-q", name, "HEAD:refs/heads/main")
+    subprocess.run(["git", "clone", "-q", "-b", "main", str(tmp_path / "team"), str(tmp_path / "theirs")])
+    theirs = Repo(tmp_path / "theirs")
+    theirs.commit({shop.file("p1"): revision("p1", "r2")})
+    theirs.git("push", "-q", "origin", "HEAD:refs/heads/feature")
+    alembic(theirs, "upgrade", "head")
+    shop.main.git("config", "remote.team.fetch", "+refs/heads/main:refs/remotes/team/main")
+    with pytest.raises(CannotRun) as caught:
+        shop.rollback()
+    assert caught.value.hint == "git remote set-branches team '*'"
+    shop.main.git("remote", "set-branches", "team", "*")
+    (lane,) = shop.rollback().lanes
+    assert lane.notes[0].data == {"revisions": []} and shop.heads() == {"p1"}
+    (shop.main.path / ".git/shallow").write_text(shop.main.git("rev-parse", "HEAD") + "\n")
+    with pytest.raises(CannotRun, match="cut off"):
+        shop.rollback()
+
+
+def test_what_lies_in_a_stash_is_somebodys(shop):
+    shop.main.write(shop.file("p1"), revision("p1", "r2"))
+    alembic(shop.main, "upgrade", "head")
+    shop.main.git("stash", "push", "-q", "-u")
+    assert shop.rollback().state == "nothing" and shop.heads() == {"p1"}
 
 
 @pytest.mark.long

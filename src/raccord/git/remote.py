@@ -230,6 +230,15 @@ def _refspecs(repo: Repository, remote: str) -> list[str]:
     return ["--refmap=", "--", remote, *safe]
 
 
+def narrow(repo: Repository, remote: str) -> bool:
+    """Whether `fetch` leaves out some of a remote's branches, as in a clone of a single branch."""
+    words = _refspecs(repo, remote)
+    specs = words[words.index(remote) + 1 :] or repo.settings.all(f"remote.{remote}.fetch")
+    whole = {f"{HEADS}*", "refs/*"}
+    sources = {spec.lstrip("+").partition(":")[0] for spec in specs}
+    return not sources & whole or any(one.startswith("^") for one in sources)
+
+
 def _list(repo: Repository, remote: str, option: str, *refs: str, timeout: float | None) -> str:
     connect.check(repo, remote)
     place = remote

@@ -11,11 +11,11 @@ from raccord.migrations.sightings import Seen, stands_on
 from raccord.model.handler import Position
 
 # What is seen there is somebody's; a worktree's files are too, unless git ignores them as it does copies.
-LIVING: frozenset[Kind] = frozenset({"directory", "index", "ref", "history"})
+LIVING: frozenset[Kind] = frozenset({"directory", "index", "ref", "history", "stash"})
 
 
 def living(seen: Iterable[Seen], ignored: Set[tuple[str, str]]) -> dict[str, Seen]:
-    """The revisions that somebody has, each with one place: a branch or tag, its history, an index, a file.
+    """The revisions that somebody has, each with one place: a ref, its history, an index, a stash, a file.
 
     Args:
         seen: every sighting.

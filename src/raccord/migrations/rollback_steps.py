@@ -27,7 +27,7 @@ from raccord.migrations.runner import variables
 from raccord.migrations.standing import Standing
 from raccord.migrations.upgrade_steps import Order, Part, UpgradeHandler
 from raccord.model.handler import Context, Outcome, Position
-from raccord.model.plan import Step
+from raccord.model.plan import Json, Step
 from raccord.model.text import shown
 
 ROLLBACK = "migration.rollback"
@@ -112,6 +112,10 @@ class RollbackHandler(UpgradeHandler):
             env={**variables(site.project), **UNBUFFERED},
             cancelled=context.cancelled,
         )
+
+    def _counted(self, order: Order) -> dict[str, Json]:
+        """Nothing: nobody is told that it was applied."""
+        return {}
 
     def _record(self, key: str, part: Part, sources: Mapping[str, Content]) -> None:
         """Remembers what is no longer applied."""

@@ -192,8 +192,12 @@ class UpgradeHandler:
             # What was done is not taken back for this.
             said = f"the {self.verb} is done, and what is applied now can't be recorded: {error.message}"
             raise Stop(said, hint=error.hint) from error
-        counts = {"upgrades": len(order.parts), "revisions_applied": len(order.digests)} if log else {}
+        counts = self._counted(order) if log else {}
         return Outcome({"left": left, "log": log}, note="; ".join(notes), counts=counts)
+
+    def _counted(self, order: Order) -> dict[str, Json]:
+        """What is told of it, see `Outcome`."""
+        return {"upgrades": len(order.parts), "revisions_applied": len(order.digests)}
 
     def _record(self, key: str, part: Part, sources: Mapping[str, Content]) -> None:
         """Remembers what is applied now."""

@@ -6,13 +6,14 @@ What that removes is seen on a clone first. Every place is looked into before a 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from raccord.code.base import choose_remote
 from raccord.database.url import OTHER, Target
 from raccord.errors import CannotRun
+from raccord.git.remote import narrow
 from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
 from raccord.migrations.archive import Content
@@ -51,16 +52,15 @@ def rollback(room: Room, options: RollbackOptions) -> tuple[Plan, RunRecord | No
     """Takes down what nobody has any more.
 
     Raises:
-        CannotRun: no alembic environment here, its history is not whole, or the remote can't be asked.
+        CannotRun: no alembic environment here, its history is not whole, or not all of every remote can be
+            seen.
     """
     return carried_out(room, lambda: plan(room, options), options.dry_run, every=False)
 
 
 def plan(room: Room, options: RollbackOptions) -> Plan:
     """Observes, decides, and tries it on a clone; without `dry_run` raccord's own store keeps the files."""
-    # What somebody pushed since is no phantom.
-    if remote := choose_remote(room.repo.settings, room.config.sync.remote):
-        fetched(room, remote)
+    _all_fetched(room)
     here = chosen(room, every=False)[0]
     desk = Desk(room, chosen(room, every=True), options.backend, keep=not options.dry_run)
     sections: dict[str, list[Site]] = {}
@@ -75,6 +75,26 @@ def plan(room: Room, options: RollbackOptions) -> Plan:
         Stage("copies", tuple(lane for _, more in lanes for lane in more)),
     )
     return Plan("migrations rollback-phantoms", tuple(one for one in stages if one.lanes), by=options.by)
+
+
+def _all_fetched(room: Room) -> None:
+    """Gets every branch of every remote: what somebody pushed anywhere is no phantom.
+
+    Raises:
+        CannotRun: a remote can't be asked, or some of what is there would not be seen.
+    """
+    for remote in room.repo.settings.remotes():
+        if narrow(room.repo, remote):
+            raise CannotRun(
+                f"not all branches of {shown(remote)} are fetched here, and one may have what is applied",
+                hint=f"git remote set-branches {shown(shlex.quote(remote))} '*'",
+            )
+        fetched(room, remote)
+    if fs.signature(room.repo.common / "shallow") is not None:
+        raise CannotRun(
+            "the history is cut off here, and what was cut off may have what is applied",
+            hint="git fetch --unshallow",
+        )
 
 
 class _Held(Exception):
