@@ -140,6 +140,27 @@ def test_other_databases_are_refused(tmp_path, real, code, said):
     assert tables(real) == {"mine"} and not (tmp_path / "other.db").exists()
 
 
+def test_no_other_file_is_attached(tmp_path, real):
+    other, one = tmp_path / "other.db", lead(tmp_path, real)
+    sqlite3.connect(other).execute("create table theirs (x)")
+    also = f"""
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+@event.listens_for(Engine, "connect")
+def more(db, record):
+    db.execute("attach ':memory:' as notes")
+    db.execute("attach {str(other)!r} as other")
+"""
+    made = project(tmp_path, SYNC, f"sqlite:///{real}", also)
+    with driven(HOW, made, made.databases[0], [one]) as driver:
+        answer = driver.run("upgrade", "head")
+    assert not answer.ok and answer.refused == (f"to attach the database {other}",), answer
+    (tmp_path / "again").mkdir()
+    made = project(tmp_path / "again", SYNC, f"sqlite:///{real}", also.replace(f"{str(other)!r}", "''"))
+    with driven(HOW, made, made.databases[0], [one]) as driver:
+        assert driver.run("upgrade", "head").check().ok
+
+
 def test_env_py_is_asked_and_changes_nothing(tmp_path, real, monkeypatch):
     monkeypatch.setenv("AN_ALIAS", f"sqlite:///{real}")
     made = project(

@@ -26,6 +26,7 @@ READING = re.compile(
 )
 
 
+ATTACH = 24  # the action of SQLite that opens one more file
 # Whether the lock of this number is held in this very database.
 LOCKED = (
     "select count(*) from pg_locks where locktype = 'advisory' and granted and objsubid = 1"
@@ -99,14 +100,18 @@ class Guard:
             raise self.refuse(f"to open the database {path}")
         return str(self.files[real])
 
+    def open_to(self, text: str) -> bool:
+        """Whether a name of SQLite's is a clone's, or of a database in memory."""
+        if text.startswith("file:"):
+            split = urllib.parse.urlsplit(text)
+            text = "" if "mode=memory" in split.query.split("&") else urllib.parse.unquote(split.path)
+        return text in ("", ":memory:") or os.path.realpath(text) in self.goals
+
     def audit(self, event: str, args: tuple[Any, ...]) -> None:
         """What passed by all else: it is refused, since nothing can be led elsewhere any more."""
         if event == "sqlite3.connect":
             text = os.fsdecode(args[0])
-            if text.startswith("file:"):
-                split = urllib.parse.urlsplit(text)
-                text = "" if "mode=memory" in split.query.split("&") else urllib.parse.unquote(split.path)
-            if text not in ("", ":memory:") and os.path.realpath(text) not in self.goals:
+            if not self.open_to(text):
                 raise self.refuse(f"to open the database {text}")
         elif event in ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn"):
             given = args[1] if len(args) > 1 else args[0]
@@ -253,7 +258,28 @@ def guard_sqlite3(guard: Guard) -> None:
 
     for name in ("sqlite3", "sqlite3.dbapi2"):
         driver = module(name)
-        driver.connect = wrapped(driver.connect, change)
+        connect = wrapped(driver.connect, change)
+        driver.connect = connect if guard.asking else shut(guard, connect)
+
+
+def shut(guard: Guard, connect: Callable[..., Any]) -> Callable[..., Any]:
+    """Connections to SQLite that attach no other file: it would be written to as it is."""
+
+    @functools.wraps(connect)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        made = connect(*args, **kwargs)
+        made.set_authorizer(functools.partial(attaching, guard))
+        return made
+
+    return call
+
+
+def attaching(guard: Guard, action: int, name: str | None, *_: Any) -> int:
+    """Lets every statement pass but ATTACH; of one with a parameter nobody knows the file."""
+    if action != ATTACH or (name is not None and guard.open_to(name)):
+        return 0
+    guard.refuse(f"to attach the database {'?' if name is None else name}")
+    return 1
 
 
 SERVERS = {
