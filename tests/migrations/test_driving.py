@@ -161,6 +161,20 @@ def more(db, record):
         assert driver.run("upgrade", "head").check().ok
 
 
+def test_an_env_py_that_never_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr("raccord.migrations.driving.ASK_SECONDS", 1.0)
+    made = project(tmp_path, "import time\ntime.sleep(600)", "sqlite:///app.db")
+    with pytest.raises(CannotRun, match="env.py said nothing for 1 s"):
+        asked(HOW, made, made.databases[0])
+    place = tmp_path / "migrations/env.py"
+    place.unlink()
+    with pytest.raises(CannotRun, match="not there"):
+        asked(HOW, made, made.databases[0])
+    os.mkfifo(place)
+    with pytest.raises(CannotRun, match="no regular file"):
+        asked(HOW, made, made.databases[0])
+
+
 def test_env_py_is_asked_and_changes_nothing(tmp_path, real, monkeypatch):
     monkeypatch.setenv("AN_ALIAS", f"sqlite:///{real}")
     made = project(

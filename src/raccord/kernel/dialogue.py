@@ -9,6 +9,7 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 
 from raccord.kernel import pipes
@@ -40,12 +41,19 @@ class Dialogue:
             self._child.stdin.write(line + b"\n")
             self._child.stdin.flush()
 
-    def ask(self, line: bytes, cancelled: Callable[[], bool] = lambda: False) -> bytes | None:
+    def ask(
+        self, line: bytes, cancelled: Callable[[], bool] = lambda: False, *, seconds: float | None = None
+    ) -> bytes | None:
         """Says a line and waits for the answer, without what it begins with; None where it ended instead.
+
+        Args:
+            seconds: how long it may take, None for no limit.
 
         Raises:
             KeyboardInterrupt: `cancelled()` became true.
+            TimeoutError: it took longer.
         """
+        until = None if seconds is None else time.monotonic() + seconds
         self.tell(line)
         while True:
             try:
@@ -53,6 +61,8 @@ class Dialogue:
             except queue.Empty:
                 if cancelled():
                     raise KeyboardInterrupt from None
+                if until is not None and time.monotonic() > until:
+                    raise TimeoutError from None
                 continue
             if not answer:
                 self._lines.put(b"")

@@ -41,6 +41,7 @@ _SHEBANG = re.compile(
     rb"#!\s*(?:/bin/sh\s*\n'''exec' (?:\"([^\"\n]+)\"|(\S+)) .*|(/[^\n]*?/env\s+(?:-S\s+)?)?([^\s]+)[^\n]*)\n"
 )
 TAIL = 20
+ASK_SECONDS = 60.0  # that env.py may take to say what it connects to
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +234,16 @@ class Driver:
         return self._ask(_exactly(steps))
 
     def ask(self) -> Answer:
-        """Runs env.py, and no migration."""
-        return self._ask({"argv": ["current"], "asks": True})
+        """Runs env.py, and no migration; raises as `run`, and where it takes longer than `ASK_SECONDS`."""
+        return self._ask({"argv": ["current"], "asks": True}, ASK_SECONDS)
 
-    def _ask(self, command: dict[str, Json]) -> Answer:
-        line = self._dialogue.ask(json.dumps(command).encode(), self._cancelled)
+    def _ask(self, command: dict[str, Json], seconds: float | None = None) -> Answer:
+        try:
+            line = self._dialogue.ask(json.dumps(command).encode(), self._cancelled, seconds=seconds)
+        except TimeoutError:
+            raise CannotRun(
+                f"env.py said nothing for {seconds:g} s, and was ended", hint="alembic current, there"
+            ) from None
         try:
             if line is not None:
                 return Answer.read(line, self._hidden)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from raccord.database.url import Target, masked
+from raccord.errors import CannotRun
 from raccord.kernel import proc
 from raccord.migrations.project import Database, Project
 from raccord.migrations.settings import MAIN
@@ -79,7 +80,17 @@ def words(start: Sequence[str], database: Database, revision: str) -> tuple[str,
 
 
 def variables(project: Project) -> dict[str, str]:
-    """What the command's environment says besides: without it the person's own would count."""
+    """What the command's environment says besides: without it the person's own would count.
+
+    Every child that may run an env.py asks for it.
+
+    Raises:
+        CannotRun: an env.py is a pipe or a device, which Python would wait for without end, or is none at all.
+    """
+    for path in dict.fromkeys(database.script / "env.py" for database in project.databases):
+        if not path.is_file():
+            what = "no regular file" if os.path.lexists(path) else "not there"
+            raise CannotRun(f"{shown(str(path))} is {what}, so alembic is not run", hint="alembic current, there")
     return {"ALEMBIC_CONFIG": str(project.ini)}
 
 
