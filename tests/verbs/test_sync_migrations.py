@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -437,3 +438,25 @@ def test_killed_in_the_middle_of_an_upgrade_it_is_continued(shop: Shop) -> None:
     report = Workspace.open(b.path).continue_()
     assert report.state == "done" and shop.heads() == {"r2"}, report
     assert shop.remote.git("branch", "--list", "b")
+
+
+def test_a_server_that_never_answers_is_waited_for_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("raccord.database.postgres.CONNECT_SECONDS", 2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        shop = Shop(tmp_path, f"postgresql+psycopg://me@127.0.0.1:{port}/main")
+        for name in ("one", "two"):
+            tree = shop.tree(name)
+            ini = (tree.path / "backend/alembic.ini").read_text().replace("/main", f"/{name}")
+            tree.commit({"backend/alembic.ini": ini})
+        shop.merged({shop.file("r2"): revision("r2", "r1")})
+        report = shop.sync(shop.main, all=True)
+        assert report.state == "done", report
+        server.settimeout(0)
+        asked = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                server.accept()[0].close()
+                asked += 1
+    assert asked == 1
+    assert any("not read" in note.message for note in report.notes)

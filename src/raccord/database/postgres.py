@@ -193,7 +193,9 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
     elif state == "42501":
         hint = f"let the role {target.user or 'that connects'} do this, or use its owner's URL"
     what = "can't be reached" if pg is not None and not state else "can't be used"
-    return kind(f"{where} {what}: {text}", hint=hint, sqlstate=state)
+    # Whoever has more databases there need not wait for each.
+    silent = isinstance(error, driver().errors.ConnectionTimeout)
+    return kind(f"{where} {what}: {text}", hint=hint, sqlstate=state, silent=silent)
 
 
 def _reach(target: Target) -> str:

@@ -183,13 +183,21 @@ def _asked(site: Site, known: Known) -> Site:
             return replace(site, unread=f"env.py decides the {named} while it runs", unread_hint=ASK)
         question = (target.key, database.version_table, database.version_schema)
         if question not in known:
-            known[question] = _answer(target, database)
+            # A server that gave no answer is not waited for again for each of its databases.
+            server = (target.server, "", None)
+            known[question] = known[server] if server in known else _answer(target, database)
+            if _silent(known[question]):
+                known[server] = known[question]
         said = known[question]
         if isinstance(said, RaccordError):
             return replace(site, unread=said.message, unread_hint=said.hint)
         return replace(site, heads=said)
     except RaccordError as error:
         return replace(site, unread=error.message, unread_hint=error.hint)
+
+
+def _silent(said: frozenset[str] | RaccordError) -> bool:
+    return isinstance(said, RaccordError) and bool(said.data.get("silent"))
 
 
 def _answer(target: Target, database: Database) -> frozenset[str] | RaccordError:
