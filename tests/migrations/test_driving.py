@@ -164,7 +164,7 @@ def more(db, record):
 def test_an_env_py_that_never_answers(tmp_path, monkeypatch):
     monkeypatch.setattr("raccord.migrations.driving.ASK_SECONDS", 1.0)
     made = project(tmp_path, "import time\ntime.sleep(600)", "sqlite:///app.db")
-    with pytest.raises(CannotRun, match="env.py said nothing for 1 s"):
+    with pytest.raises(CannotRun, match=r"env\.py said nothing for 1 s"):
         asked(HOW, made, made.databases[0])
     place = tmp_path / "migrations/env.py"
     place.unlink()

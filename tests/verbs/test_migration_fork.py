@@ -715,3 +715,30 @@ def test_an_env_py_that_fails_is_told(shop):
     told = next(site for site in shop.at(one).migration_status().sites if site.worktree == str(one.path))
     assert told.applied is None and "ZeroDivisionError" in told.findings[-1].message
     assert "ZeroDivisionError" in shop.plan(one).held.message
+
+
+def test_nobody_elses_env_py_runs_to_look_at_a_fork(lite, monkeypatch):
+    two = lite.tree("two")
+    asking(lite, 'os.environ["DATABASE_" + "URL"]')
+    one = lite.tree("one")
+    assert lite.fork(one).state == "done"
+    (fork,) = lite.forks()
+    (two.path / "backend/.env").write_bytes(SECRETS % f"sqlite:///{fork}".encode())
+    monkeypatch.setenv("TOLD", str(lite.path / "told"))
+    (site,) = [site for site in lite.at(two).migration_status().sites if site.worktree == str(two.path)]
+    assert site.fork is not None and (site.fork.ahead, site.fork.behind) == (0, 0)
+    assert not (lite.path / "told").exists()
+
+
+def test_gc_finds_a_backup_again_that_it_could_not_drop(lite):
+    (lite.main.path / "raccord.toml").write_text("[snapshots]\nkeep_days = 0\nkeep_last = 0\n")
+    lite.upgrade(lite.main)
+    document = max((lite.main.path / ".git/raccord/backups").glob("*.json"))
+    said = document.read_bytes()
+    document.write_bytes(b"{")
+    report = lite.gc()
+    assert report.kept == 1 and report.notes[-1].name == "backup.kept", report
+    assert len(report.removed) == 1  # the run of the fixture's upgrade
+    document.write_bytes(said)
+    report = lite.gc()
+    assert len(report.removed) == 1 and list(document.parent.iterdir()) == [], report

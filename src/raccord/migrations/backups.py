@@ -195,14 +195,23 @@ class Shelf:
 
 
 def _leading(named: Named, servers: Callable[[], Iterable[Target]]) -> Target:
-    """A database of the server that a named one is of; raises as `Standing.find`."""
+    """A database of the server that a named one is of; no env.py is asked for it but by `servers`.
+
+    Raises:
+        WorldMoved: nothing leads there.
+        ConfigError, CannotRun, DatabaseError: as `Standing.find`.
+    """
+    said = f"no worktree's configuration leads to {named.title}"
+    moved = WorldMoved(said, hint="raccord migrations status")
     try:
-        return Standing.find(named).target
-    except WorldMoved:
-        for one in servers():
-            if one.kind == POSTGRESQL and named.key.startswith(one.server):
-                return one
-        raise
+        if not named.start:
+            return Standing.find(named).target
+    except WorldMoved as error:
+        moved = error
+    for one in servers():
+        if one.kind == POSTGRESQL and named.key.startswith(one.server):
+            return one
+    raise moved
 
 
 class BackupHandler:

@@ -85,12 +85,12 @@ def variables(project: Project) -> dict[str, str]:
     Every child that may run an env.py asks for it.
 
     Raises:
-        CannotRun: an env.py is a pipe or a device, which Python would wait for without end, or is none at all.
+        CannotRun: an env.py is missing, or is a pipe or a device, for which Python would wait without end.
     """
     for path in dict.fromkeys(database.script / "env.py" for database in project.databases):
         if not path.is_file():
-            what = "no regular file" if os.path.lexists(path) else "not there"
-            raise CannotRun(f"{shown(str(path))} is {what}, so alembic is not run", hint="alembic current, there")
+            said = f"{shown(str(path))} is {'no regular file' if os.path.lexists(path) else 'not there'}"
+            raise CannotRun(f"{said}, so alembic is not run", hint="alembic current, there")
     return {"ALEMBIC_CONFIG": str(project.ini)}
 
 

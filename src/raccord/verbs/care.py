@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from raccord.checks.observe import detect
@@ -55,9 +57,9 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     old = [one for many in by_tree.values() for one in many[keep.keep_last :] if one.taken < oldest]
     runs = [run for run in journal.newest(1_000_000)[keep.keep_last :] if run not in waiting]
     runs = [run for run in runs if journal.load(run).started < oldest]
-    stuck: list[Finding] = []
+    full: list[Finding] = []
     if not dry_run:
-        runs, stuck = _emptied(room, journal, runs)
+        runs, full = _emptied(room, journal, runs)
     needed = {
         pin for run in waiting for step in journal.load(run).steps for pin in (step.step.payload.get("id"),)
     }
@@ -70,15 +72,12 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     removed += forks
     if dry_run:
         return RemovalReport("gc", True, tuple(removed), kept, None, told)
-    backups = [
-        step.step.payload["id"]
-        for run in runs
-        for step in journal.load(run).steps
-        if step.step.kind == BACKUP
-    ]
-    shelf = Shelf.below(room.state)
-    backups += [one for id_ in backups for one in shelf.rescued(id_)]
-    kept_on = [left for id_ in backups if (left := shelf.forget(id_, lambda: addressed(room)))]
+    stuck = _backups_dropped(room, journal, runs)
+    # The run of a backup that stays is how the next gc finds it.
+    runs = [run for run in runs if run not in stuck]
+    removed = [one for one in removed if one.removeprefix("run ") not in stuck]
+    kept += len(stuck)
+    kept_on = [left for told_ in stuck.values() for left in told_]
     for step in [step.step for run in runs for step in journal.load(run).steps]:
         if step.kind == KEEP:
             Rows.below(room.state).forget(step.payload["id"])
@@ -89,8 +88,8 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
         fs.remove_tree(room.state / "logs" / run)
     freed = max(0, before - snapshot.size(room.repo.git))
     note = Finding("gc.git", "note", "git prunes the objects at its next gc", "git gc")
-    notes = (note, *kept_on) if old or runs else ()
-    return RemovalReport("gc", False, tuple(removed), kept, freed, (*notes, *stuck, *told))
+    notes = (*((note,) if old or runs else ()), *kept_on)
+    return RemovalReport("gc", False, tuple(removed), kept, freed, (*notes, *full, *told))
 
 
 def _emptied(room: Room, journal: Journal, runs: list[str]) -> tuple[list[str], list[Finding]]:
@@ -107,6 +106,20 @@ def _emptied(room: Room, journal: Journal, runs: list[str]) -> tuple[list[str], 
         else:
             gone.append(run)
     return gone, stuck
+
+
+def _backups_dropped(room: Room, journal: Journal, runs: Sequence[str]) -> dict[str, list[Finding]]:
+    """Drops the backups of runs; those of which one stays, with the reasons."""
+    shelf = Shelf.below(room.state)
+    servers = cache(lambda: addressed(room))
+    stuck: dict[str, list[Finding]] = {}
+    for run in runs:
+        ids = [step.step.payload["id"] for step in journal.load(run).steps if step.step.kind == BACKUP]
+        ids += [one for id_ in ids for one in shelf.rescued(id_)]
+        for one in ids:
+            if (left := shelf.forget(one, servers)) is not None:
+                stuck.setdefault(run, []).append(left)
+    return stuck
 
 
 def eject(room: Room, *, dry_run: bool) -> RemovalReport:

@@ -6,13 +6,14 @@ Nothing is changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from raccord.errors import RaccordError, StoreError
 from raccord.migrations.fork import distance, edited
 from raccord.migrations.forks import Fork, Forks, owner
 from raccord.migrations.graph import Graph
 from raccord.migrations.observe import Site
-from raccord.migrations.standing import Standing
+from raccord.migrations.standing import Named, Standing
 from raccord.model.migration_report import MigrationFork
 from raccord.model.plan import Finding
 from raccord.model.text import shown
@@ -51,7 +52,11 @@ def _fork(
     *,
     used: bool,
 ) -> MigrationFork:
-    for named in (fork.named, fork.source):
+    assert site.target is not None  # one of the two
+    way = Named.of(site, site.target)
+    for other in (fork.named, fork.source):
+        # As this worktree is led there: the one that it was made for may have to run its env.py.
+        named = replace(way, key=other.key, title=other.title, beside=other.beside)
         if named.key not in heads:
             try:
                 heads[named.key] = Standing.find(named).heads()
