@@ -229,6 +229,20 @@ def test_one_that_another_worktree_uses_stays(lite):
     assert len(lite.forks()) == 1
 
 
+def test_one_that_somebody_deleted_is_not_used_again(lite):
+    one = lite.tree("one")
+    lite.fork(one)
+    (fork,) = lite.forks()
+    os.unlink(fork)
+    lane = lite.plan(one)
+    assert lane.held is not None and lane.held.hint.startswith("raccord migrations fork --drop, then"), lane
+    lite.env(one)
+    lane = lite.plan(one)
+    assert lane.held is not None and lane.held.name == "fork.missing" and lane.steps == ()
+    assert lite.fork(one, drop=True).state == "done" and lite.fork(one).state == "done"
+    assert lite.told(one).fork.used and lite.forks() != [fork]
+
+
 def test_what_git_tracks_or_others_share_is_left_alone(lite, monkeypatch):
     one = lite.tree("one")
     env = one.path / "backend/.env"

@@ -10,19 +10,19 @@ from pathlib import Path
 from raccord.database import copying
 from raccord.database.naming import other, place, spelled
 from raccord.database.url import SQLITE, Target
-from raccord.errors import CannotRun, RaccordError, UsageError
+from raccord.errors import CannotRun, NotOurs, RaccordError, UsageError
 from raccord.kernel.record import RunRecord
 from raccord.migrations.fork import applied_chain, chain_key, fork_name
-from raccord.migrations.fork_steps import END, fork_step
+from raccord.migrations.fork_steps import END, fork_step, missing
 from raccord.migrations.forks import Fork, Forks, Spot, new_id, owner
 from raccord.migrations.observe import Site, Unfound
 from raccord.migrations.pointing import point_step, spots
-from raccord.migrations.standing import Named, absent
+from raccord.migrations.standing import Named, Standing, absent
 from raccord.model.migration_report import ForkUrl, ForkUrls
 from raccord.model.options import ForkOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
-from raccord.verbs.migration_unfork import dropping
+from raccord.verbs.migration_unfork import DROP, dropping
 from raccord.verbs.migrations import Desk, carried_out, chosen
 from raccord.verbs.room import Room
 
@@ -67,13 +67,13 @@ def _lane(desk: Desk, same: Sequence[Site], options: ForkOptions) -> Lane:
         f"{tree.path}@{target.key if target else site.database.name}",
         f"{name} for {shown(tree.path.name)}",
     )
-    if (held := _unready(site)) is not None:
+    known = mine(room, site)
+    if (held := _lost(known) or _unready(site)) is not None:
         return Lane(key, title, held=held)
     assert target is not None  # else it is not ready
     if _own(room, site, target):
         said = f"{name} is this worktree's own: it lies in it"
         return Lane(key, title, notes=(Finding("fork.own", "note", said),))
-    known = mine(room, site)
     if known is not None and known.named.key == target.key:
         said = f"{name} is this worktree's fork of {known.source.title} already"
         return Lane(key, title, notes=(Finding("fork.there", "note", said, "raccord migrations status"),))
@@ -98,6 +98,19 @@ def _lane(desk: Desk, same: Sequence[Site], options: ForkOptions) -> Lane:
         _pointing(tree.path, one, made.named if site.start and one is found[-1] else None) for one in found
     ]
     return Lane(key, title, tuple(steps), notes=tuple(notes))
+
+
+def _lost(known: Fork | None) -> Finding | None:
+    """Why a worktree can't be pointed at the fork that it has: somebody dropped it."""
+    try:
+        if known is None or not missing(known, Standing.find(known.named)):
+            return None
+        said = f"{known.title}, this worktree's fork of {known.source.title}, is gone"
+    except NotOurs as error:
+        said = error.message
+    except RaccordError:
+        return None  # a server that can't be asked is told of otherwise
+    return Finding("fork.missing", "fail", said, f"{DROP}, then: raccord migrations fork")
 
 
 def _unready(site: Site) -> Finding | None:
