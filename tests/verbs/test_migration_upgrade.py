@@ -141,6 +141,25 @@ def test_a_database_that_is_not_there_yet(shop):
 
 
 @pytest.mark.long
+def test_what_is_written_while_an_undo_is_at_it_is_kept(shop):
+    shop.upgrade(shop.main, to="r1")
+    shop.upgrade(shop.main)
+
+    def listen(event: Event) -> None:
+        if event.what == "step" and event.text.startswith("bring"):
+            shop.query("insert into t_r1 values (7)")
+
+    undone = Workspace.open(shop.main.path, listen=listen).undo()
+    assert isinstance(undone, RunReport) and undone.state == "done" and shop.heads() == {"r1"}, undone
+    assert shop.query("select x from t_r1") == []
+    note = undone.lanes[0].steps[-1].note
+    assert "was written to since its backup" in note
+    late = next(path for path in (shop.main.path / ".git/raccord/backups").glob("*-late-*.sqlite"))
+    assert late.stem in note
+    with contextlib.closing(sqlite3.connect(late)) as db:
+        assert db.execute("select x from t_r1").fetchall() == [(7,)]
+
+
 def test_an_undo_leaves_a_database_that_went_on(shop):
     first = shop.upgrade(shop.main, to="r1")
     shop.upgrade(shop.main)

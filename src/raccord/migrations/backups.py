@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.database import backup as copies
+from raccord.database import catalog, contents
 from raccord.database.keeping import CLONE, Backup, new_id
 from raccord.database.sqlite import BESIDE
 from raccord.database.url import POSTGRESQL, Target
@@ -122,6 +123,18 @@ class Shelf:
         """
         name = f"{id_}-{why}-{secrets.token_hex(2)}"
         return name, self.make(standing, name)
+
+    def holds(self, standing: Standing, id_: str) -> bool:
+        """Whether a backup has all that is in a database.
+
+        Raises:
+            RestoreFailed, DatabaseError: one of them can't be read.
+        """
+        kept = self.kept(id_)
+        if kept is None or standing.absent:
+            return standing.absent
+        now = contents.contents(standing.target).digest, catalog.catalog(standing.target).names
+        return now == (kept.digest, kept.names)
 
     def rescued(self, id_: str) -> list[str]:
         """The backups that were made before this one was brought back."""
@@ -278,7 +291,12 @@ class RestoreHandler:
             # to wait for whoever upgrades it.
             with locked([standing], state, self._wait, context.say):
                 _demand(standing, step.payload["left"])
-            notes = Shelf.below(state).bring_back(standing, step.payload["id"])
+            shelf, id_ = Shelf.below(state), step.payload["id"]
+            if not shelf.holds(standing, step.payload["rescue"]):
+                # Between the two steps, or while a killed run waited.
+                late, _ = shelf.rescue(standing, id_, "late")
+                notes = (f"it was written to since its backup was made: {late} has that",)
+            notes += shelf.bring_back(standing, id_)
         gone = step.payload["gone"]
         if gone:
             self._archive.taken_back(standing.target.key, gone)

@@ -35,5 +35,7 @@ def take_away(shelf: Shelf, standing: Standing, backup: str) -> str:
         if contents.written(now, before, without=(standing.database.version_table,)):
             shelf.forget(rescue)
             return ""
+    if not shelf.holds(standing, rescue):
+        return ""  # somebody is writing to it
     shelf.bring_back(standing, backup)
     return f"took away what was left of it in {standing.target.shown}; the backup {shown(rescue)} has it"
