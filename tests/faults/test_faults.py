@@ -23,7 +23,8 @@ WHY_NOT = inject.why_not()
 NO_POWER = WHY_NOT or power.why_not()
 KILLS = ("kill-all", "kill-one")
 NAMES = [scenario.name for scenario in SCENARIOS]
-LONG = {scenario.name for scenario in SCENARIOS if scenario.served} | {"rollback", "undo-upgrade"}
+LONG = {scenario.name for scenario in SCENARIOS if scenario.served}
+LONG |= {"gates", "merge", "rebase", "restore", "rollback", "undo-upgrade"}
 
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 needs_power = pytest.mark.skipif(bool(NO_POWER), reason=NO_POWER)

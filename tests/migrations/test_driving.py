@@ -203,6 +203,7 @@ def pg():
     return pgkit.server()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", [one for one in DRIVERS if there(one)])
 def test_postgresql_is_led_to_its_clone(tmp_path, pg, scheme):
     name = pg.create("create table mine (x int)")

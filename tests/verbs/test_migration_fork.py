@@ -435,6 +435,7 @@ def test_others_who_are_connected(shop, monkeypatch):
         assert report.state == "done" and "by the server" in report.lanes[0].steps[0].note, report
 
 
+@pytest.mark.long
 def test_roles(shop, pg, monkeypatch):
     pg.run(
         "create role modest login password 'mödest'; create role rich login createdb password 'ri:ch';"
@@ -470,6 +471,7 @@ def test_roles(shop, pg, monkeypatch):
         pg.run("drop role modest, rich")
 
 
+@pytest.mark.long
 def test_extensions_and_names_of_any_script(shop, pg):
     pg.run(f'alter database {pgkit.quoted(shop.name)} rename to "Größe?%41 {shop.name}"')
     shop.name = f"Größe?%41 {shop.name}"
@@ -530,6 +532,7 @@ def at_once(shop: Shop, number: int) -> None:
     assert sum(one.fork is not None and one.fork.used for one in sites) == number
 
 
+@pytest.mark.long
 def test_four_at_once(shop):
     at_once(shop, 4)
     assert len(shop.names()) == 4

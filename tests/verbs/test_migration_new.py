@@ -205,6 +205,7 @@ def test_autogenerate_writes_what_the_models_have_more(shop):
     assert shop.new(shop.main, autogenerate=True).state == "nothing"
 
 
+@pytest.mark.long
 def test_autogenerate_on_postgresql(tmp_path):
     try:
         server = pgkit.server()
@@ -236,6 +237,7 @@ def test_a_run_that_fails_leaves_nothing(shop):
         shop.new(shop.main, 'say """', head="r2")  # the template can't hold it
 
 
+@pytest.mark.long
 def test_what_env_py_puts_elsewhere_or_renames_or_leaves_out(shop):
     shop.upgrade(shop.main)
     hook = (
@@ -439,6 +441,7 @@ def test_on_the_command_line(shop, capsys):
     assert "raccord migrations merge" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_an_upgrade_applies_it(shop):
     Workspace.open(shop.main.path).migration_upgrade(UpgradeOptions())
     assert shop.new(shop.main).state == "done"

@@ -146,6 +146,7 @@ def test_what_can_not_be_taken_back_is_told(shop):
     assert "already exists" in proof(report, "fails").reason
 
 
+@pytest.mark.long
 def test_what_is_applied_already_is_taken_down_first(shop):
     shop.repo.git("switch", "-qc", "feature")
     shop.add("r2", "r1", "create table t2 (x int)", "drop table t2")
@@ -204,6 +205,7 @@ def test_it_refuses_what_makes_no_sense(shop):
         shop.prove()
 
 
+@pytest.mark.long
 def test_on_the_command_line(shop, capsys):
     shop.add("r2", "r1", "create table t2 (x int)", "")
     at = ["-C", str(shop.repo.path), "migrations", "prove"]
@@ -254,6 +256,7 @@ def test_a_leftover_enum_on_postgresql(pg_shop, pg):
     assert states(pg_shop.prove("enum", fresh=True)) == {"enum": "irreversible"} and not clones(pg)
 
 
+@pytest.mark.long
 def test_concurrent_indexes_and_cycles_of_objects_on_postgresql(pg_shop, pg):
     block = "!with op.get_context().autocommit_block():"
     pg_shop.add(

@@ -189,6 +189,7 @@ def test_what_others_have_stays(shop, one, kind):
     assert finding.hint.startswith("raccord migrations merge") and state(one) == before
 
 
+@pytest.mark.long
 def test_what_is_applied_is_taken_back_first(shop, one):
     alembic(one, "upgrade", "heads")
     before = state(one)
@@ -224,6 +225,7 @@ def test_a_database_that_can_not_be_read(shop, one):
     assert shop.rebase(one, unread=True, reason="no server here").state == "done"
 
 
+@pytest.mark.long
 def test_a_shared_database_on_postgresql(tmp_path):
     try:
         server = pgkit.server()
@@ -249,6 +251,7 @@ def test_a_shared_database_on_postgresql(tmp_path):
         assert (finding.name, finding.status) == ("migration.ahead", "unknown")
 
 
+@pytest.mark.long
 def test_an_own_merge_that_joins_nothing_any_more(shop, one):
     assert isinstance(Workspace.open(one.path).migration_merge(MergeOptions("join")), RunReport)
     (merge,) = (name for name in state(one) if "join" in name)

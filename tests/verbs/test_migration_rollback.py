@@ -353,6 +353,7 @@ def pg_shop(tmp_path, pg):
         shop.at().eject()  # a backup is a database of the server's, which other tests look at
 
 
+@pytest.mark.long
 def test_postgresql_down_and_back(pg_shop, pg):
     pg_shop.main.commit({pg_shop.file("r3"): revision("r3", "r2")})
     alembic(pg_shop.main, "upgrade", "head")

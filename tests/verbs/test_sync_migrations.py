@@ -145,6 +145,7 @@ def test_one_worktree_applies_a_revision_and_the_other_syncs_and_works(either: S
     assert shop.sync(b).state == "nothing"
 
 
+@pytest.mark.long
 def test_what_the_base_brings_is_applied_once_for_all(either: Shop) -> None:
     shop = either
     trees = [shop.tree(name) for name in ("a", "b")]
@@ -395,6 +396,7 @@ def together(trees: list[Repo]) -> list[str]:
     return [out for out, _ in ended]
 
 
+@pytest.mark.long
 def test_many_syncs_at_once_apply_it_once(either: Shop) -> None:
     shop = either
     trees = [shop.tree(f"t{number}") for number in range(3)]

@@ -41,6 +41,7 @@ _SHEBANG = re.compile(
     rb"#!\s*(?:/bin/sh\s*\n'''exec' (?:\"([^\"\n]+)\"|(\S+)) .*|(/[^\n]*?/env\s+(?:-S\s+)?)?([^\s]+)[^\n]*)\n"
 )
 TAIL = 20
+_QUOTED = re.compile(r"[^\s'\"]*@[^\s'\"]*")
 ASK_SECONDS = 60.0  # that env.py may take to say what it connects to
 
 
@@ -186,7 +187,8 @@ class Answer:
         said = json.loads(line)
 
         def clean(text: str) -> str:
-            return masked(text, hidden)
+            # Whoever quotes a URL that can't be read quotes its password, which nobody knows here.
+            return _QUOTED.sub("…", masked(text, hidden))
 
         error = clean(f"{said['kind']}: {said['error']}" if said["error"] else said["kind"])
         return cls(
