@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
-from raccord.model.lint import LintReport
-from raccord.model.migration_report import (
-    ForkUrls,
-    MigrationFind,
-    MigrationList,
-    MigrationStatus,
-)
 from raccord.model.options import (
     DataDiffOptions,
     DataPushOptions,
@@ -31,7 +25,6 @@ from raccord.model.options import (
     UpgradeOptions,
 )
 from raccord.model.plan import Plan
-from raccord.model.proof import ProofReport
 from raccord.model.report import (
     Answer,
     RemovalReport,
@@ -40,10 +33,20 @@ from raccord.model.report import (
     SnapshotReport,
     StatusReport,
 )
-from raccord.model.report_data import DataDiff, DataStatus
-from raccord.model.report_files import FilesDiff, FilesStatus
 from raccord.verbs.report import plan_report, run_report, summaries
 from raccord.verbs.room import Room
+
+if TYPE_CHECKING:
+    from raccord.model.lint import LintReport
+    from raccord.model.migration_report import (
+        ForkUrls,
+        MigrationFind,
+        MigrationList,
+        MigrationStatus,
+    )
+    from raccord.model.proof import ProofReport
+    from raccord.model.report_data import DataDiff, DataStatus
+    from raccord.model.report_files import FilesDiff, FilesStatus
 
 # Verbs are imported where they are called: looking loads nothing of what changes the world.
 

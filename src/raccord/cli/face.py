@@ -15,15 +15,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from raccord.cli import exits, output
-from raccord.model.lint import LintReport
-from raccord.model.migration_report import (
-    ForkUrls,
-    MigrationFind,
-    MigrationList,
-    MigrationStatus,
-)
 from raccord.model.plan import Plan
-from raccord.model.proof import ProofReport
 from raccord.model.report import (
     Answer,
     RemovalReport,
@@ -31,11 +23,19 @@ from raccord.model.report import (
     SnapshotReport,
     StatusReport,
 )
-from raccord.model.report_data import DataDiff, DataStatus
-from raccord.model.report_files import FilesDiff, FilesStatus
 
 if TYPE_CHECKING:
     from raccord.cli.render import Page
+    from raccord.model.lint import LintReport
+    from raccord.model.migration_report import (
+        ForkUrls,
+        MigrationFind,
+        MigrationList,
+        MigrationStatus,
+    )
+    from raccord.model.proof import ProofReport
+    from raccord.model.report_data import DataDiff, DataStatus
+    from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.workspace import Workspace
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

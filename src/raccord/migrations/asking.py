@@ -38,7 +38,7 @@ def completed(
             units.setdefault(one.database.section, []).append(one)
     answers: dict[str, Site] = {}
     for unit in units.values():
-        if not any(site.database.url is None or site.database.unclear for site in unit):
+        if not any(site.open for site in unit):
             continue
         try:
             sites = told(unit, runner(unit[0].project, configured))

@@ -56,6 +56,11 @@ class Site:
     start: tuple[str, ...] = ()
 
     @property
+    def open(self) -> bool:
+        """Whether the configuration leaves open which database it is, or where its revisions are."""
+        return self.database.url is None or bool(self.database.unclear)
+
+    @property
     def key(self) -> str:
         """Names the lane: the worktree, and the database where there are several."""
         return f"{self.tree.path}{'#' + self.database.name if self.several else ''}"

@@ -17,8 +17,6 @@ from raccord.database.naming import other
 from raccord.database.url import SQLITE, Target, parse
 from raccord.errors import WorldMoved
 from raccord.migrations import loading
-from raccord.migrations.asking import known
-from raccord.migrations.driving import interpreter
 from raccord.migrations.graph import Graph
 from raccord.migrations.loading import Loaded
 from raccord.migrations.observe import Site
@@ -116,6 +114,9 @@ class Standing:
             if (database.section, database.engine) != (named.section, named.engine):
                 continue
             if named.start and (not database.url or database.unclear):
+                from raccord.migrations.asking import known  # needed by few, and long to load
+                from raccord.migrations.driving import interpreter
+
                 database = known(project, database, interpreter(named.start))
             if database.url:
                 target = parse(database.url, project.backend)

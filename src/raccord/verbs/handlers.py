@@ -45,25 +45,47 @@ def handlers(room: Room) -> list[Handler]:
     ]
 
 
-def _migrations(room: Room) -> list[Handler]:
-    from raccord.migrations import backups, fork_steps, pointing, rollback_steps, steps, then, upgrade_steps
+def _copies(room: Room) -> list[Handler]:
+    from raccord.migrations.steps import ExcludeHandler, FilesHandler
+
+    return [ExcludeHandler(room.repo), FilesHandler(room.repo)]
+
+
+def _databases(room: Room) -> list[Handler]:
     from raccord.migrations.archive import Archive
-    from raccord.verbs.migration_then import Later
+    from raccord.migrations.backups import BackupHandler, RestoreHandler
+    from raccord.migrations.upgrade_steps import UpgradeHandler
+
+    shelf, wait = Archive(room.repo), float(room.config.sync.lock_wait_seconds)
+    return [BackupHandler(), RestoreHandler(shelf, wait), UpgradeHandler(shelf, wait)]
+
+
+def _rollbacks(room: Room) -> list[Handler]:
+    from raccord.migrations.archive import Archive
+    from raccord.migrations.rollback_steps import RollbackHandler
+
+    return [RollbackHandler(Archive(room.repo), float(room.config.sync.lock_wait_seconds))]
+
+
+def _forks(room: Room) -> list[Handler]:
+    from raccord.migrations.archive import Archive
+    from raccord.migrations.fork_steps import DropHandler, ForkHandler, RemakeHandler
+    from raccord.migrations.pointing import PointHandler
 
     shelf, wait = Archive(room.repo), float(room.config.sync.lock_wait_seconds)
     return [
-        backups.BackupHandler(),
-        backups.RestoreHandler(shelf, wait),
-        fork_steps.DropHandler(shelf, wait),
-        fork_steps.ForkHandler(shelf, wait),
-        fork_steps.RemakeHandler(shelf, wait),
-        pointing.PointHandler(room.repo),
-        rollback_steps.RollbackHandler(shelf, wait),
-        steps.ExcludeHandler(room.repo),
-        steps.FilesHandler(room.repo),
-        then.ThenHandler(Later(room)),
-        upgrade_steps.UpgradeHandler(shelf, wait),
+        DropHandler(shelf, wait),
+        ForkHandler(shelf, wait),
+        RemakeHandler(shelf, wait),
+        PointHandler(room.repo),
     ]
+
+
+def _then(room: Room) -> list[Handler]:
+    from raccord.migrations.then import ThenHandler
+    from raccord.verbs.migration_then import Later
+
+    return [ThenHandler(Later(room))]
 
 
 def _data(room: Room) -> list[Handler]:
@@ -92,22 +114,11 @@ def _files(room: Room) -> list[Handler]:
 # What most runs have no step of, and many repositories never: loaded once a run has one.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("data.keep", "data.push", "data.return"), _data),
-    (
-        (
-            "database.backup",
-            "database.fork",
-            "database.refork",
-            "database.restore",
-            "database.unfork",
-            "migration.exclude",
-            "migration.files",
-            "migration.rollback",
-            "migration.then",
-            "migration.upgrade",
-            "worktree.point",
-        ),
-        _migrations,
-    ),
+    (("database.backup", "database.restore", "migration.upgrade"), _databases),
+    (("database.fork", "database.refork", "database.unfork", "worktree.point"), _forks),
+    (("migration.exclude", "migration.files"), _copies),
+    (("migration.rollback",), _rollbacks),
+    (("migration.then",), _then),
     (("files.keep", "files.put", "files.verify"), _files),
 )
 

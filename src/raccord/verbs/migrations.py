@@ -17,7 +17,6 @@ from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
 from raccord.migrations import lfs
 from raccord.migrations.archive import Content
-from raccord.migrations.asking import completed
 from raccord.migrations.cache import Cache
 from raccord.migrations.choose import Choice, settle
 from raccord.migrations.contents import Candidate, Found
@@ -79,7 +78,10 @@ class Desk:
         memo.flush()
         self.cache.flush()
         here = self.room.here
-        if self._ask_env and here is not None:
+        open_ = any(isinstance(one, Site) and one.open for one in found)
+        if self._ask_env and here is not None and open_:
+            from raccord.migrations.asking import completed  # needed by few, and starts what is long to load
+
             return completed(found, here.path, self.room.config.migrations.command)
         return found
 
