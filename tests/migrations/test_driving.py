@@ -140,6 +140,14 @@ def test_other_databases_are_refused(tmp_path, real, code, said):
     assert tables(real) == {"mine"} and not (tmp_path / "other.db").exists()
 
 
+@pytest.mark.parametrize("said", ["postgresql//me:hunter2@host/db", "password='hunter2' host=x"])
+def test_a_password_that_only_env_py_knows_is_not_told(tmp_path, said):
+    made = project(tmp_path, f"raise ValueError({said!r})", "sqlite:///app.db")
+    with pytest.raises(CannotRun, match=r"can't be asked: ValueError") as caught:
+        asked(HOW, made, made.databases[0])
+    assert "hunter2" not in f"{caught.value.message}{caught.value.data}"
+
+
 def test_no_other_file_is_attached(tmp_path, real):
     other, one = tmp_path / "other.db", lead(tmp_path, real)
     sqlite3.connect(other).execute("create table theirs (x)")

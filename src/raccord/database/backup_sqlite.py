@@ -40,7 +40,7 @@ def write(target: Target, final: Path, *, wait: float, mode: int = 0o600) -> tup
         final: where it goes; what is there is replaced.
         mode: its permissions.
     """
-    partial = final.with_name(f"{final.name}.partial")
+    partial = _partial(final)
     _clear(partial)
 
     def take(db: sqlite.Connection) -> tuple[Contents, Catalog]:
@@ -64,6 +64,15 @@ def write(target: Target, final: Path, *, wait: float, mode: int = 0o600) -> tup
     finally:
         _clear(partial)
     return before, listed.names
+
+
+def clear(final: Path) -> None:
+    """Removes what a kill left of a copy that was to become a file."""
+    _clear(_partial(final))
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(f"{final.name}.partial")
 
 
 def _clear(path: Path) -> None:

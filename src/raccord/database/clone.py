@@ -280,6 +280,7 @@ def _drop_file(target: Target) -> bool:
             return False
         raise _not_ours(path)
     there = fs.signature(path) is not None
+    backup_sqlite.clear(path)  # what a kill left of its making
     for end in ("", *sqlite.BESIDE):
         fs.unlink(f"{path}{end}")
     fs.sync_dir(path.parent)

@@ -40,8 +40,12 @@ _ALEMBIC = re.compile(r"alembic(\.exe)?")
 _SHEBANG = re.compile(
     rb"#!\s*(?:/bin/sh\s*\n'''exec' (?:\"([^\"\n]+)\"|(\S+)) .*|(/[^\n]*?/env\s+(?:-S\s+)?)?([^\s]+)[^\n]*)\n"
 )
-TAIL = 20
+# Whoever quotes a URL that can't be read quotes its password, which nobody knows here.
 _QUOTED = re.compile(r"[^\s'\"]*@[^\s'\"]*")
+_PASSWORD = re.compile(
+    r"""((?:password|passwd|pwd)["']?\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s,&)]+)""", re.IGNORECASE
+)
+TAIL = 20
 ASK_SECONDS = 60.0  # that env.py may take to say what it connects to
 
 
@@ -187,8 +191,7 @@ class Answer:
         said = json.loads(line)
 
         def clean(text: str) -> str:
-            # Whoever quotes a URL that can't be read quotes its password, which nobody knows here.
-            return _QUOTED.sub("…", masked(text, hidden))
+            return _clean(text, hidden)
 
         error = clean(f"{said['kind']}: {said['error']}" if said["error"] else said["kind"])
         return cls(
@@ -251,11 +254,16 @@ class Driver:
                 return Answer.read(line, self._hidden)
         except (ValueError, KeyError, TypeError):
             pass
-        lines = [shown(masked(one, self._hidden)) for one in self._dialogue.said.splitlines() if one.strip()]
+        lines = [shown(_clean(one, self._hidden)) for one in self._dialogue.said.splitlines() if one.strip()]
         last = f": {lines[-1]}" if lines else ""
         raise CannotRun(
             f"{shown(' '.join(self._how.words))} ended without an answer{last}", hint=KEY, tail=lines[-TAIL:]
         )
+
+
+def _clean(text: str, hidden: Iterable[str]) -> str:
+    """The text without passwords, those too that only env.py knows, as far as they look like any."""
+    return _PASSWORD.sub(r"\1***", _QUOTED.sub("…", masked(text, hidden)))
 
 
 def downs(ids: Sequence[str]) -> dict[str, Json]:

@@ -79,11 +79,15 @@ class _Forking:
         return target.kind != SQLITE and clone.cut_off(target, fork.id, self._wait)
 
     def _take_back(self, step: Step) -> None:
-        """Removes what was made of a fork, in part or whole."""
+        """Removes what was made of a fork, in part or whole.
+
+        Raises:
+            NotOurs: something else has its name.
+        """
         fork = _fork(step)
         target = Standing.find(fork.named).target
         clone.clear(target, fork.id, self._wait)
-        if target.kind == SQLITE or clone.purpose(target) is not None:
+        if self._there(fork, target) or target.kind == SQLITE:
             clone.drop(target)
         _forks(step).forget(fork)
         self._archive.gone(fork.named.key)
