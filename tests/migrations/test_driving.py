@@ -174,6 +174,10 @@ def test_an_env_py_that_never_answers(tmp_path, monkeypatch):
     made = project(tmp_path, "import time\ntime.sleep(600)", "sqlite:///app.db")
     with pytest.raises(CannotRun, match=r"env\.py said nothing for 1 s"):
         asked(HOW, made, made.databases[0])
+    os.mkfifo(tmp_path / "pyproject.toml")
+    with pytest.raises(CannotRun, match=r"pyproject\.toml is no regular file"):
+        asked(HOW, made, made.databases[0])
+    (tmp_path / "pyproject.toml").unlink()
     place = tmp_path / "migrations/env.py"
     place.unlink()
     with pytest.raises(CannotRun, match="not there"):

@@ -92,7 +92,7 @@ def read(git: Git, name: str) -> Snapshot:
     """
     found = read_many(git, [name])
     if name not in found:
-        raise UsageError(f"there is no snapshot {shown(name)}", hint="raccord snapshot --list", id=name)
+        raise UsageError(f"there is no snapshot {shown(name)}", hint="raccord restore --list", id=name)
     return found[name]
 
 

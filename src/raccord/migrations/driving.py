@@ -46,7 +46,7 @@ _PASSWORD = re.compile(
     r"""((?:password|passwd|pwd)["']?\s*[=:]\s*)(?:'[^']*'|"[^"]*"|[^\s,&)]+)""", re.IGNORECASE
 )
 TAIL = 20
-ASK_SECONDS = 60.0  # that env.py may take to say what it connects to
+ASK_SECONDS = 30.0  # that env.py may take to say what it connects to
 
 
 @dataclass(frozen=True, slots=True)

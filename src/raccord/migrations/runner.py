@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -85,12 +86,17 @@ def variables(project: Project) -> dict[str, str]:
     Every child that may run an env.py asks for it.
 
     Raises:
-        CannotRun: an env.py is missing, or is a pipe or a device, for which Python would wait without end.
+        CannotRun: an env.py is missing, or what alembic reads is a pipe or a device, for which it would wait.
     """
-    for path in dict.fromkeys(database.script / "env.py" for database in project.databases):
-        if not path.is_file():
-            said = f"{shown(str(path))} is {'no regular file' if os.path.lexists(path) else 'not there'}"
-            raise CannotRun(f"{said}, so alembic is not run", hint="alembic current, there")
+    scripts = dict.fromkeys(database.script for database in project.databases)
+    read = [project.backend / "pyproject.toml", *(script / "script.py.mako" for script in scripts)]
+    odd = [path for path in read if path.exists() and not path.is_file()]
+    odd += [path for script in scripts if not (path := script / "env.py").is_file()]
+    if odd:
+        said = f"{shown(str(odd[0]))} is {'no regular file' if os.path.lexists(odd[0]) else 'not there'}"
+        raise CannotRun(
+            f"{said}, so alembic is not run", hint=f"ls -l {shown(shlex.quote(str(odd[0].parent)))}"
+        )
     return {"ALEMBIC_CONFIG": str(project.ini)}
 
 
