@@ -396,6 +396,22 @@ def test_interrupted_it_goes_on_or_back(shop):
     assert shop.at(shop.main).continue_().state == "done" and shop.heads() == {"r3"}
 
 
+@pytest.mark.long
+def test_what_an_interrupted_alembic_left_is_taken_away_first(shop):
+    shop.upgrade(shop.main)
+    started, go = shop.path / "started", shop.path / "go"
+    slow = SLOW.format(started=str(started), go=str(go))
+    shop.main.commit({shop.file("r3"): revision("r3", "r2", after=slow)})
+    raccord = start(shop.main, "migrations", "upgrade")
+    wait_for(started)
+    raccord.send_signal(signal.SIGINT)
+    raccord.communicate(timeout=30)
+    assert shop.heads() == {"r2"} and "t_r3" in shop.tables()
+    go.touch()
+    ended = shop.at(shop.main).continue_()
+    assert ended.state == "done" and shop.heads() == {"r3"}, ended
+
+
 @pytest.fixture(scope="module")
 def pg():
     return pgkit.server()

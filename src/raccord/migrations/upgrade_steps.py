@@ -262,6 +262,7 @@ class UpgradeHandler:
         folder = _logs(order, context)
         fs.make_dirs(folder)
         path = folder / f"{len(fs.names(folder)) + 1}.log"
+        status, interrupted = 0, None
         with fs.opened_new(path, mode=0o600) as log:
             fs.sync_dir(folder)
             try:
@@ -269,6 +270,11 @@ class UpgradeHandler:
             except ProgramMissing as error:
                 log.write(f"{error.stderr}\n".encode("utf-8", "replace"))
                 status = 127
+            except KeyboardInterrupt as error:
+                interrupted = error
+        # Only now: the log stays, and tells the next start that an alembic was cut off.
+        if interrupted is not None:
+            raise interrupted
         found = self._positions(order, standings)
         if set(found) == {Position.AFTER}:
             return str(path)
