@@ -103,6 +103,17 @@ def test_the_whole_chain_comes_back_and_alembic_works(shop):
     assert shop.heal(other).state == "nothing"
 
 
+def test_a_folder_of_another_worktree_or_of_none_is_refused(shop, two):
+    one, other = two
+    for backend in (f"{one.path}/backend", f"../{one.path.name}/backend"):
+        with pytest.raises(UsageError, match="outside of this worktree") as caught:
+            shop.heal(other, backend=backend)
+        assert caught.value.hint == f"raccord -C {one.path} migrations status"
+    with pytest.raises(UsageError, match="outside of this worktree"):
+        shop.at(other).migration_status("../..")
+    assert shop.heal(other, backend=f"{other.path}/backend").state == "done"
+
+
 def test_it_is_taken_away_again(shop, two):
     _one, other = two
     before = (shop.main.path / ".git/info/exclude").read_bytes()

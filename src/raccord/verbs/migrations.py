@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from raccord.config import expanded
-from raccord.errors import CannotRun
+from raccord.errors import CannotRun, UsageError
 from raccord.git.worktrees import Worktree
 from raccord.kernel import fs
 from raccord.kernel.record import RunRecord
@@ -64,7 +64,7 @@ class Desk:
     ) -> None:
         self.room = room
         self.trees = trees
-        self.backend = backend or room.config.migrations.backend
+        self.backend = _inside(room, backend) or room.config.migrations.backend
         self._keep = keep
         self._ask = ask
         self._known = known
@@ -132,6 +132,28 @@ class Desk:
     def trust(self, picks: Iterable[Candidate]) -> dict[str, str]:
         """Why contents may be put back unasked."""
         return trusted(self.sources, picks, self.remote)
+
+
+def _inside(room: Room, backend: str) -> str:
+    """The folder that a person named, relative to the worktree: every worktree has its own.
+
+    Raises:
+        UsageError: it lies outside of this worktree.
+    """
+    if room.here is None or not (os.path.isabs(backend) or ".." in Path(backend).parts):
+        return backend
+    top = os.path.realpath(room.here.path)
+    inner = os.path.relpath(os.path.realpath(os.path.join(top, backend)), top)
+    if inner.partition("/")[0] != "..":
+        return inner
+    meant = os.path.normpath(os.path.join(top, backend))
+    theirs = [str(one.path) for one in room.trees if Path(meant).is_relative_to(one.path)]
+    hint = (
+        f"raccord -C {shlex.quote(max(theirs, key=len))} migrations status"
+        if theirs
+        else "raccord migrations status"
+    )
+    raise UsageError(f"{shown(backend)} lies outside of this worktree, {shown(top)}", hint=shown(hint))
 
 
 def chosen(room: Room, *, every: bool) -> tuple[Worktree, ...]:
