@@ -205,6 +205,14 @@ def test_autogenerate_writes_what_the_models_have_more(shop):
     assert shop.new(shop.main, autogenerate=True).state == "nothing"
 
 
+def test_autogenerate_asks_an_env_py_that_alone_knows_the_database(shop, tmp_path):
+    (tmp_path / "url").write_text(shop.url)
+    told = ENV.replace('config.get_main_option("sqlalchemy.url")', f"open({str(tmp_path / 'url')!r}).read()")
+    shop.main.commit({"backend/migrations/env.py": told})
+    finding = held(shop.new(shop.main, autogenerate=True))
+    assert (finding.name, finding.hint) == ("migration.behind", "raccord migrations upgrade")
+
+
 @pytest.mark.long
 def test_autogenerate_on_postgresql(tmp_path):
     try:
@@ -284,6 +292,7 @@ def test_what_the_database_has_comes_first_and_is_not_dropped(shop):
     Workspace.open(other.path).migration_heal(HealOptions())
     finding = held(shop.new(other, autogenerate=True))
     assert finding.name == "migration.theirs" and "r3 of other branches" in finding.message
+    assert finding.hint == "raccord migrations fork"
     # It stands on r2, beside the copy that is no head of this branch.
     before = files(other)
     report = shop.new(other)

@@ -155,7 +155,7 @@ def _failed(site: Site, argv: Sequence[str], ended: proc.Result) -> RaccordError
     )
     return CannotRun(
         f"alembic {how}: {last}" if last else f"alembic {how}",
-        hint=f"in {shown(shlex.quote(str(site.project.backend)))}: {shown(shlex.join(argv))}",
+        hint=f"cd {shown(shlex.quote(str(site.project.backend)))} && {shown(shlex.join(argv))}",
         tail=tail,
         status=ended.returncode,
     )

@@ -59,7 +59,7 @@ def new(room: Room, options: NewOptions) -> tuple[Plan, RunRecord | None]:
 
 def plan(room: Room, options: NewOptions) -> Plan:
     """Observes, decides, lets alembic write; without `dry_run` the text is kept among git's objects."""
-    desk = Desk(room, chosen(room, every=False), options.backend)
+    desk = Desk(room, chosen(room, every=False), options.backend, ask_env=True)
     branch = _picked(branches(desk), options.name)
     branch.whole()
     lane = _lane(desk, branch, options)
@@ -124,8 +124,9 @@ def _of_databases(branch: Branch, *, autogenerate: bool) -> Finding | None:
         applied = site.graph.ancestors(heads)
         theirs = [one for one in site.graph.order(applied) if one not in branch.graph]
         if theirs:
-            said = f"{where} has {some(theirs)} of other branches: what they made would be dropped again"
-            hint = "raccord migrations fork, and take them back there"
+            said = f"{where} has {some(theirs)} of other branches: what they made would be dropped again;"
+            said += " in a database of its own this worktree can do without them"
+            hint = "raccord migrations fork"
             return Finding("migration.theirs", "fail", said, hint, {"revisions": theirs})
         pending = [one for one in reversed(branch.graph.order()) if one not in applied]
         if pending:
