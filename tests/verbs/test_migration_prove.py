@@ -117,6 +117,7 @@ def test_what_is_pending_is_tried_and_nothing_shared_changes(shop, tmp_path):
     before = everything(tmp_path)
     report = shop.prove()
     assert states(report) == {"r2": "pass", "r3": "pass", "r4": "pass"} and report.passed
+    assert report.next_command == "raccord migrations upgrade"
     assert "changes no schema" in proof(report, "r4").reason
     assert everything(tmp_path) == before
     assert not list((shop.repo.path / ".git/raccord/clones").iterdir())
@@ -156,6 +157,7 @@ def test_what_is_applied_already_is_taken_down_first(shop):
     assert states(report) == {"r2": "pass", "r3": "irreversible"}
     assert "its downgrade does nothing" in proof(report, "r3").reason
     assert states(shop.prove(fresh=True)) == {"r2": "pass", "r3": "irreversible"}
+    assert shop.prove("r2").next_command == ""
 
 
 @pytest.mark.long

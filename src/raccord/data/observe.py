@@ -48,12 +48,16 @@ def check_kinds(source: Target, target: Target) -> None:
     """
     if source.kind != target.kind:
         raise CannotRun(
-            f"rows don't travel from {source.shown} to {target.shown}: they are of different kinds"
+            f"rows don't travel from {source.shown} to {target.shown}: they are of different kinds",
+            hint="name PostgreSQL databases",
         )
     if source.kind != POSTGRESQL:
         raise CannotRun(f"rows of {source.shown} can't be moved", hint="name PostgreSQL databases")
     if source.key == target.key:
-        raise CannotRun(f"source and target are the same database: {target.shown}")
+        raise CannotRun(
+            f"source and target are the same database: {target.shown}",
+            hint="correct one of the two environments in raccord.toml",
+        )
 
 
 @contextlib.contextmanager

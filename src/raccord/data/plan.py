@@ -210,7 +210,8 @@ def decide(spec: Spec, one: Difference, way: str = "") -> Decision:
     if one.puts is None:
         why = "all rows travel: " + ("most differ" if one.share else f"{total} differ")
         return Decision(name, WHOLE, why, added, changed, removed, stays)
-    share = f"{total} of {max(one.source.rows, one.target.rows)} rows travel or go"
+    # Of all rows that there are on either side: some are on one alone.
+    share = f"{total} of {one.source.rows + one.removed} rows travel or go"
     return Decision(name, DELTA, share, added, changed, removed, stays)
 
 

@@ -70,7 +70,7 @@ def existing(target: Target) -> str:
     except (FileNotFoundError, NotADirectoryError):
         raise DatabaseMissing(
             f"the database file {shown(target.path)} is not there",
-            hint="create it with the project's own upgrade, or correct the path in its configuration",
+            hint="raccord migrations upgrade, or correct the path in its configuration",
             path=target.path,
         ) from None
     except (OSError, ValueError) as error:

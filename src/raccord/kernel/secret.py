@@ -50,7 +50,10 @@ def _file(words: tuple[str, ...], what: str, top: Path) -> str:
     try:
         return fs.read(place).decode()
     except FileNotFoundError:
-        raise CannotRun(f"{shown(str(place))}, which has {what}, is not there") from None
+        raise CannotRun(
+            f"{shown(str(place))}, which has {what}, is not there",
+            hint="write it there, as one line, or correct the path in raccord.toml",
+        ) from None
     except UnicodeDecodeError:
         raise CannotRun(f"{shown(str(place))} is no text") from None
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from raccord.errors import CannotRun, RaccordError, UsageError
 from raccord.migrations import drawing
 from raccord.migrations.choose import difference
-from raccord.migrations.contents import WORDS, Candidate, Found
+from raccord.migrations.contents import WORDS, Candidate, Found, Searched
 from raccord.migrations.faults import findings
 from raccord.migrations.graph import Graph
 from raccord.migrations.observe import Site, Unfound
@@ -149,7 +149,10 @@ def find(room: Room, revision: str, backend: str = "", *, diff: bool = False) ->
     found = desk.sources.find([name], thorough=True)
     contents = found.contents.get(name, ())
     if not contents:
-        looked = "; ".join(_searched(found))
+        looked = (
+            "; ".join(_words(one) for one in found.searched if one.files)
+            or "every place, and no file is there"
+        )
         raise UsageError(
             f"{shown(revision)} is nowhere to be found. Looked into {looked}",
             hint="git fetch --all, or: raccord migrations list",
@@ -174,10 +177,12 @@ def _ran_here(desk: Desk, name: str, contents: Sequence[Candidate]) -> dict[str,
 
 
 def _searched(found: Found) -> tuple[str, ...]:
-    return tuple(
-        f"{WORDS[one.kind]}: {one.files} files in {one.places}" + (", everywhere" if one.everywhere else "")
-        for one in found.searched
-    )
+    return tuple(map(_words, found.searched))
+
+
+def _words(one: Searched) -> str:
+    told = f"{WORDS[one.kind]}: {one.files} file{'' if one.files == 1 else 's'} in {one.places}"
+    return told + (", everywhere" if one.everywhere else "")
 
 
 def _content(one: Candidate, first: Candidate, trust: Mapping[str, str]) -> MigrationContent:

@@ -47,7 +47,7 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
     proofs: list[MigrationProof] = []
     databases: dict[str, None] = {}
     notes: dict[str, None] = {}
-    fresh = True
+    fresh, lacking = True, False
     for sites in sections.values():
         unit = _unit(room, sites, options)
         wanted = _wanted(desk, unit, words, options)
@@ -55,6 +55,8 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
         databases |= dict.fromkeys(target.shown for target in unit.targets)
         if dropped := sweep(unit.targets, room.state):
             notes[f"dropped what an earlier one left when it was killed: {', '.join(dropped)}"] = None
+        heads = frozenset().union(*(site.heads or () for site in unit.sites))
+        lacking = lacking or not unit.graph.ancestors(heads & set(unit.graph)).issuperset(wanted)
         if wanted:
             proving = Proving(unit, wanted, lambda text: room.listen(Event("", "", "said", text)))
             proofs += proving.run()
@@ -64,7 +66,7 @@ def prove(room: Room, options: ProveOptions) -> ProofReport:
         fresh,
         tuple(proofs),
         tuple(Finding("migration.clone", "note", note) for note in notes),
-        _next(proofs, options),
+        _next(proofs, options, lacking),
     )
 
 
@@ -114,11 +116,11 @@ def _own(desk: Desk, site: Site) -> tuple[str, ...]:
     return tuple(id_ for id_ in reversed(branch.graph.order()) if id_ not in there)
 
 
-def _next(proofs: Sequence[MigrationProof], options: ProveOptions) -> str:
+def _next(proofs: Sequence[MigrationProof], options: ProveOptions, lacking: bool) -> str:
     states: Mapping[str, MigrationProof] = {one.state: one for one in reversed(proofs)}
     wrong = states.get("failed") or states.get("irreversible")
     if wrong is not None:
         return f"raccord migrations find {shown(wrong.revision)}"
     if "unreached" in states and not options.fresh:
         return "raccord migrations prove --fresh"
-    return "raccord migrations upgrade" if proofs and not options.fresh else ""
+    return "raccord migrations upgrade" if lacking and not options.fresh else ""
