@@ -26,8 +26,8 @@ from raccord.migrations.standing import absent
 from raccord.migrations.writing import Style
 from raccord.model.plan import Finding
 from raccord.model.text import shown
+from raccord.verbs.migration_desk import Desk
 from raccord.verbs.migration_excluded import ignored
-from raccord.verbs.migrations import Desk
 from raccord.verbs.room import Room
 
 NAMED = 4  # revisions in a line

@@ -22,8 +22,9 @@ from raccord.model.migration_report import ForkUrl, ForkUrls
 from raccord.model.options import ForkOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
+from raccord.verbs.migration_desk import Desk, chosen
 from raccord.verbs.migration_unfork import DROP, dropping
-from raccord.verbs.migrations import Desk, carried_out, chosen
+from raccord.verbs.migrations import carried_out
 from raccord.verbs.room import Room
 
 SHOWN = 3  # sessions that a note names

@@ -20,7 +20,7 @@ from raccord.migrations.runner import command, runner
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 from raccord.verbs.migration_branch import Branch, heads_of, some, title_of
-from raccord.verbs.migrations import Desk
+from raccord.verbs.migration_desk import Desk
 
 MERGE = "raccord migrations merge -m MESSAGE"
 UNREAD = "raccord migrations rebase --unread --reason TEXT"

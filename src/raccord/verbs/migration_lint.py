@@ -29,10 +29,11 @@ from raccord.model.options import LintOptions
 from raccord.model.plan import Lane, Plan, Stage, Step
 from raccord.model.text import shown
 from raccord.verbs.migration_branch import blob, title_of
+from raccord.verbs.migration_desk import Desk, chosen, split
 from raccord.verbs.migration_lint_look import Look, matches, may_be_postgres
 from raccord.verbs.migration_lint_squawk import squawked
 from raccord.verbs.migration_own import Own, own
-from raccord.verbs.migrations import Desk, carried_out, chosen, split
+from raccord.verbs.migrations import carried_out
 from raccord.verbs.room import Room
 
 UNREADABLE = "unreadable"

@@ -32,7 +32,8 @@ from raccord.model.plan import Finding
 from raccord.model.text import shown
 from raccord.verbs.fork_looks import forks, lost, said
 from raccord.verbs.migration_branch import own_part
-from raccord.verbs.migrations import Desk, chosen, problem
+from raccord.verbs.migration_desk import Desk, chosen
+from raccord.verbs.migrations import problem
 from raccord.verbs.room import Room
 
 

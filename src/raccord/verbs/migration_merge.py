@@ -13,7 +13,8 @@ from raccord.model.options import MergeOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage
 from raccord.model.text import shown
 from raccord.verbs.migration_branch import Branch, blob, branches, fresh_id, style_of, title_of
-from raccord.verbs.migrations import Desk, carried_out, chosen
+from raccord.verbs.migration_desk import Desk, chosen
+from raccord.verbs.migrations import carried_out
 from raccord.verbs.room import Room
 
 

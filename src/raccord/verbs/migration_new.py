@@ -38,7 +38,8 @@ from raccord.verbs.migration_branch import (
     title_of,
     within,
 )
-from raccord.verbs.migrations import Desk, carried_out, chosen
+from raccord.verbs.migration_desk import Desk, chosen
+from raccord.verbs.migrations import carried_out
 from raccord.verbs.room import Room
 
 PLACED = 4  # places of one revision

@@ -23,7 +23,7 @@ from raccord.model.plan import Finding
 from raccord.model.proof import MigrationProof, ProofReport
 from raccord.model.text import shown
 from raccord.verbs.migration_branch import below, branches
-from raccord.verbs.migrations import Desk, chosen, split
+from raccord.verbs.migration_desk import Desk, chosen, split
 from raccord.verbs.room import Room
 
 

@@ -22,8 +22,9 @@ from raccord.model.options import RebaseOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver
 from raccord.model.text import shown
 from raccord.verbs.migration_branch import Branch, below, branches, some, template_of, title_of
+from raccord.verbs.migration_desk import Desk, chosen
 from raccord.verbs.migration_holders import MERGE, Waived, holder
-from raccord.verbs.migrations import Desk, carried_out, chosen
+from raccord.verbs.migrations import carried_out
 from raccord.verbs.room import Room
 
 GUARDS = {"pushed": "migration.pushed", "unread": "migration.unread"}

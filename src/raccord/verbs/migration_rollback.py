@@ -39,8 +39,9 @@ from raccord.model.event import Event
 from raccord.model.options import RollbackOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
+from raccord.verbs.migration_desk import Desk, chosen
 from raccord.verbs.migration_excluded import ignored
-from raccord.verbs.migrations import Desk, carried_out, chosen
+from raccord.verbs.migrations import carried_out
 from raccord.verbs.room import Room
 from raccord.verbs.sync import fetched
 

@@ -19,8 +19,9 @@ from raccord.migrations.upgrade import Upgrade, towards
 from raccord.model.handler import Context, Outcome
 from raccord.model.options import HealOptions
 from raccord.model.plan import Finding, Step, checkout
+from raccord.verbs.migration_desk import Desk
 from raccord.verbs.migration_upgrade import Unit, upgrading
-from raccord.verbs.migrations import Desk, Healing, healing
+from raccord.verbs.migrations import Healing, healing
 from raccord.verbs.room import Room
 from raccord.verbs.sync_migrations import here, settled
 

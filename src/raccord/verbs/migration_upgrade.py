@@ -26,8 +26,9 @@ from raccord.migrations.upgrade_steps import UPGRADE, Order, Part, digests
 from raccord.model.options import UpgradeOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.model.text import shown
+from raccord.verbs.migration_desk import Desk, chosen
 from raccord.verbs.migration_excluded import check_exclude
-from raccord.verbs.migrations import Desk, Healing, carried_out, chosen, healing
+from raccord.verbs.migrations import Healing, carried_out, healing
 from raccord.verbs.room import Room
 
 NAMED = 4  # revisions in a title

@@ -30,9 +30,10 @@ from raccord.model.options import HealOptions, SyncOptions
 from raccord.model.plan import Finding, Lane, Step, checkout
 from raccord.model.text import shown
 from raccord.verbs.lanes import Migrations
+from raccord.verbs.migration_desk import Desk
 from raccord.verbs.migration_excluded import check_exclude
 from raccord.verbs.migration_upgrade import Unit, sharing, units_of
-from raccord.verbs.migrations import Desk, Healing, healing, problem
+from raccord.verbs.migrations import Healing, healing, problem
 from raccord.verbs.room import Room
 
 # Tests would fail over these anyway, and a person can settle them here. Nothing else holds code up.
