@@ -20,7 +20,9 @@ def seen(kind, id_: str, *down: str, **more) -> Seen:
 
 def test_what_keeps_a_revision_alive():
     every = [seen(kind, kind) for kind in ORDER]
-    assert living(every, frozenset()).keys() == {"worktree", "directory", "index", "ref", "history"}
+    assert living(every, frozenset()).keys() == {
+        "worktree", "directory", "index", "ref", "history", "stash",
+    }  # fmt: skip
     assert "worktree" not in living(every, {("/top", "worktree.py")})
     # A copy beside the real one takes nothing away.
     both = [seen("worktree", "a"), (Sighting("worktree", "/other", "a.py", "a"), revision("a"))]
