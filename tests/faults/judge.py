@@ -58,10 +58,8 @@ def judge(place: Place, known: Reference, ran: Ran | None, recovery: str) -> Ver
     losses += compare(world, known)
     losses += settled(place)
     # Where all had been done, abort says so, and only an undo takes it back.
-    over = ": done (" in said and all(
-        getattr(world, one) == getattr(known.new, one) for one in scenario.undone
-    )
-    if recovery == "abort" and code == 0 and not over:
+    new = all(getattr(world, one) == getattr(known.new, one) for one in scenario.undone)
+    if recovery == "abort" and code == 0 and not (new and ": done (" in said):
         losses += brought_back(world, known, "abort")
     code, said = place.raccord(*scenario.finish, cwd=scenario.cwd)
     if code and not scenario.over(said):
