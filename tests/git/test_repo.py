@@ -133,7 +133,7 @@ def test_no_repository(tmp_path):
     with pytest.raises(NotARepository) as caught:
         open_repository(tmp_path)
     assert str(tmp_path) in caught.value.message
-    assert caught.value.hint == "raccord -C DIR …, or for a new repository: git init"
+    assert caught.value.hint == "raccord -C DIR status, or for a new repository: git init"
     with pytest.raises(NotARepository):
         open_repository(tmp_path / "missing")
 

@@ -281,13 +281,15 @@ def test_init_says_the_language_of_the_documents(repo):
     assert "\n# language = " in Workspace.open(repo.path).init()
 
 
-squawk = pytest.mark.skipif(not shutil.which("squawk"), reason="squawk is not installed")
+# The one that was installed with these tests' tools, else another.
+SQUAWK = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+squawk = pytest.mark.skipif(not shutil.which("squawk", path=SQUAWK), reason="squawk is not installed")
 
 
 @pytest.fixture
 def judged(repo, monkeypatch) -> Repo:
     """The same with squawk, and with the alembic of this very Python."""
-    monkeypatch.undo()
+    monkeypatch.setenv("PATH", SQUAWK)
     start = json.dumps([sys.executable, "-m", "alembic"])
     repo.write("raccord.toml", f"[migrations]\ncommand = {start}\n")
     return repo

@@ -139,7 +139,8 @@ def _ask(here: str, *args: str) -> bytes:
         raise NotARepository(f"the .git of {where} leads nowhere", hint="git worktree repair")
     if "not a git repository" in said:
         raise NotARepository(
-            f"{where} is in no git repository", hint="raccord -C DIR …, or for a new repository: git init"
+            f"{where} is in no git repository",
+            hint="raccord -C DIR status, or for a new repository: git init",
         )
     last = shown(said.strip().rpartition("\n")[2].removeprefix("fatal: "))
     raise CannotRun(f"git can't read the repository at {where}: {last}", hint="git fsck")
