@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from raccord.cli.render import Column, Page, count
 from raccord.cli.render_run import notes
 from raccord.model.report_data import DataDiff, DataPush, DataRow, DataStanding, DataStatus, DataTable
+from raccord.model.report_files import FilesStanding
 from raccord.model.text import shown
 
 COMMIT = 10
@@ -55,18 +58,35 @@ def status(page: Page, report: DataStatus) -> None:
         page.line("There is no data set, or no environment with a database.")
         page.command("next", "raccord init")
         return
+    standings(page, sets, "row", [_rows(one) for one in sets], [_tables(one) for one in sets])
+
+
+def standings(
+    page: Page,
+    sets: Sequence[DataStanding] | Sequence[FilesStanding],
+    unit: str,
+    held: list[Text],
+    below: list[list[Text]],
+) -> None:
+    """Adds the table of what is where, of rows and of objects alike.
+
+    Args:
+        unit: what is pushed, in the singular.
+        held: what each set holds there.
+        below: what is said of each.
+    """
     page.table(
         [
             Column("set", [Text(shown(one.name), "bold") for one in sets], least=12),
             Column("where", [Text(shown(one.environment)) for one in sets]),
-            Column("rows", [_rows(one) for one in sets]),
-            Column("last push", [pushed(page, one.push, "row") for one in sets], least=12),
+            Column(f"{unit}s", held),
+            Column("last push", [pushed(page, one.push, unit) for one in sets], least=12),
             Column("by", [Text(shown(one.push.by) if one.push else "") for one in sets], rank=2),
             Column(
                 "commit", [Text(one.push.commit[:COMMIT] if one.push else "", "dim") for one in sets], rank=1
             ),
         ],
-        below=[_tables(one) for one in sets],
+        below=below,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from raccord.cli.render import Column, Page, count, size
-from raccord.cli.render_data import COMMIT, pushed
+from raccord.cli.render_data import standings
 from raccord.cli.render_run import notes
 from raccord.model.report_files import FilesDiff, FilesObject, FilesStanding, FilesStatus
 from raccord.model.text import shown
@@ -59,19 +59,7 @@ def status(page: Page, report: FilesStatus) -> None:
         page.line("There is no file set, or no environment with an object store.")
         page.command("next", "raccord init")
         return
-    page.table(
-        [
-            Column("set", [Text(shown(one.name), "bold") for one in sets], least=12),
-            Column("where", [Text(shown(one.environment)) for one in sets]),
-            Column("objects", [_held(one) for one in sets]),
-            Column("last push", [pushed(page, one.push, "object") for one in sets], least=12),
-            Column("by", [Text(shown(one.push.by) if one.push else "") for one in sets], rank=2),
-            Column(
-                "commit", [Text(one.push.commit[:COMMIT] if one.push else "", "dim") for one in sets], rank=1
-            ),
-        ],
-        below=[_unread(one) for one in sets],
-    )
+    standings(page, sets, "object", [_held(one) for one in sets], [_unread(one) for one in sets])
 
 
 def _held(one: FilesStanding) -> Text:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from raccord.config import DataSet, Environment, variable
+from raccord.config import DataSet, variable
 from raccord.data import observe
 from raccord.data.environments import Environments
 from raccord.data.spec import Spec
 from raccord.database import postgres
 from raccord.database.url import Target
 from raccord.errors import UsageError
+from raccord.kernel.record import RunRecord
+from raccord.model.options import DataPushOptions, FilesPushOptions
+from raccord.model.plan import Plan
 from raccord.model.text import shown
 from raccord.verbs.room import Room
 
@@ -31,20 +34,26 @@ def environments(room: Room) -> Environments:
     return Environments(room.config, room.repo.top or room.repo.common, variable)
 
 
-def check_named(environment: Environment, name: str, yes_to: str, command: str) -> None:
-    """Refuses to change a protected environment that was not named.
-
-    Args:
-        command: what to type again.
+def promoted(
+    room: Room, options: DataPushOptions | FilesPushOptions, verb: str, make: Callable[[], Plan]
+) -> tuple[Plan, RunRecord | None]:
+    """Plans a push of rows or of objects and, unless only that is asked for, applies it.
 
     Raises:
-        UsageError: it was not.
+        UsageError: there is no such environment, or it is protected and was not named.
     """
-    if environment.protected and yes_to != name:
+    goal = options.goal
+    environment = environments(room).environment(goal)
+    if options.dry_run:
+        return make(), None
+    if environment.protected and options.yes_to != goal:
         raise UsageError(
-            f"{name} is protected" + (f", and --yes-to names {yes_to}" if yes_to else ""),
-            hint=f"{command} --to {name} --yes-to {name}",
+            f"{goal} is protected" + (f", and --yes-to names {options.yes_to}" if options.yes_to else ""),
+            hint=f"raccord {verb} {options.name} --to {goal} --yes-to {goal}",
         )
+    engine = room.engine()
+    engine.recover()
+    return engine.apply(make)
 
 
 def configured(room: Room, name: str) -> DataSet:

@@ -22,13 +22,7 @@ def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
         UsageError: no such set or environment, or a protected one that was not named.
         CannotRun: a store can't be reached.
     """
-    goal = data_sets.environments(room).environment(options.goal)
-    if options.dry_run:
-        return plan(room, options), None
-    data_sets.check_named(goal, options.goal, options.yes_to, f"raccord files push {options.name}")
-    engine = room.engine()
-    engine.recover()
-    return engine.apply(lambda: plan(room, options))
+    return data_sets.promoted(room, options, VERB, lambda: plan(room, options))
 
 
 def plan(room: Room, options: FilesPushOptions) -> Plan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -75,16 +76,16 @@ class Call:
         return self.given[0] if self.given else next(iter(self.named.values()), UNKNOWN)
 
 
-class Calls(Recorder):
+class Calls(Recorder, ABC):
     """Calls, once their arguments are known."""
 
     def __init__(self) -> None:
         super().__init__()
         self.entry = ""  # the function that is read
 
+    @abstractmethod
     def follow(self, function: Function, given: Sequence[Value], named: Mapping[str, Value]) -> Value:
         """Reads a function of the revision as it is called; what it gives back."""
-        raise NotImplementedError
 
     def imported(self, path: str) -> Value:
         """What an imported name stands for."""

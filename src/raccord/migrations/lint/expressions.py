@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from raccord.migrations.lint import folding
@@ -13,9 +14,9 @@ from raccord.migrations.lint.values import REST, UNKNOWN, Foreign, Function, Pai
 class Expressions(Calls):
     """Expressions; `Reader` has the statements."""
 
+    @abstractmethod
     def comprehended(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp, scope: Scope) -> Value:
         """Reads a comprehension."""
-        raise NotImplementedError
 
     def value(self, node: ast.expr, scope: Scope) -> Value:
         """What an expression stands for."""
