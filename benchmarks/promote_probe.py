@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from raccord.data import change, observe, push, steps, transaction
-from raccord.model.options import DataDiffOptions, DataPushOptions
+from raccord.model.options_data import DataDiffOptions, DataPushOptions
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from raccord.model.options import DataDiffOptions, DataPushOptions
+from raccord.model.options_data import DataDiffOptions, DataPushOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.model.report_data import DataDiff

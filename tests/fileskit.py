@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from raccord.model.options import FilesDiffOptions, FilesPushOptions
+from raccord.model.options_data import FilesDiffOptions, FilesPushOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.model.report_files import FilesDiff

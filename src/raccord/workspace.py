@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
 from raccord.model.options import (
-    DataDiffOptions,
-    DataPushOptions,
-    FilesDiffOptions,
-    FilesPushOptions,
     ForkOptions,
     HealOptions,
     LintOptions,
@@ -23,6 +19,12 @@ from raccord.model.options import (
     RollbackOptions,
     SyncOptions,
     UpgradeOptions,
+)
+from raccord.model.options_data import (
+    DataDiffOptions,
+    DataPushOptions,
+    FilesDiffOptions,
+    FilesPushOptions,
 )
 from raccord.model.plan import Plan
 from raccord.model.report import (

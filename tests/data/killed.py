@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from raccord.data import push
-from raccord.model.options import DataPushOptions
+from raccord.model.options_data import DataPushOptions
 from raccord.workspace import Workspace
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from raccord.files.log import Log
 from raccord.kernel import fs_objects
-from raccord.model.options import FilesPushOptions
+from raccord.model.options_data import FilesPushOptions
 from raccord.objects.local import Local
 from raccord.objects.s3 import S3
 from raccord.workspace import Workspace

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from raccord.errors import CannotRun, RaccordError, UsageError
-from raccord.model.options import DataPushOptions
+from raccord.model.options_data import DataPushOptions
 from raccord.workspace import Workspace
 from tests import pgkit
 from tests.datakit import Two, two, why

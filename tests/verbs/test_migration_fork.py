@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 
 from raccord.errors import UsageError
-from raccord.model.options import ForkOptions, HealOptions, SyncOptions, UpgradeOptions
+from raccord.model.options import (
+    ForkOptions,
+    HealOptions,
+    SyncOptions,
+    UpgradeOptions,
+)
 from raccord.model.plan import Lane, Plan
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace

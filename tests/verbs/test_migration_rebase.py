@@ -10,7 +10,12 @@ import pytest
 
 from raccord.cli.main import main
 from raccord.errors import CannotRun, UsageError
-from raccord.model.options import HealOptions, MergeOptions, RebaseOptions, UpgradeOptions
+from raccord.model.options import (
+    HealOptions,
+    MergeOptions,
+    RebaseOptions,
+    UpgradeOptions,
+)
 from raccord.model.plan import Finding, Plan
 from raccord.model.report import RunReport
 from raccord.workspace import Workspace

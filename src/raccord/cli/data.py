@@ -9,7 +9,7 @@ import typer
 
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
-from raccord.model.options import DataDiffOptions, DataPushOptions
+from raccord.model.options_data import DataDiffOptions, DataPushOptions
 
 if TYPE_CHECKING:
     from raccord.model.report import Answer

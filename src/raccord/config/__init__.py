@@ -2,9 +2,6 @@
 
 from raccord.config.keys import (
     Config,
-    DataSet,
-    Environment,
-    FileSet,
     Gates,
     Lint,
     Migrations,
@@ -12,6 +9,7 @@ from raccord.config.keys import (
     Sync,
 )
 from raccord.config.kinds import Secret
+from raccord.config.promotion import DataSet, Environment, FileSet
 from raccord.config.read import FILE, expanded, libpq_defaults, load, parse, refused, variable
 from raccord.config.surroundings import language, spoken
 from raccord.config.text import commented

@@ -14,26 +14,19 @@ from typing import Any
 from raccord.config.kinds import (
     COMMAND,
     COMMANDS,
-    ENDPOINT,
     FILE,
     GLOBS,
-    HIDDEN,
     LANGUAGE,
     PATTERNS,
     PLACES,
-    PREFIX,
-    SECRET,
-    STORE,
     TEXT,
-    TEXTS,
-    TRUTH,
     VARIABLES,
     Kind,
-    Secret,
     choice,
     key,
     whole,
 )
+from raccord.config.promotion import DataSet, Environment, FileSet
 
 Command = tuple[str, ...]
 
@@ -194,98 +187,6 @@ class Snapshots:
         20,
         whole(0, "backups"),
         "So many of the newest snapshots of each worktree, and of the newest runs, are kept however old.",
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """A named place, such as dev or prod, with a database, an object store, or both."""
-
-    database: Secret | None = key(
-        None,
-        SECRET,
-        "The URL of its database, or where it comes from; a relative file starts at the worktree.",
-    )
-    objects: str = key("", STORE, "Its object store: a bucket, or part of one, or a local directory.")
-    objects_endpoint: str = key("", ENDPOINT, "The server of the bucket; that of AWS where it is empty.")
-    objects_region: str = key("us-east-1", TEXT, "The region of the bucket.")
-    objects_key_id: Secret | None = key(
-        None, HIDDEN, "Where the id of the key comes from; without one the bucket is asked as a stranger."
-    )
-    objects_key: Secret | None = key(None, HIDDEN, "Where the secret key itself comes from.")
-    protected: bool = key(
-        False, TRUTH, "Whether its name has to be typed, or given by `--yes-to`, before it is changed."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class DataSet:
-    """A set of tables whose rows travel together from one environment to another."""
-
-    tables: tuple[str, ...] = key(
-        (),
-        PATTERNS,
-        "The tables, as names or patterns, with their schema or without; a pattern leaves out Alembic's "
-        "version table and outboxes.",
-        '["knowledge_*", "templates"]',
-    )
-    from_: str = key("dev", TEXT, "The environment that the rows come from.", '"dev"')
-    mode: str = key(
-        "replace",
-        choice("replace", "insert", "upsert", "mirror"),
-        "`replace` and `mirror` make the target equal, `mirror` moving no more than what differs; `upsert` "
-        "removes nothing; `insert` only adds, and overwrites nothing.",
-    )
-    where: Mapping[str, str] = key(
-        {}, TEXTS, "For a table, the SQL condition of the rows that belong to the set, on both sides."
-    )
-    exclude: tuple[str, ...] = key(
-        (),
-        PATTERNS,
-        "Columns that don't travel, as table.column; the target keeps what it has.",
-        '["users.note"]',
-    )
-    mask: Mapping[str, str] = key(
-        {},
-        TEXTS,
-        "For a column, as table.column, the SQL that is sent in its place.",
-        """{ "users.email" = "'user' || id || '@example.org'" }""",
-    )
-    secrets: str = key(
-        "exclude",
-        choice("exclude", "include"),
-        "Whether columns whose names say that they hold secrets travel; for those that `exclude` or "
-        "`mask` names it is no question.",
-    )
-    triggers: str = key(
-        "refuse",
-        choice("refuse", "fire", "skip"),
-        "What happens where the target has triggers: nothing is pushed, they fire, or they are switched off "
-        "within the transaction, which only the table's owner may do.",
-    )
-    lock_seconds: int = key(10, whole(1, "seconds"), "How long a push waits for others who use the tables.")
-    statement_seconds: int = key(
-        3600, whole(0, "seconds"), "How long one statement may take; 0 for as long as it likes."
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FileSet:
-    """A set of objects that travel together from one environment's object store to another's."""
-
-    prefix: str = key("", PREFIX, "Where they begin, in both stores; all of them where it is empty.")
-    only: tuple[str, ...] = key(
-        (),
-        PATTERNS,
-        "Which of them, as patterns like the lines of a .gitignore, relative to the prefix.",
-        '["*.pdf", "!drafts/"]',
-    )
-    from_: str = key("dev", TEXT, "The environment that the objects come from.", '"dev"')
-    mode: str = key(
-        "insert",
-        choice("insert", "upsert", "mirror"),
-        "`insert` only adds, and tells what differs; `upsert` overwrites what differs too; `mirror` also "
-        "removes what the source has not, where `--delete` is given.",
     )
 
 

@@ -11,7 +11,7 @@ from raccord.data.steps import PUSH
 from raccord.database import postgres
 from raccord.errors import RaccordError
 from raccord.kernel.journal import Journal
-from raccord.model.options import DataDiffOptions
+from raccord.model.options_data import DataDiffOptions
 from raccord.model.report_data import (
     DataCell,
     DataDiff,

@@ -7,7 +7,7 @@ from raccord.data.plan import DELTA, FILL, SKIP, Decision, emptied, expect, stay
 from raccord.data.steps import keep_step, push_step
 from raccord.database.keeping import new_id
 from raccord.kernel.record import RunRecord
-from raccord.model.options import DataPushOptions
+from raccord.model.options_data import DataPushOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage
 from raccord.verbs import data_sets
 from raccord.verbs.room import Room

@@ -14,7 +14,7 @@ from raccord.database import postgres
 from raccord.database.url import Target
 from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
-from raccord.model.options import DataPushOptions, FilesPushOptions
+from raccord.model.options_data import DataPushOptions, FilesPushOptions
 from raccord.model.plan import Plan
 from raccord.model.text import shown
 from raccord.verbs.room import Room

@@ -8,7 +8,7 @@ from raccord.errors import RaccordError
 from raccord.files.compare import Comparison
 from raccord.files.observe import listed, observe
 from raccord.files.steps import PUT
-from raccord.model.options import FilesDiffOptions
+from raccord.model.options_data import FilesDiffOptions
 from raccord.model.report_files import FilesDiff, FilesObject, FilesStanding, FilesStatus
 from raccord.objects.opening import opened
 from raccord.verbs import data_looks, files_sets

@@ -7,7 +7,7 @@ from raccord.files.observe import observe
 from raccord.files.plan import decide
 from raccord.files.steps import keep_step, put_step, verify_step
 from raccord.kernel.record import RunRecord
-from raccord.model.options import FilesPushOptions
+from raccord.model.options_data import FilesPushOptions
 from raccord.model.plan import Lane, Plan, Stage, Step
 from raccord.verbs import data_sets, files_sets
 from raccord.verbs.room import Room
