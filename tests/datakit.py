@@ -14,6 +14,7 @@ from raccord.model.report_data import DataDiff
 from raccord.workspace import Workspace
 from tests import pgkit
 from tests.gitkit import Repo
+from tests.sshkit import Host
 
 # The seed's tables, as far as a push sees them, and an outbox that must not travel.
 SEED = """
@@ -65,6 +66,7 @@ class Two:
         self.repo = Repo.init(path / "main")
         self.repo.commit({"a.txt": "a"}, "start")
         self.ends = {"dev": dev, "prod": prod}
+        self.more: dict[str, list[str]] = {"dev": [], "prod": []}
         self.configure()
 
     def configure(self, tables: tuple[str, ...] = ("*",), protected: bool = False, **keys: object) -> None:
@@ -72,6 +74,7 @@ class Two:
         lines = []
         for name, (server, database) in self.ends.items():
             lines += [f"[environments.{name}]", f"database = {json.dumps(server.url(database))}"]
+            lines += self.more[name]
         lines += [
             f"protected = {str(protected).lower()}",
             "[data.all]",
@@ -83,6 +86,13 @@ class Two:
                 said = "{" + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items()) + "}"
             lines.append(f"{name.rstrip('_')} = {said}")
         (self.repo.path / "raccord.toml").write_text("\n".join(lines) + "\n")
+
+    def behind(self, far: Host, *names: str, **keys: str) -> None:
+        """Has environments reached through a host."""
+        for name in names:
+            said = {"ssh": far.alias, "ssh_config": far.config} | keys
+            self.more[name] = [f"{key} = {json.dumps(value)}" for key, value in said.items()]
+        self.configure()
 
     def run(self, name: str, statements: str) -> list[tuple]:
         server, database = self.ends[name]
@@ -104,20 +114,24 @@ class Two:
         return Workspace.open(self.repo.path)
 
     def push(self, **options) -> RunReport:
-        report = self.workspace.data_push(DataPushOptions("all", "prod", **options))
+        with self.workspace as workspace:
+            report = workspace.data_push(DataPushOptions("all", "prod", **options))
         assert isinstance(report, RunReport)
         return report
 
     def plan(self, **options) -> Plan:
-        report = self.workspace.data_push(DataPushOptions("all", "prod", dry_run=True, **options))
+        with self.workspace as workspace:
+            report = workspace.data_push(DataPushOptions("all", "prod", dry_run=True, **options))
         assert isinstance(report, Plan)
         return report
 
     def diff(self, **options) -> DataDiff:
-        return self.workspace.data_diff(DataDiffOptions("all", "prod", **options))
+        with self.workspace as workspace:
+            return workspace.data_diff(DataDiffOptions("all", "prod", **options))
 
     def undo(self, run: str | None = None) -> RunReport:
-        report = self.workspace.undo(run)
+        with self.workspace as workspace:
+            report = workspace.undo(run)
         assert isinstance(report, RunReport)
         return report
 

@@ -105,6 +105,18 @@ class ObjectsError(CannotRun):
     """An object store can't be reached, read or written. The message never holds a key."""
 
 
+class TransportError(CannotRun):
+    """A host or a container can't be reached, or was lost. The message never holds a password."""
+
+
+class HostKeyUnknown(TransportError):
+    """Nobody has said yet that the key of a host is its own."""
+
+
+class HostKeyChanged(TransportError):
+    """A host shows another key than the one that is known for it."""
+
+
 class LockTimeout(CannotRun):
     """A resource stayed locked by a live owner for longer than the wait allowed."""
 

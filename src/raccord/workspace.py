@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from raccord.model.proof import ProofReport
     from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
+    from raccord.transport.model import Ask
 
 # Verbs are imported where they are called: looking loads nothing of what changes the world.
 
@@ -61,7 +62,12 @@ class Workspace:
 
     @classmethod
     def open(
-        cls, path: Path | str = ".", *, listen: Listener | None = None, asked: float | None = None
+        cls,
+        path: Path | str = ".",
+        *,
+        listen: Listener | None = None,
+        asked: float | None = None,
+        person: Ask | None = None,
     ) -> Workspace:
         """Opens the workspace that a directory lies in; writes nothing.
 
@@ -69,11 +75,22 @@ class Workspace:
             listen: told what happens.
             asked: when the person asked, in seconds since the epoch: a fetch begun since then is not made
                 again. Now, by default.
+            person: asks what only a person knows, such as a password; by default there is nobody.
 
         Raises:
             NotARepository, GitMissing, GitTooOld, CannotRun: it can't be opened.
         """
-        return cls(Room.open(Path(path), listen or silent, asked))
+        return cls(Room.open(Path(path), listen or silent, asked, person))
+
+    def close(self) -> None:
+        """Ends the connections to other hosts; they end with the process as well."""
+        self._room.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def status(self) -> StatusReport:
         """Every worktree at a glance."""

@@ -87,7 +87,9 @@ class Face:
 
         with Progress(sys.stderr, color=self.color) as progress:
             # The person asked when the process started, not once it had loaded.
-            yield Workspace.open(self.directory, listen=progress.listen, asked=time.time() - age())
+            began = time.time() - age()
+            with Workspace.open(self.directory, listen=progress.listen, asked=began) as workspace:
+                yield workspace
 
     def status(self, report: StatusReport) -> int:
         """Answers with the workspace at a glance."""

@@ -181,6 +181,27 @@ def _hidden(value: object) -> Secret:
     return found
 
 
+def _host(value: object) -> Secret:
+    """Reads a destination of ssh's, or where it comes from."""
+    text = string(value).strip()
+    kind, _, rest = text.partition(":")
+    if kind in ("env", "file", "command") and not rest.startswith("//"):
+        return _hidden(text)
+    if not re.fullmatch(r"(?!-)[\w.@:/%+\[\]~-]+", text):
+        raise Invalid(f"is {text!r}")
+    return Secret("text", (text,))
+
+
+def _login(value: object) -> Secret:
+    """Reads a user's name, or where it comes from."""
+    text = string(value).strip()
+    if text.partition(":")[0] in ("env", "file", "command"):
+        return _hidden(text)
+    if not re.fullmatch(r"(?!-)[\w.@+~\\-]+", text):
+        raise Invalid(f"is {text!r}")
+    return Secret("text", (text,))
+
+
 def _store(value: object) -> str:
     """Reads the URL of an object store or of a local directory."""
     text = string(value)
@@ -265,6 +286,12 @@ TEXT = Kind("a string", string, '"main"')
 TRUTH = Kind("true or false", _truth, "true")
 SECRET = Kind("a URL, env:VARIABLE, file:PATH or command:WORDS that print one", secret, '"env:DATABASE_URL"')
 HIDDEN = Kind("env:VARIABLE, file:PATH or command:WORDS that print it", _hidden, '"env:S3_KEY"')
+HOST = Kind(
+    "HOST, USER@HOST, an alias of ~/.ssh/config, ssh://USER@HOST:PORT or env:VARIABLE",
+    _host,
+    '"deploy@example.org"',
+)
+LOGIN = Kind("the name of a user, or env:VARIABLE", _login, '"env:VPS_USER"')
 STORE = Kind("s3://BUCKET, s3://BUCKET/PREFIX or file:///DIRECTORY", _store, '"s3://web-files"')
 ENDPOINT = Kind("the URL of a server", _endpoint, '"https://s3.example.org"')
 PREFIX = Kind("names with a slash between them", _prefix, '"uploads"')

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from raccord.config.kinds import (
     ENDPOINT,
     HIDDEN,
+    HOST,
+    LOGIN,
     PATTERNS,
     PREFIX,
     SECRET,
@@ -38,6 +40,20 @@ class Environment:
         None, HIDDEN, "Where the id of the key comes from; without one the bucket is asked as a stranger."
     )
     objects_key: Secret | None = key(None, HIDDEN, "Where the secret key itself comes from.")
+    ssh: Secret | None = key(
+        None,
+        HOST,
+        "The host that it is reached through: its database, and hooks, are meant as seen from there.",
+    )
+    ssh_user: Secret | None = key(
+        None, LOGIN, "Who logs in there; the one that `ssh` or ssh's own configuration says by default."
+    )
+    ssh_password: Secret | None = key(
+        None, HIDDEN, "Where the password comes from; keys and agents need none.", '"env:VPS_PASSWORD"'
+    )
+    ssh_config: str = key(
+        "", TEXT, "Another configuration file of ssh's than its own two.", '"~/vagrant-ssh-config"'
+    )
     protected: bool = key(
         False, TRUTH, "Whether its name has to be typed, or given by `--yes-to`, before it is changed."
     )

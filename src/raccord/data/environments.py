@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from raccord.config import Config, Environment
+from raccord.config import Config, Environment, expanded
 from raccord.database.url import Target, parse
 from raccord.errors import CannotRun, RaccordError, UsageError
 from raccord.kernel import secret
 from raccord.model.text import shown
+from raccord.transport.links import Links
+from raccord.transport.local import Local
+from raccord.transport.model import Transport
+from raccord.transport.ssh_settings import Login, valid_destination
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +24,13 @@ class Environments:
     Attributes:
         top: where relative paths start, and where commands run.
         variable: reads a variable of the environment, None where it isn't set.
+        links: connections to other hosts, which outlive one question.
     """
 
     config: Config
     top: Path
     variable: Callable[[str], str | None]
+    links: Links = field(default_factory=Links)
 
     def environment(self, name: str) -> Environment:
         """An environment by its name.
@@ -55,6 +61,51 @@ class Environments:
             )
         said = secret.read(source, f"the database of {name}", self.top, self.variable, "postgresql://…")
         try:
-            return parse(said, self.top)
+            found = parse(said, self.top)
         except RaccordError as error:
             raise CannotRun(f"the database of {name}: {error.message}", hint=error.hint) from None
+        return replace(found, route=self.route(name))
+
+    def route(self, name: str) -> Transport | None:
+        """The way to what an environment's own addresses mean; None where they are meant from here.
+
+        Raises:
+            UsageError: there is no such environment.
+            CannotRun: where its host comes from says nothing, or what it says is none.
+        """
+        login = self.login(name)
+        return None if login is None else self.links.host(login)
+
+    def host(self, name: str) -> Transport:
+        """Where an environment's commands run, such as its hooks.
+
+        Raises:
+            UsageError, CannotRun: as `route`.
+        """
+        return self.route(name) or Local(self.top)
+
+    def login(self, name: str) -> Login | None:
+        """The host of an environment, and who logs in there; None where it has none.
+
+        Raises:
+            UsageError, CannotRun: as `route`.
+        """
+        found = self.environment(name)
+        if found.ssh is None:
+            return None
+        destination = secret.read(found.ssh, f"the host of {name}", self.top, self.variable, "USER@HOST")
+        user = found.ssh_user
+        login = secret.read(user, f"the user of the host of {name}", self.top, self.variable) if user else ""
+        if not valid_destination(destination) or (login and not valid_destination(login)):
+            raise CannotRun(
+                f"the host of {name}, or its user, is none that ssh takes",
+                hint=f"correct what ssh and ssh_user of [environments.{name}] lead to",
+            )
+        password = found.ssh_password
+
+        def read() -> str:
+            assert password is not None
+            return secret.read(password, f"the password of the host of {name}", self.top, self.variable)
+
+        config = str(self.top / expanded(found.ssh_config)) if found.ssh_config else ""
+        return Login(destination, login, config, read if password else None)

@@ -18,7 +18,7 @@ from raccord.data.transaction import Number
 from raccord.database.keeping import new_id
 from raccord.database.tables import Name
 from raccord.database.url import Target
-from raccord.errors import CannotRun, DatabaseError, Unanswered, WorldMoved
+from raccord.errors import CannotRun, DatabaseError, TransportError, Unanswered, WorldMoved
 from raccord.kernel import fs
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Json, Step
@@ -141,12 +141,12 @@ class _Transaction:
         job.shelf.begin(job.id)
         try:
             act()
-        except DatabaseError:
+        except (DatabaseError, TransportError):
             if job.shelf.document(job.id) is None:
                 raise
             try:
                 at = self.position(job, target)
-            except DatabaseError as error:
+            except (DatabaseError, TransportError) as error:
                 raise Unanswered(f"the commit was not answered: {error.message}", hint=error.hint) from None
             if at is Position.UNKNOWN:
                 raise Unanswered(
@@ -186,7 +186,7 @@ class _Transaction:
             ]
         try:
             notes += _afterwards(job, target, document)
-        except DatabaseError as error:
+        except (DatabaseError, TransportError) as error:
             notes.append(f"not verified afterwards: {error.message}")
         return Outcome({"id": job.id, "counts": counts, "notes": notes}, note="; ".join(notes))
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from raccord.database.url import POSTGRESQL, Target
+from raccord.database.url import PORT, POSTGRESQL, Target
 from raccord.database.url import masked as masked
 from raccord.errors import DatabaseBusy, DatabaseError, DatabaseMissing, DriverMissing
 
@@ -36,6 +37,9 @@ _SSL = {
     "0": "disable",
     "no": "disable",
 }
+# How libpq names the socket that stands for a server elsewhere.
+_TUNNEL = re.compile(r'connection to server on socket "[^"]*"')
+_DEMANDS = ("require", "verify-ca", "verify-full")
 _BUSY = ("53300", "55006", "55P03", "57014", "57P03")
 _MISSING = ("3D000",)
 
@@ -102,7 +106,7 @@ def connected(target: Target, database: str = "", *, name: str = OURS) -> Iterat
     given = keywords(target, database)
     asked = given.pop("connect_timeout", "")
     limit = min(int(asked), CONNECT_SECONDS) if asked.isdigit() and int(asked) else CONNECT_SECONDS
-    with failures(target, database):
+    with failures(target, database), routed(target, given) as given:
         db = module.connect(
             **given,
             connect_timeout=limit,
@@ -113,6 +117,35 @@ def connected(target: Target, database: str = "", *, name: str = OURS) -> Iterat
         )
         with contextlib.closing(db):
             yield db
+
+
+@contextlib.contextmanager
+def routed(target: Target, given: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Connection keywords that lead to the same server from here.
+
+    Raises:
+        TransportError: what lies between can't be reached.
+    """
+    if target.route is None:
+        yield given
+        return
+    if given.get("sslmode", "") in _DEMANDS:
+        raise DatabaseError(
+            f"{target.shown} asks for TLS, and what goes through a socket has none",
+            hint="leave sslmode out of the URL: ssh encrypts as far as its host",
+        )
+    folders, ports = [], []
+    with contextlib.ExitStack() as stack:
+        for host, port in target.hosts:
+            port = port or PORT
+            # A directory is that of a socket there.
+            goal = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else host or "localhost"
+            socket = target.route.forwarded(goal, int(port), name=f".s.PGSQL.{port}")
+            folders.append(str(stack.enter_context(socket).parent))
+            ports.append(port)
+        hidden = {"hostaddr", "service", "requiressl"}
+        kept = {key: value for key, value in given.items() if key not in hidden}
+        yield kept | {"host": ",".join(folders), "port": ",".join(ports)}
 
 
 @contextlib.contextmanager
@@ -177,6 +210,8 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
     text = " ".join(str(error).split())
     known = (target.name, target.user, target.host, target.scheme)
     text = masked(text, target.secrets, known)
+    if target.route is not None:
+        text = _TUNNEL.sub("connection to it", text)
     where = target.shown if not database else f"the database {database} beside {target.shown}"
     kind: type[DatabaseError] = DatabaseError
     hint = ""
@@ -185,7 +220,7 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
     elif state in _MISSING or (pg is not None and "does not exist" in text and "database" in text):
         kind, hint = DatabaseMissing, f"createdb {shlex.quote(database or target.name)}"
     elif pg is not None and not state:
-        hint = _reach(target)
+        hint = _reach(target) if target.route is None else ""
         if getattr(pg, "needs_password", False):
             hint = "give a password in the URL, or in the file that PGPASSFILE names"
         elif getattr(pg, "used_password", False):

@@ -11,7 +11,10 @@ import ipaddress
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote
 
 from raccord.errors import DatabaseError
@@ -33,6 +36,24 @@ _DRIVERS = {POSTGRESQL: POSTGRESQL, "postgres": POSTGRESQL, "pgsql": POSTGRESQL}
 _SQLITE_DRIVERS = ("", "aiosqlite", "pysqlite", "pysqlite_numeric")
 
 
+class Route(Protocol):
+    """How a server is reached that is not reached from here: through another host, or in a container.
+
+    Attributes:
+        key: tells routes apart, and is the same tomorrow.
+        shown: how a person knows where it leads.
+    """
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def shown(self) -> str: ...
+
+    def forwarded(self, host: str, port: int, *, name: str = "s") -> AbstractContextManager[Path]:
+        """A socket here, whose file has that name, that leads to a server as seen from there."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Target:
     """A database, as a URL names it.
@@ -46,6 +67,7 @@ class Target:
         password: None where the URL has none.
         query: the options behind the `?`, in their order.
         path: of the SQLite file, absolute; "" for a database in memory.
+        route: from where `host` is meant; None for here.
     """
 
     kind: str
@@ -57,6 +79,7 @@ class Target:
     password: str | None = None
     query: tuple[tuple[str, str], ...] = ()
     path: str = ""
+    route: Route | None = None
 
     @property
     def shown(self) -> str:
@@ -73,7 +96,8 @@ class Target:
                 [f"host={self.host}", *([f"port={self.port}"] if self.port else []), *options],
             )
         text = f"{self.scheme}://{login}{'@' if login else ''}{hosts}/{self.name}"
-        return shown(text + ("?" + "&".join(options) if options else ""))
+        text += "?" + "&".join(options) if options else ""
+        return shown(text) + (f" through {self.route.shown}" if self.route else "")
 
     def __repr__(self) -> str:
         return f"Target({self.shown})"
@@ -98,7 +122,7 @@ class Target:
         default = PORT if self.kind == POSTGRESQL else ""
         address = dict(self.query).get("hostaddr", "")
         hosts = sorted({f"{_plain(host or address)}:{port or default}" for host, port in self.hosts})
-        return f"{scheme}://{','.join(hosts)}/"
+        return f"{self.route.key + '|' if self.route else ''}{scheme}://{','.join(hosts)}/"
 
     def local(self, defaults: Mapping[str, str]) -> bool:
         """Whether it is on this machine, as far as its address tells: a tunnel to another looks local.

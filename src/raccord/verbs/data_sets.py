@@ -31,7 +31,7 @@ class Ends:
 
 def environments(room: Room) -> Environments:
     """The environments of a workspace."""
-    return Environments(room.config, room.repo.top or room.repo.common, variable)
+    return Environments(room.config, room.repo.top or room.repo.common, variable, room.links)
 
 
 def promoted(

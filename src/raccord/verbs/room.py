@@ -28,6 +28,8 @@ from raccord.model.text import shown
 
 if TYPE_CHECKING:
     from raccord.kernel.engine import Engine
+    from raccord.transport.links import Links
+    from raccord.transport.model import Ask
 
 PUSHED = "pushed"  # the cache of what raccord last pushed
 DATABASE = "state.db"
@@ -42,12 +44,14 @@ class Room:
         path: where the person is.
         listen: told what happens.
         asked: when the person asked, in seconds since the epoch.
+        person: asks what only a person knows, such as a password; None where there is nobody.
     """
 
     repo: Repository
     path: Path
     listen: Listener = silent
     asked: float = field(default_factory=time.time)
+    person: Ask | None = None
     # Why databases could not be asked, when a sync was planned.
     refused: dict[tuple[str, str, str | None], RaccordError] = field(
         default_factory=dict, init=False, repr=False
@@ -55,14 +59,20 @@ class Room:
     _note: Path | None = field(default=None, init=False, repr=False)
 
     @classmethod
-    def open(cls, path: Path, listen: Listener = silent, asked: float | None = None) -> Room:
+    def open(
+        cls,
+        path: Path,
+        listen: Listener = silent,
+        asked: float | None = None,
+        person: Ask | None = None,
+    ) -> Room:
         """Opens the workspace that `path` lies in; nothing is written.
 
         Raises:
             NotARepository, GitMissing, GitTooOld, CannotRun: see there.
         """
         began = time.time() if asked is None else asked
-        return cls(open_repository(path), path, listen, began)
+        return cls(open_repository(path), path, listen, began, person)
 
     @cached_property
     def config(self) -> Config:
@@ -72,6 +82,13 @@ class Room:
             ConfigError: it can't be read or is invalid.
         """
         return load(self.repo.top or self.repo.common)
+
+    @cached_property
+    def links(self) -> Links:
+        """The connections to other hosts."""
+        from raccord.transport.links import Links
+
+        return Links(self.person)
 
     @cached_property
     def language(self) -> str:
@@ -184,7 +201,10 @@ class Room:
         return journal
 
     def close(self) -> None:
-        """Closes the state database."""
+        """Closes the connections to other hosts, and the state database."""
+        links: Links | None = self.__dict__.pop("links", None)
+        if links is not None:
+            links.close()
         for name in ("store", "reading"):
             store = self.__dict__.pop(name, None)
             if store is not None:

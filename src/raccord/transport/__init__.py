@@ -1,0 +1,1 @@
+"""Ways to reach an environment: this machine, a host through OpenSSH, a container on either."""
