@@ -17,7 +17,16 @@ import typer
 from raccord.cli import app, exits, output
 from raccord.config import FILE, commented
 from raccord.config.text import reference
-from raccord.model import lint, migration_report, plan, proof, report, report_data, report_files
+from raccord.model import (
+    lint,
+    migration_report,
+    plan,
+    proof,
+    report,
+    report_coordination,
+    report_data,
+    report_files,
+)
 
 DOCS = Path(__file__).resolve().parent
 # Where the text of a page has no other source.
@@ -125,6 +134,14 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "data-status": ("`raccord data status`", (report_data.DataStatus,), ""),
     "files-diff": ("`raccord files diff`", (report_files.FilesDiff,), ""),
     "files-status": ("`raccord files status`", (report_files.FilesStatus,), ""),
+    "changes": ("`raccord changes`", (report_coordination.ChangeReport,), "changes"),
+    "change": ("`raccord watch --json`, a line for each", (report_coordination.ChangeReport,), ""),
+    "consolidate": ("`raccord consolidate`", (report_coordination.ConsolidateReport,), ""),
+    "consolidations": (
+        "`raccord consolidations`",
+        (report_coordination.ConsolidationReport,),
+        "consolidations",
+    ),
     "lint": ("`raccord migrations lint`", (lint.LintReport,), ""),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),

@@ -39,6 +39,7 @@ from raccord.verbs.report import plan_report, run_report, summaries
 from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
+    from raccord.coordination.running import Running
     from raccord.model.lint import LintReport
     from raccord.model.migration_report import (
         ForkUrls,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         MigrationStatus,
     )
     from raccord.model.proof import ProofReport
+    from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
     from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.transport.model import Ask
@@ -279,6 +281,30 @@ class Workspace:
         from raccord.verbs import files_looks
 
         return files_looks.diff(self._room, options)
+
+    def watching(self, *, polling: bool = False) -> Running:
+        """What watches and consolidates, to be started; of use as long as the workspace is open."""
+        from raccord.verbs import coordination
+
+        return coordination.running(self._room, polling=polling)
+
+    def consolidate(self) -> ConsolidateReport:
+        """Looks at every watched file, and consolidates what is pending."""
+        from raccord.verbs import coordination
+
+        return coordination.consolidate(self._room)
+
+    def changes(self, *, pending: bool = False, limit: int = 50) -> tuple[ChangeReport, ...]:
+        """Changes of watched files that were seen, the newest first."""
+        from raccord.verbs import coordination
+
+        return coordination.changes(self._room, pending=pending, limit=limit)
+
+    def consolidations(self, search: str = "", limit: int = 20) -> tuple[ConsolidationReport, ...]:
+        """Consolidations, the newest first."""
+        from raccord.verbs import coordination
+
+        return coordination.consolidations(self._room, search, limit)
 
     def files_status(self, name: str = "") -> FilesStatus:
         """What is where: the objects of file sets, and their last push."""

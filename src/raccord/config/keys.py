@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from raccord.config.coordination import Coordination
 from raccord.config.kinds import (
     COMMAND,
     COMMANDS,
@@ -210,6 +211,7 @@ class Config:
     migrations: Migrations = dataclasses.field(default_factory=Migrations)
     lint: Lint = dataclasses.field(default_factory=Lint)
     notify: Notify = dataclasses.field(default_factory=Notify)
+    coordination: Coordination = dataclasses.field(default_factory=Coordination)
     snapshots: Snapshots = dataclasses.field(default_factory=Snapshots)
     environments: Mapping[str, Environment] = dataclasses.field(default_factory=dict)
     data: Mapping[str, DataSet] = dataclasses.field(default_factory=dict)
@@ -223,6 +225,7 @@ SECTIONS: dict[str, type] = {
     "migrations": Migrations,
     "lint": Lint,
     "notify": Notify,
+    "coordination": Coordination,
     "snapshots": Snapshots,
 }
 # Sections of which there may be several, each with a name of its own: [data.knowledge].

@@ -54,4 +54,52 @@ create table cache (
   primary key (space, key)
 ) strict;
 """,
+    """
+create table roots (root text primary key, patterns text not null, since real not null) strict;
+create table watched (
+  root text not null,
+  path text not null,
+  checksum text not null,
+  size integer not null,
+  seen real not null,
+  stamp text not null,
+  error text not null,
+  primary key (root, path)
+) strict, without rowid;
+create table own_writes (
+  root text not null,
+  path text not null,
+  checksum text not null,
+  primary key (root, path)
+) strict, without rowid;
+create table contents (checksum text primary key, body blob not null) strict;
+create table consolidations (
+  seq integer primary key,
+  id text not null unique,
+  trigger_type text not null,
+  conditions text not null,
+  at real not null,
+  changes integer not null,
+  files integer not null,
+  report text not null,
+  language text not null,
+  took real not null,
+  placed integer not null
+) strict;
+create table changes (
+  id integer primary key autoincrement,
+  root text not null,
+  path text not null,
+  kind text not null,
+  at real not null,
+  old text not null,
+  new text not null,
+  before text not null,
+  owner text not null,
+  how text not null,
+  consolidation text not null
+) strict;
+create index pending_changes on changes (id) where consolidation = '';
+create index told_changes on changes (consolidation) where consolidation <> '';
+""",
 )

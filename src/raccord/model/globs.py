@@ -63,6 +63,20 @@ class Glob:
                 found.add(depth)
         return found
 
+    def leads(self, names: Sequence[str]) -> bool:
+        """Whether it may name something below a directory."""
+        reached = self._skipping({0})
+        for name in names:
+            after: set[int] = set()
+            for at in reached:
+                if at == len(self.segments):
+                    return True
+                segment = self.segments[at]
+                if segment is None or segment.fullmatch(name):
+                    after.add(at if segment is None else at + 1)
+            reached = self._skipping(after)
+        return bool(reached)
+
     def _skipping(self, reached: set[int]) -> set[int]:
         """Adds what follows each `**` that may stand for no directory."""
         out = set(reached)
@@ -88,6 +102,17 @@ def named(patterns: Iterable[str], path: str) -> bool:
         if glob is not None:
             decided.update(dict.fromkeys(glob.depths(names), not glob.negated))
     return any(decided.values())
+
+
+def leads(patterns: Iterable[str], folder: str) -> bool:
+    """Whether the patterns may name a file below a folder, at whatever depth.
+
+    Args:
+        patterns, folder: see `named`.
+    """
+    names = folder.split("/")
+    globs = [glob for pattern in patterns if (glob := compiled(pattern)) is not None]
+    return any(glob.leads(names) for glob in globs if not glob.negated)
 
 
 @lru_cache(maxsize=1024)

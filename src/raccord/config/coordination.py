@@ -1,0 +1,63 @@
+"""The keys of coordination: declared as those of `config.keys` are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from raccord.config.kinds import FILE, GLOBS, TEXT, TEXTS, key, whole
+
+WATCHES = (
+    "SYNC_STATUS.md",
+    "AGENT_SYNC.md",
+    "AGENT_SYNC_CLAUDE.md",
+    "AGENT_SYNC_CODEX.md",
+    "AGENT_SYNC_GEMINI.md",
+    "docs/passation.md",
+    "docs/passation_claude.md",
+    "docs/passation_codex.md",
+    "AGENTS.md",
+    "CODEV_PROTOCOL.md",
+    "docs/architecture/*.md",
+    "ROADMAP.md",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Coordination:
+    """Which files are watched in every worktree, and when their changes become a report."""
+
+    watch: tuple[str, ...] = key(
+        WATCHES,
+        GLOBS,
+        "The files to watch, from the top of each worktree: `AGENTS.md` is the one at the top, "
+        "`**/AGENTS.md` is any, and `!vendor/**` leaves out again.",
+    )
+    check_interval_seconds: int = key(
+        30,
+        whole(1, "seconds"),
+        "Between two looks at every file; changes are seen as they happen all the same.",
+    )
+    trigger_check_seconds: int = key(
+        60, whole(1, "seconds"), "How often it is seen whether changes are to be consolidated."
+    )
+    threshold: int = key(
+        5, whole(0, "changes"), "Pending changes from which on they are consolidated; 0 for never."
+    )
+    interval_minutes: int = key(
+        60, whole(1, "minutes"), "After which pending changes are consolidated, however few."
+    )
+    worktree: str = key(
+        "",
+        TEXT,
+        "The worktree whose document takes the reports, by its name or path; the main one where empty.",
+    )
+    report: str = key("SYNC_STATUS.md", FILE, "The document that the reports go into.")
+    archive: str = key("SYNC_STATUS_ARCHIVE.md", FILE, "Where older reports go.")
+    reports_kept: int = key(20, whole(1, "reports"), "How many reports stay in the document.")
+    owners: Mapping[str, str] = key(
+        {},
+        TEXTS,
+        "Who works in a worktree: its name, its path or its branch, as a pattern, and the owner's name.",
+        '{ "claude-*" = "claude-code", "codex/*" = "codex-local" }',
+    )

@@ -1,0 +1,298 @@
+"""What is kept of watched files, their changes and consolidations: a protocol, and it in the state database.
+
+Each call is one transaction. A daemon and the command line are equals here: whoever sees a change first
+records it, and the other then finds nothing new.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from raccord.coordination.changes import Known, changed
+from raccord.kernel.store import Connection, Store, dumps
+from raccord.model.coordination import Change, Consolidation, FileState, Root
+from raccord.model.plan import Json
+
+KEPT_BYTES = 2**20  # of a content; a larger one is told by its checksum alone
+
+FORGET = (
+    "delete from roots where root = ?",
+    "delete from watched where root = ?",
+    "delete from own_writes where root = ?",
+)
+
+Owned = Callable[[Sequence[Change]], Sequence[Change]]
+Made = Callable[[Sequence[Change]], Consolidation | None]
+
+
+class Ledger(Protocol):
+    """What coordination remembers."""
+
+    def known(self, root: str) -> Mapping[str, FileState]:
+        """The files of a root as they were last seen."""
+
+    def patterns(self, root: str) -> tuple[str, ...] | None:
+        """Those that a root was last looked at with; None where it never was."""
+
+    def record(
+        self,
+        root: Root,
+        patterns: Sequence[str],
+        found: Mapping[str, FileState | None],
+        contents: Mapping[str, bytes],
+        at: float,
+        owned: Owned,
+        *,
+        whole: bool,
+    ) -> Sequence[Change]:
+        """Compares what was found with what was known, and keeps both the changes and the new state.
+
+        Args:
+            whole: whether `found` is all that there is: what is known and not in it is gone.
+            owned: names who made the changes.
+        """
+
+    def changes(
+        self, *, after: int = 0, pending: bool = False, consolidation: str = "", newest: int = -1
+    ) -> Sequence[Change]:
+        """Changes, the oldest first.
+
+        Args:
+            after: only those with a greater id.
+            pending: only those that no consolidation told of.
+            consolidation: only those that this one told of.
+            newest: no more than so many, the newest of them.
+        """
+
+    def consolidate(self, make: Made) -> Consolidation | None:
+        """Turns the pending changes into what `make` says of them; they are pending no more."""
+
+    def consolidations(
+        self, *, search: str = "", limit: int = -1, unplaced: bool = False
+    ) -> Sequence[Consolidation]:
+        """Consolidations, the newest first.
+
+        Args:
+            search: only those whose report has this text.
+        """
+
+    def placed(self, key: str, took: float) -> None:
+        """A consolidation is in the document."""
+
+    def writing(self, root: str, path: str, checksum: str) -> None:
+        """raccord is about to write this content there itself."""
+
+    def content(self, checksum: str) -> bytes | None:
+        """A content that was kept."""
+
+
+class LocalLedger:
+    """The ledger in the state database."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def known(self, root: str) -> dict[str, FileState]:
+        """The files of a root as they were last seen."""
+        return self._files(dumps(root))
+
+    def patterns(self, root: str) -> tuple[str, ...] | None:
+        """Those that a root was last looked at with."""
+        rows = self._store.rows("select patterns from roots where root = ?", (dumps(root),))
+        return tuple(json.loads(rows[0][0])) if rows else None
+
+    def record(
+        self,
+        root: Root,
+        patterns: Sequence[str],
+        found: Mapping[str, FileState | None],
+        contents: Mapping[str, bytes],
+        at: float,
+        owned: Owned,
+        *,
+        whole: bool,
+    ) -> Sequence[Change]:
+        """Compares, and keeps both."""
+        key, said = dumps(root.path), dumps(list(patterns))
+        with self._store.transaction() as db:
+            row = db.execute("select patterns from roots where root = ?", (key,)).fetchone()
+            known = Known(
+                None if row is None else tuple(json.loads(row[0])), self._files(key), self._own(db, key)
+            )
+            if whole:
+                found = {**dict.fromkeys(known.files), **found}
+            changes, keep, gone = changed(root.path, known, found, at)
+            if row is None or (whole and row[0] != said):
+                db.execute("insert or replace into roots values (?, ?, ?)", (key, said, at))
+            db.executemany(
+                "insert or replace into watched values (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (key, dumps(one.path), one.checksum, one.size, one.seen, one.stamp, one.error)
+                    for one in keep
+                ],
+            )
+            db.executemany(
+                "delete from watched where root = ? and path = ?", [(key, dumps(path)) for path in gone]
+            )
+            # Once it is there, whoever comes back to this content does so by a change of his own.
+            db.executemany(
+                "delete from own_writes where root = ? and path = ? and checksum = ?",
+                [(key, dumps(one.path), one.checksum) for one in keep],
+            )
+            if changes or known.patterns is None or whole:
+                self._keep(db, contents)
+            return [self._insert(db, one) for one in owned(changes)] if changes else []
+
+    @staticmethod
+    def _keep(db: Connection, contents: Mapping[str, bytes]) -> None:
+        db.executemany(
+            "insert or ignore into contents values (?, ?)",
+            [
+                (checksum, zlib.compress(data, 1))
+                for checksum, data in contents.items()
+                if len(data) <= KEPT_BYTES
+            ],
+        )
+
+    @staticmethod
+    def _insert(db: Connection, one: Change) -> Change:
+        made = db.execute(
+            "insert into changes (root, path, kind, at, old, new, before, owner, how, consolidation)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, '') returning id",
+            (
+                dumps(one.root),
+                dumps(one.path),
+                one.kind,
+                one.at,
+                one.old,
+                one.new,
+                dumps(one.before),
+                dumps(one.owner),
+                one.how,
+            ),
+        ).fetchone()
+        return replace(one, id=made[0])
+
+    def _files(self, key: str) -> dict[str, FileState]:
+        rows = self._store.rows(
+            "select path, checksum, size, seen, stamp, error from watched where root = ?", (key,)
+        )
+        return {(path := json.loads(row[0])): FileState(path, *row[1:]) for row in rows}
+
+    @staticmethod
+    def _own(db: Connection, key: str) -> dict[str, str]:
+        rows = db.execute("select path, checksum from own_writes where root = ?", (key,)).fetchall()
+        return {json.loads(path): checksum for path, checksum in rows}
+
+    def forget(self, roots: Sequence[str]) -> None:
+        """Drops what is known of roots that are no more; what was seen in them stays."""
+        with self._store.transaction() as db:
+            for root in roots:
+                for statement in FORGET:
+                    db.execute(statement, (dumps(root),))
+
+    def roots(self) -> list[str]:
+        """Every root that is known."""
+        return [json.loads(row[0]) for row in self._store.rows("select root from roots order by root")]
+
+    def changes(
+        self, *, after: int = 0, pending: bool = False, consolidation: str = "", newest: int = -1
+    ) -> list[Change]:
+        """Changes, the oldest first."""
+        rows = self._store.rows(
+            "select id, root, path, kind, at, old, new, before, owner, how, consolidation from changes"
+            " where id > ? and (consolidation = '' or not ?) and (consolidation = ? or ? = '')"
+            " order by id desc limit ?",
+            (after, pending, consolidation, consolidation, newest),
+        )
+        return [_change(row) for row in reversed(rows)]
+
+    def counted(self) -> list[tuple[str, str, str, int, float]]:
+        """How many changes there were by root, path and owner, and when the last one was."""
+        rows = self._store.rows("select root, path, owner, count(*), max(at) from changes group by 1, 2, 3")
+        return [(*map(json.loads, row[:3]), row[3], row[4]) for row in rows]
+
+    def last(self) -> int:
+        """The id of the newest change; 0 where there is none."""
+        return int(self._store.rows("select coalesce(max(id), 0) from changes")[0][0])
+
+    def waiting(self) -> int:
+        """How many changes are pending."""
+        return int(self._store.rows("select count(*) from changes where consolidation = ''")[0][0])
+
+    def consolidate(self, make: Made) -> Consolidation | None:
+        """Turns the pending changes into a consolidation."""
+        with self._store.transaction() as db:
+            pending = self.changes(pending=True)
+            made = make(pending)
+            if made is None:
+                return None
+            db.execute(
+                "insert into consolidations"
+                " (id, trigger_type, conditions, at, changes, files, report, language, took, placed)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    made.id,
+                    made.trigger,
+                    dumps(dict(made.conditions)),
+                    made.at,
+                    made.changes,
+                    made.files,
+                    dumps(made.report),
+                    made.language,
+                    made.took,
+                    int(made.placed),
+                ),
+            )
+            db.executemany(
+                "update changes set consolidation = ? where id = ?", [(made.id, one.id) for one in pending]
+            )
+            return made
+
+    def consolidations(
+        self, *, search: str = "", limit: int = -1, unplaced: bool = False
+    ) -> list[Consolidation]:
+        """Consolidations, the newest first."""
+        rows = self._store.rows(
+            "select id, trigger_type, conditions, at, changes, files, report, language, took, placed"
+            " from consolidations where placed = 0 or ? order by seq desc",
+            (int(not unplaced),),
+        )
+        found = []
+        for row in rows:
+            one = Consolidation(
+                row[0], row[1], json.loads(row[2]), row[3], row[4], row[5], json.loads(row[6]), row[7],
+                row[8], bool(row[9]),
+            )  # fmt: skip
+            if search.casefold() in one.report.casefold():
+                found.append(one)
+                if len(found) == limit:
+                    break
+        return found
+
+    def placed(self, key: str, took: float) -> None:
+        """A consolidation is in the document."""
+        with self._store.transaction() as db:
+            db.execute("update consolidations set placed = 1, took = ? where id = ?", (took, key))
+
+    def writing(self, root: str, path: str, checksum: str) -> None:
+        """raccord is about to write this content there itself."""
+        with self._store.transaction() as db:
+            db.execute(
+                "insert or replace into own_writes values (?, ?, ?)", (dumps(root), dumps(path), checksum)
+            )
+
+    def content(self, checksum: str) -> bytes | None:
+        """A content that was kept."""
+        rows = self._store.rows("select body from contents where checksum = ?", (checksum,))
+        return zlib.decompress(rows[0][0]) if rows else None
+
+
+def _change(row: Sequence[Json]) -> Change:
+    key, root, path, kind, at, old, new, before, owner, how, told = row
+    root, path, before, owner = map(json.loads, (root, path, before, owner))
+    return Change(key, root, path, kind, at, old, new, before, owner, how, told)

@@ -1,0 +1,129 @@
+"""Watching and consolidating side by side, each in its thread, until told to end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+from raccord.coordination.keeper import Checked, Consolidated, Keeper
+from raccord.coordination.watch import Mode, Watcher
+from raccord.errors import RaccordError
+
+log = logging.getLogger("raccord.coordination")
+
+AGAIN_SECONDS = 5.0  # after watching failed
+
+
+class Running:
+    """A keeper at work.
+
+    Args:
+        extra: see `Watcher`.
+        polling: look at files by the clock, even where the system tells of changes.
+
+    Attributes:
+        mode: how files are watched; None before they are.
+        errors: what went wrong last, by what was done: "watching", "checking", "consolidation".
+    """
+
+    def __init__(
+        self, keeper: Keeper, *, extra: Callable[[], Sequence[str]] = lambda: (), polling: bool = False
+    ) -> None:
+        self.keeper = keeper
+        self.mode: Mode | None = None
+        self.errors: dict[str, str] = {}
+        self._ended = threading.Event()
+        self._watcher = Watcher(
+            keeper.listed,
+            lambda: keeper.spec.patterns,
+            self._look,
+            lambda: keeper.spec.check_seconds,
+            extra=extra,
+            told=self._told,
+            polling=polling,
+        )
+        self._threads = [
+            threading.Thread(target=self._watch, name="raccord-watch", daemon=True),
+            threading.Thread(target=self._tick, name="raccord-consolidate", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Looks at all files, then goes on watching and consolidating in threads.
+
+        Raises:
+            RaccordError: the first look failed; nothing is running.
+        """
+        self.keeper.checked.append(self._checked)
+        self.keeper.consolidated.append(self._consolidated)
+        try:
+            self.keeper.look()
+        except RaccordError:
+            self._forget()
+            raise
+        for thread in self._threads:
+            thread.start()
+        log.info("AutoSyncService started successfully")
+
+    def stop(self) -> None:
+        """Ends both; what was seen is kept."""
+        self._ended.set()
+        self._watcher.stop()
+        for thread in self._threads:
+            thread.join()
+        self._forget()
+        log.info("AutoSyncService stopped")
+
+    def again(self) -> None:
+        """Takes up another specification, or other roots, now."""
+        self._watcher.again()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Waits until it was stopped; whether it was."""
+        return self._ended.wait(seconds)
+
+    def _forget(self) -> None:
+        self.keeper.checked.remove(self._checked)
+        self.keeper.consolidated.remove(self._consolidated)
+
+    def _watch(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self._watcher.run()
+            except RaccordError as error:
+                self._failed("watching", error.message)
+                self._ended.wait(AGAIN_SECONDS)
+
+    def _look(self, paths: Mapping[str, Sequence[str] | None]) -> None:
+        try:
+            self.keeper.look(paths)
+        except RaccordError as error:
+            self._failed("checking", error.message)
+
+    def _tick(self) -> None:
+        while not self._ended.wait(self.keeper.spec.trigger_seconds):
+            try:
+                self.keeper.tick()
+            except RaccordError as error:
+                self._failed("consolidation", error.message)
+
+    def _failed(self, what: str, why: str) -> None:
+        if self.errors.get(what) != why:
+            log.error("Error in %s: %s", what, why)
+        self.errors[what] = why
+
+    def _told(self, mode: Mode) -> None:
+        self.mode = mode
+        if mode.why:
+            log.warning("files are looked at by the clock: %s", mode.why)
+
+    def _checked(self, one: Checked) -> None:
+        self.errors.pop("checking", None)
+        for change in one.changes:
+            log.info("%s %s (%s)", change.kind, change.path, change.owner)
+
+    def _consolidated(self, one: Consolidated) -> None:
+        if one.error:
+            self._failed("consolidation", one.error)
+        else:
+            self.errors.pop("consolidation", None)

@@ -1,0 +1,99 @@
+"""What is watched and when it is consolidated, as one running service takes it: frozen data. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from raccord.config import WATCHES, Coordination
+from raccord.coordination.watched import anchored
+from raccord.model.coordination import Change, Root, Trigger
+from raccord.model.language import ENGLISH
+from raccord.model.plan import Json
+
+REPORT = "SYNC_STATUS.md"
+ARCHIVE = "SYNC_STATUS_ARCHIVE.md"
+
+Roots = Callable[[], Sequence[Root]]
+Owners = Callable[[Sequence[Change]], Sequence[Change]]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """How to watch and consolidate.
+
+    Attributes:
+        watches: patterns below each root, see `watched.anchored`.
+        check_seconds: between two full looks.
+        trigger_seconds: between two looks at the triggers.
+        threshold: pending changes from which on they are consolidated.
+        interval_minutes: since the last consolidation, after which pending changes are consolidated.
+        report, archive: where the reports go, and the older ones of them, below the reporting root.
+        kept: reports that stay in the document.
+        language: of the reports.
+    """
+
+    watches: tuple[str, ...] = WATCHES
+    check_seconds: float = 30.0
+    trigger_seconds: float = 60.0
+    threshold: int = 5
+    interval_minutes: float = 60.0
+    report: str = REPORT
+    archive: str = ARCHIVE
+    kept: int = 20
+    language: str = ENGLISH
+
+    @classmethod
+    def configured(cls, said: Coordination, language: str) -> Spec:
+        """What the configuration asks for."""
+        return cls(
+            watches=said.watch,
+            check_seconds=float(said.check_interval_seconds),
+            trigger_seconds=float(said.trigger_check_seconds),
+            threshold=said.threshold,
+            interval_minutes=float(said.interval_minutes),
+            report=said.report,
+            archive=said.archive,
+            kept=said.reports_kept,
+            language=language,
+        )
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The watches as they are matched."""
+        return anchored(self.watches)
+
+
+def due(spec: Spec, pending: int, last: float, now: float) -> tuple[Trigger, dict[str, Json]] | None:
+    """Which trigger fires, and on what conditions; None where none does.
+
+    Args:
+        pending: how many changes are pending.
+        last: when the last consolidation was, else since when changes are gathered, in Unix seconds.
+        now: in Unix seconds. A clock that went back delays nothing for longer than the interval.
+    """
+    if pending >= spec.threshold > 0:
+        return "threshold", {"pending_changes": pending, "threshold": spec.threshold}
+    minutes = (now - last) / 60
+    if pending and (minutes >= spec.interval_minutes or minutes < -1):
+        return "time_based", {
+            "pending_changes": pending,
+            "interval_minutes": spec.interval_minutes,
+            "elapsed_minutes": round(max(0.0, minutes), 1),
+        }
+    return None
+
+
+def reporting(roots: Sequence[Root], name: str = "") -> Root | None:
+    """The root whose document takes the reports: the one of that name, else the main one."""
+    if name:
+        wanted = [one for one in roots if name in (one.name, one.path) or Path(one.path) == Path(name)]
+    else:
+        wanted = [one for one in roots if one.main] or list(roots[:1])
+    return wanted[0] if wanted else None
+
+
+def named(roots: Sequence[Root], home: Root) -> Mapping[str, str]:
+    """What to call each root in a report that stands in `home`."""
+    return {one.path: "" if one.path == home.path else one.name for one in roots}

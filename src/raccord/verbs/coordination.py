@@ -1,0 +1,96 @@
+"""`raccord watch`, `consolidate`, `consolidations` and `changes`: the watched files of every worktree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from raccord.coordination.keeper import Keeper
+from raccord.coordination.ledger import LocalLedger
+from raccord.coordination.running import Running
+from raccord.coordination.spec import Spec, reporting
+from raccord.errors import UsageError
+from raccord.git.worktrees import worktrees
+from raccord.model.coordination import Change, Consolidation, Root
+from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
+from raccord.model.text import shown
+from raccord.verbs.room import Room
+
+
+def roots(room: Room) -> Sequence[Root]:
+    """Every worktree that has files, as it is now."""
+    return [
+        Root(str(tree.path), tree.path.name, tree.branch or "", tree.main)
+        for tree in worktrees(room.repo)
+        if not tree.bare and not tree.missing
+    ]
+
+
+def keeper(room: Room) -> Keeper:
+    """What watches and consolidates a workspace.
+
+    Raises:
+        UsageError: the worktree that takes the reports is not there.
+    """
+    said = room.config.coordination
+    made = Keeper(
+        LocalLedger(room.store),
+        lambda: roots(room),
+        Spec.configured(said, room.language),
+        worktree=said.worktree,
+    )
+    if said.worktree and reporting(made.roots(), said.worktree) is None:
+        raise UsageError(
+            f"there is no worktree {shown(said.worktree)} to take the reports",
+            hint="correct coordination.worktree in raccord.toml: git worktree list",
+        )
+    return made
+
+
+def running(room: Room, *, polling: bool = False) -> Running:
+    """What watches every worktree, not started yet."""
+    # Git lists its worktrees there: another one means other files to watch.
+    listed = str(room.repo.common / "worktrees")
+    return Running(keeper(room), extra=lambda: [listed], polling=polling)
+
+
+def consolidate(room: Room) -> ConsolidateReport:
+    """Looks at every watched file, and consolidates what is pending."""
+    kept = keeper(room)
+    kept.look()
+    done = kept.consolidate()
+    if done is None:
+        return ConsolidateReport(None, "", "")
+    home = reporting(kept.roots(), kept.worktree)
+    document = str(Path(home.path) / kept.spec.report) if home is not None and not done.error else ""
+    return ConsolidateReport(told(done.consolidation), document, done.error)
+
+
+def changes(room: Room, *, pending: bool, limit: int) -> tuple[ChangeReport, ...]:
+    """Changes that were seen, the newest first."""
+    if room.reading is None:
+        return ()
+    found = LocalLedger(room.reading).changes(pending=pending, newest=limit)
+    return tuple(change(one) for one in reversed(found))
+
+
+def consolidations(room: Room, search: str, limit: int) -> tuple[ConsolidationReport, ...]:
+    """Consolidations, the newest first."""
+    if room.reading is None:
+        return ()
+    return tuple(map(told, LocalLedger(room.reading).consolidations(search=search, limit=limit)))
+
+
+def change(one: Change) -> ChangeReport:
+    """A change as the verbs answer with it."""
+    return ChangeReport(
+        one.id, one.root, one.path, one.kind, one.at, one.old, one.new, one.before, one.owner, one.how,
+        one.consolidation,
+    )  # fmt: skip
+
+
+def told(one: Consolidation) -> ConsolidationReport:
+    """A consolidation as the verbs answer with it."""
+    return ConsolidationReport(
+        one.id, one.trigger, one.conditions, one.at, one.changes, one.files, one.took, one.placed, one.report
+    )
