@@ -10,7 +10,7 @@ EXAMPLE = "raccord -C ../feature status"
 
 
 def command(context: typer.Context, as_json: Json = False) -> int:
-    """Show every worktree at a glance: branch, base, changes, runs."""
+    """Show every worktree at a glance: branch, changes, runs."""
     face = Face.of(context, as_json)
     with face.workspace() as workspace:
         report = workspace.status()

@@ -65,7 +65,7 @@ def command(
     as_json: Json = False,
     _yes: Unasked = False,
 ) -> int:
-    """Bring this worktree, or all, in step: fetch, replay, test, push."""
+    """Bring worktrees in step: fetch, replay, test, push."""
     face = Face.of(context, as_json)
     options = SyncOptions(
         all=every,
