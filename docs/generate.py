@@ -136,6 +136,7 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "files-status": ("`raccord files status`", (report_files.FilesStatus,), ""),
     "changes": ("`raccord changes`", (report_coordination.ChangeReport,), "changes"),
     "change": ("`raccord watch --json`, a line for each", (report_coordination.ChangeReport,), ""),
+    "serve": ("`raccord serve`, once it listens", (), ""),
     "consolidate": ("`raccord consolidate`", (report_coordination.ConsolidateReport,), ""),
     "consolidations": (
         "`raccord consolidations`",

@@ -45,7 +45,7 @@ FLOORS = {
 STARTS = {("cli", "mcp"), ("cli", "web")}
 FACES = {"cli", "mcp", "web"}
 # Rooms that may import what is not in the standard library before it is used.
-HEAVY_ROOMS = {"cli"}
+HEAVY_ROOMS = {"cli", "web"}
 
 # Programs that other Pythons run: they stand alone, and own their process.
 CHILDREN = "migrations/driver/"

@@ -40,6 +40,7 @@ from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
     from raccord.coordination.running import Running
+    from raccord.coordination.service import AutoSyncService
     from raccord.model.lint import LintReport
     from raccord.model.migration_report import (
         ForkUrls,
@@ -287,6 +288,12 @@ class Workspace:
         from raccord.verbs import coordination
 
         return coordination.running(self._room, polling=polling)
+
+    def serving(self, *, polling: bool = False) -> tuple[AutoSyncService, Path]:
+        """The service that a server speaks for, and the folder of raccord's own state."""
+        from raccord.verbs import coordination
+
+        return coordination.service(self._room, polling=polling), self._room.state
 
     def consolidate(self) -> ConsolidateReport:
         """Looks at every watched file, and consolidates what is pending."""

@@ -33,6 +33,7 @@ VERBS = {
     "data": ACT,
     "files": ACT,
     "watch": ACT,
+    "serve": ACT,
     "consolidate": ACT,
     "continue": RUN,
     "skip": RUN,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from raccord.coordination import consolidate as consolidating
 from raccord.coordination.ledger import LocalLedger
@@ -44,6 +45,21 @@ class Consolidated:
 
     consolidation: Consolidation
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a watched file stands.
+
+    Attributes:
+        owner: who changed it last; None where nobody was seen to.
+        status: 1 where all its changes were told, 0 where some are pending, -1 where it can't be read.
+    """
+
+    root: str
+    state: FileState
+    owner: str | None
+    status: Literal[1, 0, -1]
 
 
 @dataclass
@@ -109,6 +125,21 @@ class Keeper:
         return self.ledger.record(
             root, patterns, found, contents, time.time(), self.owners, whole=some is None
         )
+
+    def standing(self) -> list[Standing]:
+        """Every watched file of every root."""
+        pending = {(one.root, one.path) for one in self.ledger.changes(pending=True)}
+        owners = self.ledger.owners()
+        return [
+            Standing(
+                root.path,
+                state,
+                owners.get((root.path, path)),
+                -1 if state.error else 0 if (root.path, path) in pending else 1,
+            )
+            for root in self.roots()
+            for path, state in sorted(self.ledger.known(root.path).items())
+        ]
 
     def tick(self) -> Consolidated | None:
         """Consolidates where a trigger fires, and places what was not placed yet."""

@@ -25,6 +25,12 @@ FORGET = (
     "delete from own_writes where root = ?",
 )
 
+_CHANGES = (
+    "select id, root, path, kind, at, old, new, before, owner, how, consolidation from changes"
+    " where id > ? and (consolidation = '' or not ?) and (consolidation = ? or ? = '') order by id"
+)
+OLDEST, NEWEST = f"{_CHANGES} limit ?", f"{_CHANGES} desc limit ?"
+
 Owned = Callable[[Sequence[Change]], Sequence[Change]]
 Made = Callable[[Sequence[Change]], Consolidation | None]
 
@@ -57,7 +63,13 @@ class Ledger(Protocol):
         """
 
     def changes(
-        self, *, after: int = 0, pending: bool = False, consolidation: str = "", newest: int = -1
+        self,
+        *,
+        after: int = 0,
+        pending: bool = False,
+        consolidation: str = "",
+        newest: int = -1,
+        oldest: int = -1,
     ) -> Sequence[Change]:
         """Changes, the oldest first.
 
@@ -66,6 +78,7 @@ class Ledger(Protocol):
             pending: only those that no consolidation told of.
             consolidation: only those that this one told of.
             newest: no more than so many, the newest of them.
+            oldest: likewise, the oldest of them.
         """
 
     def consolidate(self, make: Made) -> Consolidation | None:
@@ -200,21 +213,42 @@ class LocalLedger:
         return [json.loads(row[0]) for row in self._store.rows("select root from roots order by root")]
 
     def changes(
-        self, *, after: int = 0, pending: bool = False, consolidation: str = "", newest: int = -1
+        self,
+        *,
+        after: int = 0,
+        pending: bool = False,
+        consolidation: str = "",
+        newest: int = -1,
+        oldest: int = -1,
     ) -> list[Change]:
         """Changes, the oldest first."""
         rows = self._store.rows(
-            "select id, root, path, kind, at, old, new, before, owner, how, consolidation from changes"
-            " where id > ? and (consolidation = '' or not ?) and (consolidation = ? or ? = '')"
-            " order by id desc limit ?",
-            (after, pending, consolidation, consolidation, newest),
+            OLDEST if oldest >= 0 else NEWEST,
+            (after, pending, consolidation, consolidation, oldest if oldest >= 0 else newest),
         )
-        return [_change(row) for row in reversed(rows)]
+        return sorted((_change(row) for row in rows), key=lambda one: one.id)
 
     def counted(self) -> list[tuple[str, str, str, int, float]]:
         """How many changes there were by root, path and owner, and when the last one was."""
         rows = self._store.rows("select root, path, owner, count(*), max(at) from changes group by 1, 2, 3")
         return [(*map(json.loads, row[:3]), row[3], row[4]) for row in rows]
+
+    def owners(self) -> dict[tuple[str, str], str]:
+        """Who changed each file last, by root and path."""
+        rows = self._store.rows(
+            "select root, path, owner from changes"
+            " where id in (select max(id) from changes group by root, path)"
+        )
+        return {(json.loads(root), json.loads(path)): json.loads(owner) for root, path, owner in rows}
+
+    def change(self, key: int) -> Change | None:
+        """One change by its id."""
+        found = self.changes(after=key - 1, oldest=1)
+        return found[0] if found and found[0].id == key else None
+
+    def durations(self) -> list[tuple[str, float]]:
+        """The trigger of each consolidation, and how many seconds it took."""
+        return [(row[0], row[1]) for row in self._store.rows("select trigger_type, took from consolidations")]
 
     def last(self) -> int:
         """The id of the newest change; 0 where there is none."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -132,6 +132,7 @@ class AutoSyncService:
         consolidation_threshold: pending changes from which on they are consolidated.
         consolidation_interval_minutes: after which pending changes are consolidated.
         keeper: what does the work, where somebody has one already.
+        extra, polling: see `Running`.
 
     Attributes:
         checksums: `FileChecksum` by path, below `repo_root`.
@@ -149,6 +150,7 @@ class AutoSyncService:
         language: str = "en",
         trigger_check_seconds: float = 60,
         keeper: Keeper | None = None,
+        extra: Callable[[], Sequence[str]] = lambda: (),
         polling: bool = False,
     ) -> None:
         self.repo_root = Path(repo_root).absolute()
@@ -162,7 +164,7 @@ class AutoSyncService:
             trigger_seconds=trigger_check_seconds,
             language=language,
         )
-        self._polling = polling
+        self._extra, self._polling = extra, polling
         self._callbacks: list[Callback] = []
         self._running_now: Running | None = None
 
@@ -174,6 +176,11 @@ class AutoSyncService:
     def watching(self) -> Mode | None:
         """How files are watched; None while they aren't."""
         return self._running_now.mode if self._running_now else None
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What failed last, by what was done: "watching", "checking", "consolidation"."""
+        return dict(self._running_now.errors) if self._running_now else {}
 
     @property
     def keeper(self) -> Keeper:
@@ -213,12 +220,15 @@ class AutoSyncService:
     @property
     def checksums(self) -> dict[str, FileChecksum]:
         """What is known of the watched files, by path below `repo_root`."""
-        owners = {path: owner for root, path, owner, _, _ in sorted(
-            self.keeper.ledger.counted(), key=lambda row: row[4]
-        ) if root == str(self.repo_root)}  # fmt: skip
         return {
-            path: FileChecksum(path, one.checksum, datetime.fromisoformat(local(one.seen)), owners.get(path))
-            for path, one in sorted(self.keeper.ledger.known(str(self.repo_root)).items())
+            one.state.path: FileChecksum(
+                one.state.path,
+                one.state.checksum,
+                datetime.fromisoformat(local(one.state.seen)),
+                one.owner,
+            )
+            for one in self.keeper.standing()
+            if one.root == str(self.repo_root)
         }
 
     @property
@@ -238,7 +248,7 @@ class AutoSyncService:
     def begin(self) -> None:
         """Starts the threads that watch and consolidate; returns once all files were looked at."""
         if self._running_now is None:
-            running = Running(self.keeper, polling=self._polling)
+            running = Running(self.keeper, extra=self._extra, polling=self._polling)
             self.keeper.consolidated.append(self._consolidated)
             running.start()
             self._running_now = running

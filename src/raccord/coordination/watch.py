@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from raccord.coordination.watched import find
 from raccord.errors import CannotRun
@@ -35,7 +35,7 @@ class Mode:
         why: polling is needed; "" where it is not.
     """
 
-    name: str
+    name: Literal["events", "polling"]
     folders: int
     why: str = ""
 
@@ -121,9 +121,10 @@ class Watcher:
 
     def _places(self) -> dict[str, str]:
         """Every directory to watch, and the root that it belongs to; "" for those of `extra`."""
+        roots = self._roots()  # first: whoever lists them may also take up other patterns
         patterns = self._matched = tuple(self._patterns())
         found = {folder: "" for folder in self._extra() if os.path.isdir(folder)}
-        for root in self._roots():
+        for root in roots:
             found |= dict.fromkeys(find(root.path, patterns).folders, root.path)
         return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from raccord.coordination.keeper import Keeper
 from raccord.coordination.ledger import LocalLedger
 from raccord.coordination.running import Running
+from raccord.coordination.service import AutoSyncService
 from raccord.coordination.spec import Spec, reporting
 from raccord.errors import UsageError
 from raccord.git.worktrees import worktrees
@@ -49,9 +50,19 @@ def keeper(room: Room) -> Keeper:
 
 def running(room: Room, *, polling: bool = False) -> Running:
     """What watches every worktree, not started yet."""
+    return Running(keeper(room), extra=_lists(room), polling=polling)
+
+
+def service(room: Room, *, polling: bool = False) -> AutoSyncService:
+    """The service over every worktree, not started yet."""
+    top = room.repo.top or room.repo.common
+    return AutoSyncService(top, keeper=keeper(room), extra=_lists(room), polling=polling)
+
+
+def _lists(room: Room) -> Callable[[], Sequence[str]]:
     # Git lists its worktrees there: another one means other files to watch.
     listed = str(room.repo.common / "worktrees")
-    return Running(keeper(room), extra=lambda: [listed], polling=polling)
+    return lambda: [listed]
 
 
 def consolidate(room: Room) -> ConsolidateReport:

@@ -1,0 +1,131 @@
+"""The application: every route of raccord's own server. What answers them is the library."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import FastAPI, Header, HTTPException, Query, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from raccord import __version__
+from raccord.coordination.service import AutoSyncService
+from raccord.errors import RaccordError, UsageError
+from raccord.web.feed import Feed
+from raccord.web.guard import COOKIE, SESSION_SECONDS, Doors
+from raccord.web.metrics import Metrics
+from raccord.web.sync import router, safe
+from raccord.workspace import Workspace
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def application(
+    opened: Callable[[], Workspace], service: AutoSyncService, doors: Doors, feed: Feed, metrics: Metrics
+) -> FastAPI:
+    """The routes over one workspace.
+
+    Args:
+        opened: opens the workspace; for each request anew, so that it is as it is now.
+        doors: gives sessions to those who have a link.
+    """
+    app = FastAPI(
+        title="raccord",
+        version=__version__,
+        description="Who changed what, in every worktree; runs, and what is consolidated.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.include_router(router(service))
+
+    @app.exception_handler(RaccordError)
+    async def failed(_request: Request, error: RaccordError) -> JSONResponse:
+        status = 404 if isinstance(error, UsageError) else 503
+        return JSONResponse({"detail": safe(error.message), "hint": safe(error.hint)}, status)
+
+    @app.get("/api/worktrees", tags=["workspace"])
+    def worktrees() -> dict[str, Any]:
+        """Every worktree: its branch, how it stands to its base, and what is uncommitted."""
+        with opened() as workspace:
+            return _document(workspace.status())
+
+    @app.get("/api/runs", tags=["workspace"])
+    def runs(limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> dict[str, Any]:
+        """Past runs, the newest first."""
+        with opened() as workspace:
+            return {"runs": [_document(one) for one in workspace.log(limit)]}
+
+    @app.get("/api/runs/{run}", tags=["workspace"], responses={404: {"description": "there is no such run"}})
+    def run(run: str) -> dict[str, Any]:
+        """One run with its lanes and steps."""
+        with opened() as workspace:
+            return _document(workspace.show(run))
+
+    @app.get("/api/events", tags=["sync"], response_class=StreamingResponse)
+    async def events(
+        last: Annotated[str, Header(alias="last-event-id", max_length=20)] = "",
+    ) -> StreamingResponse:
+        """What happens, live, as server-sent events: `change` and `consolidation`."""
+        if last and not (last.isascii() and last.isdigit() and int(last) < 2**62):
+            raise HTTPException(422, "Last-Event-ID is the id of a change")
+        return StreamingResponse(
+            feed.stream(int(last) if last else None),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
+        )
+
+    @app.get("/health", tags=["health"])
+    @app.get("/health/ready", tags=["health"])
+    def ready(response: Response) -> dict[str, str]:
+        """Whether changes are seen now."""
+        if service.watching is None:
+            response.status_code = 503
+            return {"status": "starting"}
+        return {"status": "ok"}
+
+    @app.get("/health/startup", tags=["health"])
+    def startup(response: Response) -> dict[str, str]:
+        """Whether the first look is over."""
+        return ready(response)
+
+    @app.get("/health/live", tags=["health"])
+    def live() -> dict[str, str]:
+        """Whether the server answers."""
+        return {"status": "ok"}
+
+    @app.get("/metrics", tags=["metrics"], response_class=Response)
+    @app.get("/api/metrics", tags=["metrics"], response_class=Response)
+    def scrape() -> Response:
+        """The metrics, for Prometheus."""
+        return Response(metrics.text(), media_type=TEXT)
+
+    @app.get("/login", include_in_schema=False)
+    def login(link: str = "") -> Response:
+        made = doors.redeem(link)
+        if made is None:
+            raise HTTPException(401, "the link was used already, or is too old: raccord serve --link")
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(COOKIE, made, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict")
+        return answer
+
+    return app
+
+
+def _document(report: DataclassInstance) -> dict[str, Any]:
+    said: dict[str, Any] = _plain(dataclasses.asdict(report))
+    return said
+
+
+def _plain(value: Any) -> Any:
+    """A document that JSON in UTF-8 can hold."""
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value

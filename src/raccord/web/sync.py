@@ -1,0 +1,293 @@
+"""The routes of coordination, for raccord's own server and for anybody's FastAPI application."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from raccord.coordination.service import AutoSyncService, get_auto_sync_service
+from raccord.coordination.summary import unified
+from raccord.errors import RaccordError
+from raccord.model.coordination import Change, Consolidation, local
+
+MOST = 1000
+
+
+def _example(**said: Any) -> ConfigDict:
+    return ConfigDict(json_schema_extra={"examples": [said]})
+
+
+class Watching(BaseModel):
+    """How files are watched."""
+
+    mode: Literal["events", "polling"]
+    folders: int
+    why: str = Field(description="why files are looked at by the clock")
+
+
+class Status(BaseModel):
+    """The state of the service."""
+
+    model_config = _example(
+        running=True,
+        pending_changes=3,
+        last_consolidation="2025-10-10T14:30:00",
+        watched_files=8,
+        checksums_tracked=8,
+        consolidation_threshold=5,
+        check_interval_seconds=30,
+        consolidation_interval_minutes=60,
+        watching={"mode": "events", "folders": 3, "why": ""},
+        errors={},
+    )
+
+    running: bool
+    pending_changes: int
+    last_consolidation: str | None
+    watched_files: int = Field(description="patterns of watched files")
+    checksums_tracked: int
+    consolidation_threshold: int
+    check_interval_seconds: float
+    consolidation_interval_minutes: float
+    watching: Watching | None
+    errors: dict[str, str] = Field(description="what failed last, by what was done")
+
+
+class Trigger(BaseModel):
+    """Why changes were consolidated."""
+
+    trigger_type: Literal["threshold", "time_based", "manual"]
+    conditions_met: dict[str, Any]
+    timestamp: str
+
+
+class Consolidated(BaseModel):
+    """What a consolidation by hand came to."""
+
+    model_config = _example(
+        status="success",
+        trigger={
+            "trigger_type": "manual",
+            "conditions_met": {"pending_changes": 3},
+            "timestamp": "2025-10-10T14:35:00",
+        },
+        changes_consolidated=3,
+        error=None,
+    )
+
+    status: Literal["success", "error"]
+    trigger: Trigger
+    changes_consolidated: int
+    error: str | None = None
+
+
+class ChangeOut(BaseModel):
+    """A change of a watched file."""
+
+    id: int
+    file_path: str
+    event_type: Literal["created", "modified", "deleted", "renamed"]
+    timestamp: str
+    old_checksum: str | None
+    new_checksum: str | None
+    agent_owner: str
+    owner_by: str = Field(description="by what the owner is known")
+    worktree: str
+    renamed_from: str | None
+    consolidation: str | None
+
+    @classmethod
+    def of(cls, one: Change) -> ChangeOut:
+        """A change of the ledger's."""
+        return cls(
+            id=one.id,
+            file_path=safe(one.path),
+            event_type=one.kind,
+            timestamp=local(one.at),
+            old_checksum=one.old or None,
+            new_checksum=one.new or None,
+            agent_owner=safe(one.owner),
+            owner_by=one.how,
+            worktree=safe(one.root),
+            renamed_from=safe(one.before) or None,
+            consolidation=one.consolidation or None,
+        )
+
+
+class Changes(BaseModel):
+    """Changes, the oldest first."""
+
+    model_config = _example(
+        count=1,
+        changes=[
+            {
+                "id": 12,
+                "file_path": "AGENT_SYNC.md",
+                "event_type": "modified",
+                "timestamp": "2025-10-10T14:32:00",
+                "old_checksum": "0cc175b9c0f1b6a831c399e269772661",
+                "new_checksum": "92eb5ffee6ae2fec3ad71c777531578f",
+                "agent_owner": "claude-code",
+                "owner_by": "branch",
+                "worktree": "/srv/shop-claude",
+                "renamed_from": None,
+                "consolidation": None,
+            }
+        ],
+    )
+
+    count: int
+    changes: list[ChangeOut]
+
+
+class Checksum(BaseModel):
+    """A watched file."""
+
+    file_path: str
+    checksum: str
+    last_modified: str
+    agent_owner: str | None
+    worktree: str
+    status: Literal[1, 0, -1] = Field(description="1 synced, 0 out of sync, -1 error")
+    error: str | None
+
+
+class Checksums(BaseModel):
+    """Every watched file."""
+
+    count: int
+    checksums: list[Checksum]
+
+
+class ConsolidationOut(BaseModel):
+    """One consolidation."""
+
+    id: str
+    trigger: Trigger
+    changes_consolidated: int
+    files: int
+    duration_seconds: float
+    placed: bool = Field(description="whether the report is in the document")
+    report: str
+
+    @classmethod
+    def of(cls, one: Consolidation) -> ConsolidationOut:
+        """A consolidation of the ledger's."""
+        trigger = Trigger(
+            trigger_type=one.trigger, conditions_met=dict(one.conditions), timestamp=local(one.at)
+        )
+        return cls(
+            id=one.id, trigger=trigger, changes_consolidated=one.changes, files=one.files,
+            duration_seconds=one.took, placed=one.placed, report=safe(one.report),
+        )  # fmt: skip
+
+
+class History(BaseModel):
+    """Consolidations, the newest first."""
+
+    count: int
+    consolidations: list[ConsolidationOut]
+
+
+class Diff(BaseModel):
+    """What a change did to its file."""
+
+    id: int
+    lines: list[str] = Field(description="a unified diff; empty where a content was not kept")
+    kept: bool
+
+
+def safe(text: str) -> str:
+    """Text that JSON in UTF-8 can hold: bytes of a path that are none become what people see of them."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def router(service: AutoSyncService | None = None) -> APIRouter:
+    """The routes below `/api/sync`.
+
+    Args:
+        service: that they speak for; the one of this process by default.
+    """
+    made = APIRouter(prefix="/api/sync", tags=["sync"])
+
+    def found() -> AutoSyncService:
+        return get_auto_sync_service() if service is None else service
+
+    @made.get("/status")
+    def status() -> Status:
+        """The state of the service."""
+        one = found()
+        mode = one.watching
+        return Status(
+            **one.get_status(),
+            consolidation_interval_minutes=one.consolidation_interval_minutes,
+            watching=None if mode is None else Watching(mode=mode.name, folders=mode.folders, why=mode.why),
+            errors=one.errors,
+        )
+
+    @made.post("/consolidate")
+    def consolidate() -> Consolidated:
+        """Consolidates now what is pending."""
+        try:
+            return Consolidated(**found().trigger_manual_consolidation())
+        except RaccordError as error:
+            raise HTTPException(503, error.message) from error
+
+    @made.get("/pending-changes")
+    def pending_changes() -> Changes:
+        """Changes that no report tells of yet."""
+        changes = found().keeper.ledger.changes(pending=True)
+        return Changes(count=len(changes), changes=[ChangeOut.of(one) for one in changes])
+
+    @made.get("/changes")
+    def changes(
+        after: Annotated[int, Query(ge=0, le=2**62)] = 0, limit: Annotated[int, Query(ge=1, le=MOST)] = 100
+    ) -> Changes:
+        """Every change that was seen after one, pending or told."""
+        seen = found().keeper.ledger.changes(after=after, newest=limit)
+        return Changes(count=len(seen), changes=[ChangeOut.of(one) for one in seen])
+
+    @made.get("/changes/{change}/diff", responses={404: {"description": "there is no such change"}})
+    def diff(change: Annotated[int, Field(ge=1, le=2**62)]) -> Diff:
+        """What a change did to its file."""
+        ledger = found().keeper.ledger
+        one = ledger.change(change)
+        if one is None:
+            raise HTTPException(404, "there is no such change")
+        old = ledger.content(one.old) if one.old else b""
+        new = ledger.content(one.new) if one.new else b""
+        if old is None or new is None:
+            return Diff(id=change, lines=[], kept=False)
+        return Diff(id=change, lines=unified(old, new, safe(one.path)), kept=True)
+
+    @made.get("/checksums")
+    def checksums() -> Checksums:
+        """Every watched file, and how it stands."""
+        rows = found().keeper.standing()
+        return Checksums(
+            count=len(rows),
+            checksums=[
+                Checksum(
+                    file_path=safe(one.state.path),
+                    checksum=one.state.checksum,
+                    last_modified=local(one.state.seen),
+                    agent_owner=None if one.owner is None else safe(one.owner),
+                    worktree=safe(one.root),
+                    status=one.status,
+                    error=one.state.error or None,
+                )
+                for one in rows
+            ],
+        )
+
+    @made.get("/history")
+    def history(
+        search: Annotated[str, Query(max_length=200)] = "", limit: Annotated[int, Query(ge=1, le=MOST)] = 50
+    ) -> History:
+        """Consolidations, the newest first."""
+        ones = found().keeper.ledger.consolidations(search=search, limit=limit)
+        return History(count=len(ones), consolidations=[ConsolidationOut.of(one) for one in ones])
+
+    return made
