@@ -108,11 +108,19 @@ class Workspace:
         chosen = options or SyncOptions()
         return _answer(*sync.sync(self._room, chosen), dry_run=chosen.dry_run)
 
-    def undo(self, run: str | None = None, *, dry_run: bool = False, by: str = "") -> Answer:
-        """Takes a run back, whole: the named one or the newest."""
+    def undo(
+        self, run: str | None = None, *, dry_run: bool = False, by: str = "", yes_to: str = ""
+    ) -> Answer:
+        """Takes a run back, whole: the named one or the newest. `yes_to` names protected environments."""
         from raccord.verbs import runs
 
-        return _answer(*runs.undo(self._room, run, dry_run=dry_run, by=by), dry_run=dry_run)
+        return _answer(*runs.undo(self._room, run, dry_run=dry_run, by=by, yes_to=yes_to), dry_run=dry_run)
+
+    def undo_changes(self, run: str | None = None) -> tuple[str, ...]:
+        """The environments that the undo of a run would change."""
+        from raccord.verbs import runs
+
+        return runs.environments(self._room, run)
 
     def continue_(self, lane: str | None = None, run: str | None = None) -> RunReport:
         """Goes on with a stopped or killed run."""

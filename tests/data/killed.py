@@ -1,7 +1,7 @@
 """A push that is killed: python -m tests.data.killed WORKSPACE WHERE, with what SIGKILL ends it at.
 
-WHERE is a number: before so many exchanges with a server; or `commit` and `committed`: with the archive's
-document written and nothing committed yet, and right after the commit.
+WHERE is a number: before so many exchanges with a server; or `commit`, `committed` and `told`: with the
+archive's document written and nothing committed yet, right after the commit, and with that journalled.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 
 from raccord.data import push
+from raccord.kernel import engine
 from raccord.model.options_data import DataPushOptions
 from raccord.workspace import Workspace
 
@@ -36,6 +37,9 @@ def after(module: Any, name: str) -> None:
 def arm(where: str) -> None:
     if where in ("commit", "committed"):
         after(push, "conclude" if where == "commit" else "push")
+        return
+    if where == "told":
+        after(engine, "run_stage")
         return
     left = [int(where)]
     exchange = psycopg.Connection.wait

@@ -161,7 +161,7 @@ def test_an_undo_leaves_what_others_changed(shops):
     assert shops.push().state == "done"
     shops.run("prod", "update shop set note = 'later' where id = 3")
     undone = shops.undo()
-    assert undone.state == "partial" and "changed since" in why(undone), undone
+    assert undone.state == "partial" and "changed since: 1 rows of shop (id 3)" in why(undone), undone
     shops.run("prod", "update shop set note = null where id = 3; insert into shop values (4, 'four')")
     assert shops.undo().state == "done"
     assert shops.run("prod", "select id, note from shop order by 1") == [(1, "n1"), (2, "n2"), (4, None)]
@@ -174,7 +174,33 @@ def test_a_protected_environment(shops):
         with pytest.raises(UsageError, match="prod is protected"):
             shops.push(yes_to=given)
     assert shops.plan().steps()
-    assert shops.push(yes_to="prod").state == "done"
+    run = shops.push(yes_to="prod")
+    assert run.state == "done"
+    # So is the way back.
+    assert shops.workspace.undo_changes() == ("prod",)
+    for given in ("", "dev"):
+        with pytest.raises(UsageError, match="prod is protected") as error:
+            shops.workspace.undo(yes_to=given)
+        assert error.value.hint == f"raccord undo {run.id} --yes-to prod"
+    assert shops.workspace.undo(dry_run=True).steps()
+    assert shops.workspace.undo(yes_to="dev,prod").state == "done"
+    with pytest.raises(UsageError, match="prod is protected"):
+        shops.undo(shops.workspace.log(1)[0].id)
+
+
+def test_rows_that_an_undo_names(shops):
+    """A few, by their keys; a key that is a secret is none that is shown."""
+    shops.both("create table grants (token text primary key, note text);")
+    shops.configure(("shop", "grants"))
+    shops.run("dev", "delete from sale; update shop set note = 'x'")
+    shops.run("dev", "insert into shop select g, 'n' || g from generate_series(10, 15) g")
+    shops.run("dev", "insert into grants values ('c4n4ry', 'a')")
+    shops.run("prod", "delete from sale")
+    assert shops.push().state == "done"
+    shops.run("prod", "update shop set note = 'later' where id > 9; update grants set note = 'later'")
+    words = "6 rows of shop (id 10, id 11, id 12 and 3 more); 1 rows of grants (token ***)"
+    for said in (why(shops.workspace.undo(dry_run=True)), why(shops.undo())):
+        assert set(words.split("; ")) <= set(said.partition("changed since: ")[2].split("; ")), said
 
 
 def test_others_in_the_way(shops):

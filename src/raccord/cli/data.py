@@ -103,7 +103,7 @@ def push(
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.data_push(DataPushOptions(name, to, origin, mode, allow_empty, named, dry, person()))
 
-    return face.promoted(call, to, yes_to=yes_to, dry_run=dry_run, yes=yes)
+    return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
 
 
 def status(

@@ -295,22 +295,22 @@ class Face:
     def promoted(
         self,
         call: Callable[[Workspace, bool, str], Answer],
-        to: str,
+        changes: Sequence[str],
         *,
         yes_to: str,
         dry_run: bool,
         yes: bool,
     ) -> int:
-        """Runs a verb that changes an environment: the name of a protected one has to be typed or given.
+        """Runs a verb that changes environments: the name of a protected one has to be typed or given.
 
         Args:
-            call: the verb, with whether it is only to plan, and the environment that was named.
-            to: the environment.
-            yes_to: the one that was named beforehand, or "".
+            call: the verb, with whether it is only to plan, and the environments that were named.
+            changes: the environments.
+            yes_to: those that were named beforehand, with commas between them, or "".
             dry_run, yes: as in `careful`.
         """
         with self.workspace() as workspace:
-            protected = workspace.environment_is_protected(to)
+            protected = [name for name in changes if workspace.environment_is_protected(name)]
         if dry_run or not protected or yes_to or not self.asks:
             agreed = yes or bool(yes_to)
             return self.careful(
@@ -321,14 +321,15 @@ class Face:
         code = self.answer(planned)
         if not destroys(planned):
             return code
-        typed = typer.prompt(
-            f"{to} is protected: type its name to go on", err=True, default="", show_default=False
-        )
-        if typed.strip() != to:
-            output.say("Nothing was changed.")
-            return exits.DONE
+        for name in protected:
+            typed = typer.prompt(
+                f"{name} is protected: type its name to go on", err=True, default="", show_default=False
+            )
+            if typed.strip() != name:
+                output.say("Nothing was changed.")
+                return exits.DONE
         with self.workspace() as workspace:
-            return self.answer(call(workspace, False, to))
+            return self.answer(call(workspace, False, ",".join(protected)))
 
     def _print(self, render: Callable[[Page], None]) -> None:
         from raccord.cli.render import Page

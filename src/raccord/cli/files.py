@@ -106,7 +106,7 @@ def push(
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.files_push(FilesPushOptions(name, to, origin, mode, delete, named, dry, person()))
 
-    return face.promoted(call, to, yes_to=yes_to, dry_run=dry_run, yes=yes)
+    return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
 
 
 def status(

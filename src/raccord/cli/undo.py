@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raccord.cli.complete import runs
-from raccord.cli.face import DryRun, Face, Json, Yes, person
+from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
+
+if TYPE_CHECKING:
+    from raccord.model.report import Answer
+    from raccord.workspace import Workspace
 
 EXAMPLE = "raccord undo --dry-run"
 
@@ -23,15 +27,17 @@ def command(
             autocompletion=runs,
         ),
     ] = "",
+    yes_to: YesTo = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> int:
     """Take a run back, and nothing else; an undo can be undone."""
     face = Face.of(context, as_json)
-    return face.careful(
-        lambda workspace, dry: workspace.undo(run or None, dry_run=dry, by=person()),
-        face.answer,
-        dry_run=dry_run,
-        yes=yes,
-    )
+    with face.workspace() as workspace:
+        names = workspace.undo_changes(run or None)
+
+    def call(workspace: Workspace, dry: bool, named: str) -> Answer:
+        return workspace.undo(run or None, dry_run=dry, by=person(), yes_to=named)
+
+    return face.promoted(call, names, yes_to=yes_to, dry_run=dry_run, yes=yes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,11 @@ from raccord.data import change, observe
 from raccord.data.compare import digest
 from raccord.data.keeping import Shelf
 from raccord.data.order import ordered
-from raccord.data.pairs import Pair, obstacles
+from raccord.data.pairs import Pair, is_secret, obstacles
 from raccord.data.plan import unreferred
 from raccord.data.push import Job, alone, conclude, keep, left
-from raccord.data.scope import hashed, relation, scope
+from raccord.data.samples import HIDDEN, cut
+from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.spec import REPLACE
 from raccord.data.stage import Stage, make, numbered, one_row, run, straight, whole
 from raccord.data.transaction import number, quiet, transaction
@@ -22,14 +23,29 @@ from raccord.database.tables import Name, Table, identifier, label
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
 from raccord.model.plan import Json
+from raccord.model.text import shown
+
+NAMED = 3  # rows that a refused undo names of each table
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How many rows of a table are not as a push left them."""
+    """How many rows of a table are not as a push left them.
+
+    Attributes:
+        keys: of a few of them, for a person; a secret one hidden.
+    """
 
     table: str
     rows: int
+    keys: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """All of it in one line."""
+        named = ", ".join(self.keys)
+        more = f" and {self.rows - len(self.keys)} more" if self.keys and self.rows > len(self.keys) else ""
+        return f"{self.rows} rows of {self.table}" + (f" ({named}{more})" if named else "")
 
 
 def moved(target: Target, job: Job, archive: str) -> list[Moved]:
@@ -58,7 +74,7 @@ def take_back(job: Job, target: Target, archive: str) -> None:
     """
     document = job.shelf.needed(archive)
     names = _names(document)
-    with alone(job, target), transaction(target, job.spec, names) as db:
+    with alone(job, target), transaction(target, job.spec, names, job.cancelled) as db:
         tables = observe.named_tables(db, names)
         stages: dict[Name, Stage] = {}
         for found, stage in _loaded(
@@ -66,7 +82,7 @@ def take_back(job: Job, target: Target, archive: str) -> None:
         ):
             if found.rows:
                 raise WorldMoved(
-                    f"{found.rows} rows of {found.table} are not as the push left them",
+                    f"{found.said} are not as the push left them",
                     hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
                 )
             stages[stage.pair.id] = stage
@@ -136,9 +152,9 @@ def _loaded(
         pump.into(db, f"pg_temp.{known}", True, shelf.read(archive, said["new"]))
         run(db, f"analyze {stage.put}")
         run(db, f"analyze pg_temp.{known}")
-        count = _keyed(db, stage, known) if pair.key else _keyless(db, stage, known)
+        other = _keyed(db, stage, known) if pair.key else _keyless(db, stage, known)
         run(db, f"analyze {stage.gone}")
-        found.append((Moved(pair.shown, count), stage))
+        found.append((other, stage))
     return found
 
 
@@ -198,32 +214,40 @@ def whole_names(table: Table) -> tuple[str, ...]:
     return whole(Pair(table, table, ()))
 
 
-def _keyed(db: postgres.Connection, stage: Stage, known: str) -> int:
-    """Finds what goes; returns how many rows are not as they were left."""
+def _keyed(db: postgres.Connection, stage: Stage, known: str) -> Moved:
+    """Finds what goes, and which rows are not as they were left."""
     pair = stage.pair
     keyed = [(identifier(name), f"l.k{at}::{pair.column(name).type}") for at, name in enumerate(pair.key)]
     meets = " and ".join(f"t.{name} = {key}" for name, key in keyed)
     also = " and ".join(f"p.{name} = {key}" for name, key in keyed)
-    otherwise = one_row(
-        db,
-        f"select count(*) from pg_temp.{known} l where not exists (select from {scope(pair)} t"
-        f" where {meets} and {hashed(pair, 't')} = l.h)",
-    )[0]
-    again = one_row(
-        db,
-        f"select count(*) from {stage.put} p join {relation(pair)} t on {stage.match}"
-        f" where not exists (select from pg_temp.{known} l where {also})",
-    )[0]
+    left_keys = ", ".join(f"l.k{at}" for at in range(len(pair.key)))
+    other = (
+        f"select {left_keys} from pg_temp.{known} l where not exists (select from {scope(pair)} t"
+        f" where {meets} and {hashed(pair, 't')} = l.h)"
+        f" union all select {', '.join(keys(pair, 'p'))} from {stage.put} p join {relation(pair)} t"
+        f" on {stage.match} where not exists (select from pg_temp.{known} l where {also})"
+    )
+    rows = db.execute(f"select count(*) over (), x.* from ({other}) x order by 2 limit {NAMED}".encode())
+    some = rows.fetchall()
     listed = ", ".join(key for _, key in keyed)
     run(
         db,
         f"insert into {stage.gone} select {listed} from pg_temp.{known} l"
         f" where not exists (select from {stage.put} p where {also})",
     )
-    return int(str(otherwise)) + int(str(again))
+    return Moved(pair.shown, some[0][0] if some else 0, tuple(_key(pair, row[1:]) for row in some))
 
 
-def _keyless(db: postgres.Connection, stage: Stage, known: str) -> int:
+def _key(pair: Pair, values: Iterable[str]) -> str:
+    """A row's key for a person."""
+    said = []
+    for name, value in zip(pair.key, values, strict=True):
+        hidden = is_secret(pair.target, pair.column(name))
+        said.append(f"{name} {HIDDEN if hidden else cut(value)}")
+    return shown(" ".join(said))
+
+
+def _keyless(db: postgres.Connection, stage: Stage, known: str) -> Moved:
     wanted = f"select h, row_number() over (partition by h) as n from pg_temp.{known}"
     run(
         db,
@@ -233,4 +257,4 @@ def _keyless(db: postgres.Connection, stage: Stage, known: str) -> int:
     found = one_row(
         db, f"select (select count(*) from pg_temp.{known}) - (select count(*) from {stage.gone})"
     )
-    return int(str(found[0]))
+    return Moved(stage.pair.shown, int(str(found[0])))

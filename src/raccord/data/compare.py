@@ -80,11 +80,21 @@ class Difference:
         return not (self.added or self.changed or self.removed)
 
 
-def both(first: Callable[[], T], second: Callable[[], T]) -> tuple[T, T]:
-    """Does two things at once; where both fail the first error is raised."""
+def both(
+    first: Callable[[], T], second: Callable[[], T], using: Sequence[postgres.Connection] = ()
+) -> tuple[T, T]:
+    """Does two things at once; where both fail the first error is raised.
+
+    Args:
+        using: what is asked; a Ctrl-C ends the questions, as it reaches no other thread.
+    """
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.submit(first), pool.submit(second)
-        return one.result(), two.result()
+        try:
+            return one.result(), two.result()
+        except KeyboardInterrupt:
+            postgres.cancel(*using)
+            raise
 
 
 def difference(
@@ -104,7 +114,9 @@ def difference(
     """
     blocks = _blocks(one, two, pair)
     ours, theirs = both(
-        lambda: _summed(one, pair, blocks, source=True), lambda: _summed(two, pair, blocks, source=False)
+        lambda: _summed(one, pair, blocks, source=True),
+        lambda: _summed(two, pair, blocks, source=False),
+        (one, two),
     )
     source, target = _digest(ours), _digest(theirs)
     differing = sorted(
@@ -150,6 +162,7 @@ def _rowwise(
     mine, other = both(
         lambda: _begun(_blockwise(one, rows(pair, blocks, chosen, source=True), wanted)),
         lambda: _begun(_blockwise(two, rows(pair, blocks, chosen, source=False), wanted)),
+        (one, two),
     )
     for left, right in _joined(mine, other):
         if pair.key:
@@ -211,6 +224,7 @@ def _blocks(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> B
         counts = both(
             lambda: _ask(one, pair, "count(*)", source=True),
             lambda: _ask(two, pair, "count(*)", source=False),
+            (one, two),
         )
         about = max(counts[0][0], counts[1][0])
     if len(pair.key) == 1 and pair.column(pair.key[0]).type in WHOLE:

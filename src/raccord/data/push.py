@@ -28,7 +28,7 @@ from raccord.data.stage import (
     straight,
     whole,
 )
-from raccord.data.transaction import Number, number, quiet, transaction
+from raccord.data.transaction import Number, interruptible, number, quiet, transaction
 from raccord.database import postgres, pump
 from raccord.database.lock import lock
 from raccord.database.tables import Name, identifier, label
@@ -50,6 +50,7 @@ class Job:
         id: of the archive that keeps what is overwritten.
         expected: what must be found in each table.
         wait: seconds to wait for another push.
+        cancelled: whether a person interrupted.
     """
 
     spec: Spec
@@ -58,6 +59,7 @@ class Job:
     expected: Mapping[Name, Expected]
     wait: float = 60.0
     say: Callable[[str], None] = field(default=lambda text: None)
+    cancelled: Callable[[], bool] = field(default=lambda: False)
 
     @property
     def shelf(self) -> Shelf:
@@ -91,7 +93,8 @@ def push(job: Job, source: Target, target: Target) -> None:
         alone(job, target),
         postgres.connected(source, name="raccord data") as one,
         postgres.looking(one),
-        transaction(target, spec, job.expected) as two,
+        interruptible(job.cancelled, one),
+        transaction(target, spec, job.expected, job.cancelled) as two,
     ):
         seen = observe.seen(one, two, spec)
         _refuse(seen, job)

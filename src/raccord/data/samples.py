@@ -43,11 +43,12 @@ def _cell(name: str, secret: bool, mine: Value, other: Value) -> tuple[str, str 
     first, second = mine[0], other[0]
     if secret:
         return name, None if first is None else HIDDEN, None if second is None else HIDDEN
-    return name, _cut(first), _cut(second)
+    return name, None if first is None else cut(first), None if second is None else cut(second)
 
 
-def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= LONGEST else text[:LONGEST] + "…"
+def cut(text: str) -> str:
+    """A value for a person, not too long."""
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def _values(

@@ -172,7 +172,10 @@ class _Transaction:
         expected = {
             (one["table"][0], one["table"][1]): Expected.parse(one) for one in got.get("expected", ())
         }
-        return Job(Spec.parse(got["spec"]), Path(got["state"]), got["id"], expected, self._wait, context.say)
+        return Job(
+            Spec.parse(got["spec"]), Path(got["state"]), got["id"], expected, self._wait, context.say,
+            context.cancelled,
+        )  # fmt: skip
 
     def outcome(self, job: Job, target: Target, context: Context) -> Outcome:
         """What the archive says of what was done, and the rows as they are now."""
@@ -250,6 +253,12 @@ class ReturnHandler(_Transaction):
         if at is Position.BEFORE and back.moved(target, job, step.payload["archive"]):
             return Position.NEITHER
         return at
+
+    def moved(self, step: Step, context: Context) -> str:
+        """Which rows are not as they were left."""
+        job = self.job(step, context)
+        target = self.found(job.spec.goal, step.payload["target"])
+        return "; ".join(one.said for one in back.moved(target, job, step.payload["archive"]))
 
     def apply(self, step: Step, context: Context) -> Outcome:
         """Takes it back, or finds that it was done."""

@@ -7,8 +7,9 @@ The number is written down before the commit. From then on the server alone says
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from raccord.data.spec import Spec
@@ -21,6 +22,7 @@ from raccord.model.text import shown
 
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.1
+CANCEL_SECONDS = 0.2  # between looks whether a person interrupted
 NEVER, COMMITTED, ABORTED, RUNNING = "", "committed", "aborted", "in progress"
 
 
@@ -37,11 +39,21 @@ class Number:
     server: str
 
 
+def _never() -> bool:
+    return False
+
+
 @contextlib.contextmanager
-def transaction(target: Target, spec: Spec, names: Iterable[Name]) -> Iterator[postgres.Connection]:
+def transaction(
+    target: Target, spec: Spec, names: Iterable[Name], cancelled: Callable[[], bool] = _never
+) -> Iterator[postgres.Connection]:
     """A transaction in the target that holds the tables against other writers; readers go on.
 
+    Args:
+        cancelled: whether a person interrupted; then it is taken back at once.
+
     Raises:
+        KeyboardInterrupt: a person did.
         DatabaseBusy: others kept a table for longer than the set allows.
         HeldBack: the server refused a statement; nothing was changed.
         DatabaseError: the connection failed; whether a commit took place is another question.
@@ -52,7 +64,7 @@ def transaction(target: Target, spec: Spec, names: Iterable[Name]) -> Iterator[p
     with postgres.connected(target, name="raccord data") as db:
         db.isolation_level, db.read_only = IsolationLevel.READ_COMMITTED, False
         try:
-            with db.transaction():
+            with db.transaction(), interruptible(cancelled, db):
                 _limit(db, spec)
                 for name in sorted(names):
                     run(db, f"lock table {identifier(*name)} in share row exclusive mode")
@@ -67,6 +79,41 @@ def transaction(target: Target, spec: Spec, names: Iterable[Name]) -> Iterator[p
             raise
         except errors.Error as error:
             raise told(error, target) from None
+
+
+@contextlib.contextmanager
+def interruptible(cancelled: Callable[[], bool], *connections: postgres.Connection) -> Iterator[None]:
+    """Ends at once what servers do for the block when a person interrupts.
+
+    Steps run in threads of their own, which no Ctrl-C reaches.
+
+    Args:
+        cancelled: whether a person did.
+
+    Raises:
+        KeyboardInterrupt: a person did, before the block had ended.
+    """
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(CANCEL_SECONDS):
+            if cancelled():
+                postgres.cancel(*connections)
+
+    watcher = threading.Thread(target=watch, name="interrupt", daemon=True)
+    watcher.start()
+    try:
+        yield
+    except Exception:
+        if cancelled():
+            raise KeyboardInterrupt from None
+        raise
+    else:
+        if cancelled():
+            raise KeyboardInterrupt
+    finally:
+        over.set()
+        watcher.join()
 
 
 def told(error: Exception, target: Target) -> RaccordError:

@@ -119,6 +119,13 @@ def connected(target: Target, database: str = "", *, name: str = OURS) -> Iterat
             yield db
 
 
+def cancel(*connections: Connection) -> None:
+    """Asks the servers to end what they do for these connections. Whether they do shows there."""
+    for db in connections:
+        with contextlib.suppress(driver().Error):
+            db.cancel_safe(timeout=CONNECT_SECONDS)
+
+
 @contextlib.contextmanager
 def routed(target: Target, given: dict[str, str]) -> Iterator[dict[str, str]]:
     """Connection keywords that lead to the same server from here.

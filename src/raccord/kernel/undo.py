@@ -136,6 +136,10 @@ def _moved(run: str, asked: list[tuple[str, Step]], handlers: Handlers) -> dict[
             found = [
                 MOVED.get(one, "") for one in positions(handlers[kind], [step for _, step in group], contexts)
             ]
+            found = [
+                said + _told(handlers[kind], step, context) if said == MOVED[Position.NEITHER] else said
+                for said, (_, step), context in zip(found, group, contexts, strict=True)
+            ]
         except RaccordError as error:
             found = [error.message] * len(group)
         for (key, step), moved in zip(group, found, strict=True):
@@ -143,6 +147,13 @@ def _moved(run: str, asked: list[tuple[str, Step]], handlers: Handlers) -> dict[
                 said = f"{step.title}: {moved}"
                 held.setdefault(key, Finding("undo.moved", "fail", said, f"raccord show {run}"))
     return held
+
+
+def _told(handler: Handler, step: Step, context: Context) -> str:
+    """What of it was changed, where the handler knows."""
+    tell: Callable[[Step, Context], str] | None = getattr(handler, "moved", None)
+    said = tell(step, context) if tell else ""
+    return f": {said}" if said else ""
 
 
 def _lanes(record: RunRecord, stage: int, lanes: Mapping[str, _Back]) -> list[Lane]:

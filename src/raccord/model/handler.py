@@ -102,3 +102,10 @@ class BatchHandler(Handler, Protocol):
 
     def probe_batch(self, steps: Sequence[Step], contexts: Sequence[Context]) -> Sequence[Position]:
         """Asks the world about them all, in as few questions as it takes."""
+
+
+class TellingHandler(Handler, Protocol):
+    """A handler that can say what of a step's world somebody else changed."""
+
+    def moved(self, step: Step, context: Context) -> str:
+        """What was changed, in a line for a person; asked where `probe` says `NEITHER`. Never writes."""

@@ -17,6 +17,7 @@ from raccord.kernel.record import RunRecord
 from raccord.model.options_data import DataPushOptions, FilesPushOptions
 from raccord.model.plan import Plan
 from raccord.model.text import shown
+from raccord.verbs import protected
 from raccord.verbs.room import Room
 
 
@@ -43,14 +44,10 @@ def promoted(
         UsageError: there is no such environment, or it is protected and was not named.
     """
     goal = options.goal
-    environment = environments(room).environment(goal)
+    environments(room).environment(goal)
     if options.dry_run:
         return make(), None
-    if environment.protected and options.yes_to != goal:
-        raise UsageError(
-            f"{goal} is protected" + (f", and --yes-to names {options.yes_to}" if options.yes_to else ""),
-            hint=f"raccord {verb} {options.name} --to {goal} --yes-to {goal}",
-        )
+    protected.refuse_unnamed(room, [goal], options.yes_to, f"raccord {verb} {options.name} --to {goal}")
     engine = room.engine()
     engine.recover()
     return engine.apply(make)

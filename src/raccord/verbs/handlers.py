@@ -148,6 +148,11 @@ class Late:
         """Takes a half back."""
         self._real.revert(step, context)
 
+    def moved(self, step: Step, context: Context) -> str:
+        """What somebody else changed, where the handler can tell."""
+        tell: Callable[[Step, Context], str] | None = getattr(self._real, "moved", None)
+        return tell(step, context) if tell else ""
+
     def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...] | str:
         """The steps back."""
         return self._real.inverse(step, outcome)

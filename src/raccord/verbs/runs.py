@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from raccord.code.keeping import snapshot_step
 from raccord.errors import UsageError
+from raccord.kernel.journal import Journal
 from raccord.kernel.record import RunRecord
 from raccord.kernel.undo import undo_plan, undoable
-from raccord.model.plan import Plan, Step
+from raccord.model.plan import Finding, Plan, Step
+from raccord.verbs import protected
 from raccord.verbs.room import Room
 
 
-def undo(room: Room, run: str | None, *, dry_run: bool, by: str) -> tuple[Plan, RunRecord | None]:
+def undo(
+    room: Room, run: str | None, *, dry_run: bool, by: str, yes_to: str = ""
+) -> tuple[Plan, RunRecord | None]:
     """Takes a run back: the named one, or the newest that changed something.
 
+    Args:
+        yes_to: the protected environments that may be changed, with commas between them.
+
     Raises:
-        UsageError: there is none, or it is not over.
+        UsageError: there is none, it is not over, or it changed a protected environment that was not named.
     """
     engine = room.engine()
     if not dry_run:
@@ -27,7 +34,26 @@ def undo(room: Room, run: str | None, *, dry_run: bool, by: str) -> tuple[Plan, 
         room.__dict__.pop("trees", None)
         return undo_plan(engine.journal.load(name), engine.handlers, lambda step: _backup(room, step), by)
 
-    return (make(), None) if dry_run else engine.apply(make)
+    if dry_run:
+        return make(), None
+    goals = protected.changed(room, _steps(engine.journal, name))
+    protected.refuse_unnamed(room, goals, yes_to, f"raccord undo {name}")
+    return engine.apply(make)
+
+
+def environments(room: Room, run: str | None) -> tuple[str, ...]:
+    """The environments that the undo of a run would change; none where there is nothing to undo.
+
+    Raises:
+        UsageError: there is no such run.
+    """
+    engine = room.engine()
+    name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers)
+    return protected.changed(room, _steps(engine.journal, name)) if name else ()
+
+
+def _steps(journal: Journal, run: str) -> list[Step]:
+    return [one.step for one in journal.load(run).steps]
 
 
 def _backup(room: Room, step: Step) -> tuple[Step, ...]:
@@ -90,6 +116,12 @@ def skip(room: Room, lane: str | None, run: str | None) -> RunRecord:
 
 
 def back_out(room: Room, lane: str | None, run: str | None, state: str) -> RunRecord:
-    """Takes back the unfinished lanes of a run: "skipped" or "aborted"."""
+    """Takes back the unfinished lanes of a run: "skipped" or "aborted". One that has none is told so."""
     name = unfinished(room, run)
-    return room.engine().back_out(name, lane_key(room, name, lane), state)
+    engine = room.engine()
+    waiting = engine.journal.load(name).open_lanes
+    record = engine.back_out(name, lane_key(room, name, lane), state)
+    if not waiting:
+        said = f"nothing was {state}: all of it had been done before"
+        engine.journal.note(record, Finding("run.late", "note", said, f"raccord undo {name}"))
+    return record
