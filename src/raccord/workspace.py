@@ -22,6 +22,7 @@ from raccord.model.options import (
 )
 from raccord.model.options_data import (
     DataDiffOptions,
+    DataPullOptions,
     DataPushOptions,
     FilesDiffOptions,
     FilesPushOptions,
@@ -284,6 +285,18 @@ class Workspace:
         from raccord.verbs import data_push
 
         return _answer(*data_push.push(self._room, options), dry_run=options.dry_run)
+
+    def data_pull(self, options: DataPullOptions) -> Answer:
+        """Brings a set back to where it comes from, with what is personal masked."""
+        from raccord.verbs import data_push
+
+        return _answer(*data_push.pull(self._room, options), dry_run=options.dry_run)
+
+    def data_home(self, name: str) -> str:
+        """The environment that a set comes from."""
+        from raccord.verbs import data_sets
+
+        return data_sets.configured(self._room, name).from_
 
     def files_diff(self, options: FilesDiffOptions) -> FilesDiff:
         """How a set of objects differs between two environments."""

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given, seed, settings
 from hypothesis import strategies as st
 
-from raccord.data import back, compare, observe, plan, push
+from raccord.data import back, compare, observe, plan, push, salts
 from raccord.data.push import Job
 from raccord.data.spec import Spec
 from raccord.database.url import parse
@@ -80,7 +80,7 @@ def ends():
 def pushed(ends: Ends, world: World, mode: str, state: Path) -> Job:
     spec = Spec("all", "dev", "prod", tuple(table.name for table in world.tables), mode=mode)
     with observe.ends(ends.targets["dev"], ends.targets["prod"]) as (one, two):
-        seen = observe.seen(one, two, spec)
+        seen = observe.seen(one, two, spec, salts.read(state))
         assert not seen.refused and not seen.hindered
         found, made = observe.decided(one, two, spec, seen)
     for decision in made:

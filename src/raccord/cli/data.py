@@ -9,7 +9,7 @@ import typer
 
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
-from raccord.model.options_data import DataDiffOptions, DataPushOptions
+from raccord.model.options_data import DataDiffOptions, DataPullOptions, DataPushOptions
 
 if TYPE_CHECKING:
     from raccord.model.report import Answer
@@ -34,12 +34,25 @@ From = Annotated[
 ]
 
 
+Mode = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="replace, insert, upsert or mirror; the set's by default.",
+        show_default=False,
+    ),
+]
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")]
+
+
 def group() -> typer.Typer:
     """The verbs below `data`."""
     app = typer.Typer(no_args_is_help=True)
     app.callback(help=HELP, epilog=f"Example: {EXAMPLE}")(root)
     verbs: dict[str, tuple[Callable[..., int], str]] = {
         "diff": (diff, "raccord data diff knowledge --to prod"),
+        "pull": (pull, "raccord data pull knowledge --from prod --dry-run"),
         "push": (push, EXAMPLE),
         "status": (status, "raccord data status"),
     }
@@ -73,23 +86,66 @@ def diff(
     return face.data_diff(report)
 
 
+def pull(
+    context: typer.Context,
+    name: Name,
+    origin: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="ENV", help="The environment that the rows come from.", show_default=False
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="ENV",
+            help="The environment that gets them; the one that the set comes from by default.",
+            show_default=False,
+        ),
+    ] = "",
+    mode: Mode = "",
+    unmasked: Annotated[
+        bool,
+        typer.Option("--unmasked", help="Mask only what the set itself masks; needs --reason."),
+    ] = False,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            help="Why nothing is masked; the journal keeps it.",
+            show_default=False,
+        ),
+    ] = "",
+    allow_empty: AllowEmpty = False,
+    yes_to: YesTo = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> int:
+    """Bring the rows of a set back from another environment, with what is secret or personal masked."""
+    face = Face.of(context, as_json)
+    _check(mode, "pull")
+    with face.workspace() as workspace:
+        goal = to or workspace.data_home(name)
+
+    def call(workspace: Workspace, dry: bool, named: str) -> Answer:
+        return workspace.data_pull(
+            DataPullOptions(name, origin, goal, mode, unmasked, reason, allow_empty, named, dry, person())
+        )
+
+    changes = (goal, origin) if unmasked else (goal,)
+    return face.promoted(call, changes, yes_to=yes_to, dry_run=dry_run, yes=yes)
+
+
 def push(
     context: typer.Context,
     name: Name,
     to: To,
     origin: From = "",
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="MODE",
-            help="replace, insert, upsert or mirror; the set's by default.",
-            show_default=False,
-        ),
-    ] = "",
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")
-    ] = False,
+    mode: Mode = "",
+    allow_empty: AllowEmpty = False,
     yes_to: YesTo = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -97,13 +153,17 @@ def push(
 ) -> int:
     """Make the rows of a set in an environment what they are in another, in one transaction."""
     face = Face.of(context, as_json)
-    if mode not in ("", *MODES):
-        raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint="raccord data push --help")
+    _check(mode, "push")
 
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.data_push(DataPushOptions(name, to, origin, mode, allow_empty, named, dry, person()))
 
     return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
+
+
+def _check(mode: str, verb: str) -> None:
+    if mode not in ("", *MODES):
+        raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint=f"raccord data {verb} --help")
 
 
 def status(

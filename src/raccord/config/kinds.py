@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
+from raccord.model import masks
 from raccord.model.language import LANGUAGES
 
 T = TypeVar("T")
@@ -273,6 +274,16 @@ def _texts(value: object) -> Mapping[str, str]:
     return found
 
 
+def _masks(value: object) -> Mapping[str, str]:
+    found = _texts(value)
+    for name, text in found.items():
+        try:
+            masks.parse(text)
+        except ValueError as problem:
+            raise Invalid(f"at {name!r} {problem}") from None
+    return found
+
+
 def _language(value: object) -> str:
     text = string(value)
     if text not in ("", *LANGUAGES):
@@ -296,6 +307,7 @@ STORE = Kind("s3://BUCKET, s3://BUCKET/PREFIX or file:///DIRECTORY", _store, '"s
 ENDPOINT = Kind("the URL of a server", _endpoint, '"https://s3.example.org"')
 PREFIX = Kind("names with a slash between them", _prefix, '"uploads"')
 TEXTS = Kind("a table of strings", _texts, '{ documents = "published" }')
+MASKS = Kind("a table of masks: mask:NAME, or SQL", _masks, '{ "users.email" = "mask:email" }')
 PATTERNS = Kind("a list of patterns", lambda value: items(value, _filled), '["release/*"]')
 GLOBS = Kind("a list of patterns inside the worktree", lambda value: items(value, _glob), '["*.pyc"]')
 PLACES = Kind(

@@ -10,6 +10,7 @@ from raccord.config.kinds import (
     HIDDEN,
     HOST,
     LOGIN,
+    MASKS,
     PATTERNS,
     PREFIX,
     SECRET,
@@ -88,9 +89,11 @@ class DataSet:
     )
     mask: Mapping[str, str] = key(
         {},
-        TEXTS,
-        "For a column, as table.column, the SQL that is sent in its place.",
-        """{ "users.email" = "'user' || id || '@example.org'" }""",
+        MASKS,
+        "For a column, as table.column, what is sent in its place: `mask:` and one of `date`, `email`, "
+        "`fixed=TEXT`, `hash`, `ip`, `keep-domain`, `name`, `null` and `phone`, or `none` for the value "
+        "itself; or SQL.",
+        """{ "users.email" = "mask:email", "users.note" = "'note ' || id" }""",
     )
     secrets: str = key(
         "exclude",

@@ -10,7 +10,8 @@ from raccord.data import change, observe
 from raccord.data.compare import digest
 from raccord.data.keeping import Shelf
 from raccord.data.order import ordered
-from raccord.data.pairs import Pair, is_secret, obstacles
+from raccord.data.pairs import Pair, obstacles
+from raccord.data.personal import is_secret, personal
 from raccord.data.plan import unreferred
 from raccord.data.push import Job, alone, conclude, keep, left
 from raccord.data.samples import HIDDEN, cut
@@ -242,7 +243,8 @@ def _key(pair: Pair, values: Iterable[str]) -> str:
     """A row's key for a person."""
     said = []
     for name, value in zip(pair.key, values, strict=True):
-        hidden = is_secret(pair.target, pair.column(name))
+        column = pair.column(name)
+        hidden = is_secret(pair.target, column) or personal(pair.target, column)
         said.append(f"{name} {HIDDEN if hidden else cut(value)}")
     return shown(" ".join(said))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from raccord.data.compare import Difference, difference
+from raccord.data.masks import Salt
 from raccord.data.order import Order, ordered
 from raccord.data.pairs import Pair, Pairs, condition, meant, obstacles, pairs
 from raccord.data.plan import ANEW, Decision, decide, decisions, may_anew, refers
@@ -72,11 +73,11 @@ def ends(source: Target, target: Target) -> Iterator[tuple[postgres.Connection, 
         yield one, two
 
 
-def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec) -> Seen:
+def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
     """What both ends have; their transactions then spell values alike."""
     source, unmatched = _source(one, spec)
     target = named_tables(two, source)
-    found = pairs(spec, source, target)
+    found = pairs(spec, source, target, salt)
     order = ordered([pair.target for pair in found.tables])
     hindered: list[Finding] = [*order.refused]
     notes = [*found.notes, *_outside(found)]

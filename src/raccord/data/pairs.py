@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from raccord.data.masking import Masking, listed, masking
+from raccord.data.masks import Salt
+from raccord.data.personal import is_secret
 from raccord.data.spec import CHANGES, INSERT, REMOVES, UPSERT, Spec
 from raccord.database.tables import Column, Name, Table, Unique, label
 from raccord.model.plan import Finding
@@ -14,15 +17,6 @@ from raccord.model.text import shown
 
 # Tables that no pattern means: what one database says of itself, and messages that others act on.
 NOT_MEANT = ("alembic_version", "*outbox*")
-_SECRET = re.compile(
-    r"(^|_)(api_?key|access_?key|private_?key|secret(_?key)?|passw(or)?d|passwd|pwd|passphrase|token|credentials?"
-    r"|client_secret|encryption_key|otp_?secret|salt|pin)s?(_(hash|enc|encrypted|value|digest|plain))?$",
-    re.IGNORECASE,
-)
-# Names and values in rows: the value of `groq_api_key` is as secret as a column of that name.
-_KEYED = re.compile(
-    r"(^|_)(config|configs|configuration|settings?|secrets|credentials|env|environment)$", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,7 @@ class Pair:
         kept: columns of the target that it keeps as they are.
         key: the columns that tell its rows apart; () where only the whole row does.
         where: the SQL condition of the rows that belong to the set; "" for all.
-        masks: SQL that is sent in the place of a column.
+        masks: SQL that is sent in the place of a column; it holds the salt of the masks.
         binary: whether rows travel in PostgreSQL's binary form.
         secret: columns whose values nobody is shown.
     """
@@ -45,7 +39,7 @@ class Pair:
     kept: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     where: str = ""
-    masks: Mapping[str, str] = field(default_factory=dict)
+    masks: Mapping[str, str] = field(default_factory=dict, repr=False)
     binary: bool = True
     secret: frozenset[str] = frozenset()
 
@@ -86,11 +80,12 @@ def meant(name: str) -> bool:
     return not any(fnmatch.fnmatchcase(name.lower(), one) for one in NOT_MEANT)
 
 
-def pairs(spec: Spec, source: Mapping[Name, Table], target: Mapping[Name, Table]) -> Pairs:
+def pairs(spec: Spec, source: Mapping[Name, Table], target: Mapping[Name, Table], salt: Salt) -> Pairs:
     """Joins the tables of both sides."""
     found: list[Pair] = []
-    refused: list[Finding] = []
-    notes: list[Finding] = []
+    masked = masking(spec, source, target, salt)
+    refused: list[Finding] = [*masked.refused]
+    notes: list[Finding] = [*masked.notes]
     for name, one in source.items():
         other = target.get(name)
         if other is None:
@@ -101,7 +96,7 @@ def pairs(spec: Spec, source: Mapping[Name, Table], target: Mapping[Name, Table]
                 _refusal("kind", f"{label(name)} is a {bad[0].kind}, which takes no rows of its own")
             )
             continue
-        pair, wrong, said = _pair(spec, one, other)
+        pair, wrong, said = _pair(spec, one, other, masked)
         refused += wrong
         notes += said
         if pair is not None:
@@ -119,26 +114,28 @@ def _refusal(what: str, said: str, hint: str = "") -> Finding:
     return Finding(f"data.{what}", "fail", said, hint)
 
 
-def _pair(spec: Spec, one: Table, other: Table) -> tuple[Pair | None, list[Finding], list[Finding]]:
+def _pair(
+    spec: Spec, one: Table, other: Table, masked: Masking
+) -> tuple[Pair | None, list[Finding], list[Finding]]:
     name = other.shown
     refused = _drifted(spec, one, other)
     notes: list[Finding] = []
-    excluded = frozenset(c.name for c in other.columns if _listed(spec.exclude, other, c.name))
-    masks = {
-        c.name: sql
-        for c in other.columns
-        for text, sql in spec.mask.items()
-        if _listed([text], other, c.name)
-    }
+    excluded = frozenset(c.name for c in other.columns if listed(spec.exclude, other, c.name))
+    masks = masked.sql.get(other.id, {})
     secret = frozenset(c.name for c in other.columns if is_secret(other, c))
-    held = secret - excluded - frozenset(masks) if spec.secrets == "exclude" else frozenset()
+    open_ = secret - excluded - masked.of(other.id)
+    held = open_ if spec.secrets == "exclude" else frozenset()
     if held:
         said = f"{name}: {_words(held)} may hold secrets, so the target keeps its own"
         notes.append(Finding("data.secrets", "note", said, 'secrets = "include" sends them'))
+    elif open_:
+        said = f"{name}: {_words(open_)} may hold secrets, and the set sends them"
+        notes.append(Finding("data.secrets", "note", said))
     generated = {c.name for c in other.columns if c.generated}
     left = (excluded | held) - generated
     columns = tuple(c.name for c in other.columns if c.name not in left | generated and one.column(c.name))
-    key, why = _key(spec, one, other, columns, masks)
+    soft = {column for column in masks if (other.id, column) not in masked.solid}
+    key, why = _key(spec, one, other, columns, soft)
     if why:
         refused.append(_refusal("key", why))
     if not columns:
@@ -151,26 +148,12 @@ def _pair(spec: Spec, one: Table, other: Table) -> tuple[Pair | None, list[Findi
     where = condition(spec, other)
     binary = all(_binary(one, other, c) for c in columns)
     kept = tuple(c.name for c in other.columns if c.name in left)
-    return Pair(one, other, columns, kept, key, where, masks, binary, secret), [], notes
+    return Pair(one, other, columns, kept, key, where, masks, binary, secret | frozenset(masks)), [], notes
 
 
 def condition(spec: Spec, table: Table) -> str:
     """The SQL condition of a table's rows, "" for all."""
     return next((sql for text, sql in spec.where.items() if text in (table.name, ".".join(table.id))), "")
-
-
-def is_secret(table: Table, column: Column) -> bool:
-    """Whether a column's name says that it holds secrets; in a table of settings, that of the values."""
-    if _SECRET.search(column.name) and (column.texts or "bytea" in column.type or not column.type):
-        return True
-    names = {one.name.lower() for one in table.columns}
-    keyed = _KEYED.search(table.name) and names & {"key", "name", "setting"}
-    return bool(keyed) and column.name.lower() in ("value", "val", "secret_value") and column.texts
-
-
-def _listed(patterns: Iterable[str], table: Table, column: str) -> bool:
-    names = (f"{table.name}.{column}", f"{table.schema}.{table.name}.{column}")
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)
 
 
 def _binary(one: Table, other: Table, column: str) -> bool:
@@ -184,11 +167,11 @@ def _drifted(spec: Spec, one: Table, other: Table) -> list[Finding]:
     found = [
         drift(f"{name}.{column.name} is missing in {spec.goal}", upgrade)
         for column in one.columns
-        if other.column(column.name) is None and not _listed(spec.exclude, one, column.name)
+        if other.column(column.name) is None and not listed(spec.exclude, one, column.name)
     ]
     for column in other.columns:
         mine = one.column(column.name)
-        if _listed(spec.exclude, other, column.name):
+        if listed(spec.exclude, other, column.name):
             continue
         if mine is None:
             if not column.generated:
@@ -226,7 +209,7 @@ def _keys(table: Table) -> list[Unique]:
 
 
 def _key(
-    spec: Spec, one: Table, other: Table, columns: Sequence[str], masks: Mapping[str, str]
+    spec: Spec, one: Table, other: Table, columns: Sequence[str], masks: Collection[str]
 ) -> tuple[tuple[str, ...], str]:
     """The key that tells rows apart on both sides, or why there is none."""
     name = other.shown
@@ -269,7 +252,7 @@ def _unused(spec: Spec, tables: Iterable[Table]) -> list[Finding]:
     ]
     for what, texts in (("exclude", spec.exclude), ("mask", spec.mask)):
         for text in texts:
-            if not any(_listed([text], table, column.name) for table in known for column in table.columns):
+            if not any(listed([text], table, column.name) for table in known for column in table.columns):
                 said = f"{what} names {text}, which is no column of the set {spec.name}"
                 found.append(_refusal("config", said))
     return found

@@ -232,7 +232,7 @@ def emptied(spec: Spec, found: Sequence[Difference]) -> Finding | None:
                 "data.empty",
                 "fail",
                 f"{one.pair.shown} has no row in {spec.origin}, and {one.target.rows} in {spec.goal}",
-                f"raccord data push {spec.name} --to {spec.goal} --allow-empty",
+                f"{spec.again} --allow-empty",
             )
     return None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raccord.data import change, observe
+from raccord.data import change, observe, salts
 from raccord.data.compare import Difference, again, difference, digest
 from raccord.data.keeping import Shelf
 from raccord.data.order import Order
@@ -96,7 +96,7 @@ def push(job: Job, source: Target, target: Target) -> None:
         interruptible(job.cancelled, one),
         transaction(target, spec, job.expected, job.cancelled) as two,
     ):
-        seen = observe.seen(one, two, spec)
+        seen = observe.seen(one, two, spec, salts.read(job.state))
         _refuse(seen, job)
         stages: dict[Name, Stage] = {}
         for at, pair in enumerate(seen.tables):
@@ -136,7 +136,7 @@ def _stage(job: Job, one: postgres.Connection, two: postgres.Connection, pair: P
 def _moved(job: Job, pair: Pair) -> WorldMoved:
     return WorldMoved(
         f"the rows of {pair.shown} are no longer those that were planned with",
-        hint=f"raccord data push {job.spec.name} --to {job.spec.goal}",
+        hint=job.spec.again,
     )
 
 
@@ -158,7 +158,7 @@ def _refuse(seen: observe.Seen, job: Job) -> None:
     if bad := changed_ways(job.spec, seen.order, seen.tables, job.expected):
         raise WorldMoved(
             f"{', '.join(label(name) for name in bad)} can no longer be filled in the way that was planned",
-            hint=f"raccord data push {job.spec.name} --to {job.spec.goal}",
+            hint=job.spec.again,
         )
 
 
@@ -167,7 +167,7 @@ def _refuse_moved(job: Job, one: Difference) -> None:
     if planned != now:
         raise WorldMoved(
             f"{one.pair.shown} was planned with {_said(planned)}, and by now it is {_said(now)}",
-            hint=f"raccord data push {job.spec.name} --to {job.spec.goal}",
+            hint=job.spec.again,
         )
 
 

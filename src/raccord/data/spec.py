@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 
+from raccord.errors import WorldMoved
+from raccord.model.masks import parse
 from raccord.model.plan import Json
+from raccord.model.text import shown
 
 REPLACE, INSERT, UPSERT, MIRROR = "replace", "insert", "upsert", "mirror"
 # What each mode does with rows that only the source has, that differ, and that only the target has.
@@ -24,6 +28,8 @@ class Spec:
         tables, mode, where, exclude, mask, secrets, triggers, lock_seconds, statement_seconds: see
             `config.DataSet`.
         allow_empty: whether an empty source may empty the target.
+        verb: "push" or "pull".
+        masking: whether columns are masked that may hold secrets or personal data by their names.
     """
 
     name: str
@@ -39,14 +45,46 @@ class Spec:
     lock_seconds: int = 10
     statement_seconds: int = 3600
     allow_empty: bool = False
+    verb: str = "push"
+    masking: bool = False
+
+    @property
+    def again(self) -> str:
+        """The command that plans it anew."""
+        ends = f"--from {self.origin} --to {self.goal}" if self.verb == "pull" else f"--to {self.goal}"
+        return f"raccord data {self.verb} {shown(self.name)} {ends}"
 
     def document(self) -> dict[str, Json]:
-        """Itself for JSON."""
-        said = asdict(self)
-        return {**said, "tables": list(self.tables), "exclude": list(self.exclude)}
+        """Itself for JSON. Of what the set says in SQL only a fingerprint: values stand there."""
+        return {
+            **asdict(self),
+            "tables": list(self.tables),
+            "exclude": list(self.exclude),
+            "where": {name: fingerprint(text) for name, text in self.where.items()},
+            "mask": {name: fingerprint(text) for name, text in self.mask.items()},
+        }
 
     @classmethod
     def parse(cls, said: Mapping[str, Json]) -> Spec:
-        """Reads `document` back."""
-        known = {one.name: said[one.name] for one in fields(cls)}
+        """Reads `document` back; what the set says in SQL comes with `filled`."""
+        known = {one.name: said[one.name] for one in fields(cls) if one.name in said}
         return cls(**{**known, "tables": tuple(said["tables"]), "exclude": tuple(said["exclude"])})
+
+    def filled(self, where: Mapping[str, str], mask: Mapping[str, str]) -> Spec:
+        """With the SQL of the configuration.
+
+        Raises:
+            WorldMoved: it is not what was planned with.
+        """
+        made = replace(self, where=where, mask=mask)
+        if [made.document()[what] for what in ("where", "mask")] != [self.where, self.mask]:
+            raise WorldMoved(f"[data.{shown(self.name)}] has another where or mask by now", hint=self.again)
+        return made
+
+
+def fingerprint(text: str) -> str:
+    """What tells one text from another and doesn't show it; a mask that has a name is shown."""
+    mask = parse(text)
+    if mask is not None and not mask.text:
+        return mask.shown
+    return f"sha256:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"

@@ -7,6 +7,7 @@ payload has no URL: the environment's name leads to it again.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from raccord.data import back, push, transaction
@@ -31,6 +32,7 @@ RETURN = "data.return"
 ANALYZED = 10
 
 Resolve = Callable[[str], Target]
+Sql = Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]]
 
 
 def resource(target: Target) -> str:
@@ -167,7 +169,7 @@ class _Transaction:
         return target
 
     def job(self, step: Step, context: Context) -> Job:
-        """What a step says."""
+        """What a step says; without the SQL of the set, of which it says fingerprints."""
         got = step.payload
         expected = {
             (one["table"][0], one["table"][1]): Expected.parse(one) for one in got.get("expected", ())
@@ -214,9 +216,14 @@ class PushHandler(_Transaction):
     Args:
         resolve: leads from an environment's name to its database.
         wait: seconds to wait for another push.
+        sql: leads from a set's name to its conditions and masks.
     """
 
     kind, version = PUSH, 1
+
+    def __init__(self, resolve: Resolve, wait: float, sql: Sql) -> None:
+        super().__init__(resolve, wait)
+        self._sql = sql
 
     def probe(self, step: Step, context: Context) -> Position:
         """The server knows."""
@@ -228,7 +235,12 @@ class PushHandler(_Transaction):
         job = self.job(step, context)
         target = self.found(job.spec.goal, step.payload["target"])
         source = self.found(job.spec.origin, step.payload["source"])
-        self.settled(job, target, lambda: push.push(job, source, target))
+
+        def act() -> None:
+            spec = job.spec.filled(*self._sql(job.spec.name))
+            push.push(replace(job, spec=spec), source, target)
+
+        self.settled(job, target, act)
         return self.outcome(job, target, context)
 
     def revert(self, step: Step, context: Context) -> None:

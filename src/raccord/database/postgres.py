@@ -240,6 +240,13 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
     return kind(f"{where} {what}: {text}", hint=hint, sqlstate=state, silent=silent)
 
 
+def condition(error: Exception) -> str:
+    """What went wrong, without the server's words, which may repeat values: "unique violation (23505)"."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    state = getattr(error, "sqlstate", None)
+    return f"{words} ({state})" if state else words
+
+
 def _reach(target: Target) -> str:
     host, port = target.hosts[0]
     words = ["pg_isready", *(["-h", host] if host else []), *(["-p", port] if port else [])]

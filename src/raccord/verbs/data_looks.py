@@ -32,7 +32,9 @@ def diff(room: Room, options: DataDiffOptions) -> DataDiff:
         UsageError: no such set or environment.
         CannotRun: a database can't be reached.
     """
-    spec = data_sets.spec(room, options.name, options.goal, origin=options.origin)
+    # What goes back to where the set comes from is a pull, whose masks hide what they would hide.
+    back = options.goal == data_sets.configured(room, options.name).from_
+    spec = data_sets.spec(room, options.name, options.goal, origin=options.origin, pulls=back, masking=back)
     ends = data_sets.found_ends(room, spec)
     with data_sets.looked(ends) as (one, two, found):
         tables: tuple[DataTable, ...] = ()
@@ -41,7 +43,6 @@ def diff(room: Room, options: DataDiffOptions) -> DataDiff:
                 _table(one, two, each) for each in differences(one, two, found.tables, samples=options.rows)
             )
     equal = None if found.refused else not any(each.added or each.changed or each.removed for each in tables)
-    origin = f" --from {spec.origin}" if options.origin else ""
     return DataDiff(
         name=spec.name,
         origin=spec.origin,
@@ -52,9 +53,7 @@ def diff(room: Room, options: DataDiffOptions) -> DataDiff:
         equal=equal,
         refused=(*found.refused, *found.hindered),
         notes=found.notes,
-        next_command=f"raccord data push {spec.name}{origin} --to {spec.goal} --dry-run"
-        if equal is False
-        else "",
+        next_command=f"{spec.again} --dry-run" if equal is False else "",
     )
 
 

@@ -1,18 +1,25 @@
-"""`raccord data push`: compares a set between two environments, and makes the target what its mode says."""
+"""`raccord data push`: compares a set between two environments, and makes the target what its mode says.
+
+`raccord data pull` is the same in the other direction, with masks on.
+"""
 
 from __future__ import annotations
 
+import shlex
+
+from raccord.data import salts
 from raccord.data.observe import decided, referred
 from raccord.data.plan import DELTA, FILL, SKIP, Decision, emptied, expect, staying, unfilled
 from raccord.data.steps import keep_step, push_step
 from raccord.database.keeping import new_id
+from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
-from raccord.model.options_data import DataPushOptions
-from raccord.model.plan import Finding, Lane, Plan, Stage
+from raccord.model.options_data import DataPullOptions, DataPushOptions
+from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver
 from raccord.verbs import data_sets
 from raccord.verbs.room import Room
 
-VERB = "data push"
+MASKING = "data.masking"  # the guard that `--unmasked` skips
 
 
 def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
@@ -22,7 +29,32 @@ def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
         UsageError: no such set or environment, or a protected one that was not named.
         CannotRun: a database can't be reached.
     """
-    return data_sets.promoted(room, options, VERB, lambda: plan(room, options))
+    return data_sets.promoted(room, options, "data push", lambda: plan(room, options))
+
+
+def pull(room: Room, options: DataPullOptions) -> tuple[Plan, RunRecord | None]:
+    """Pulls a set: what may hold secrets or personal data is masked, unless there is a reason not to.
+
+    Raises:
+        UsageError: as for a push; or nothing is to be masked and no reason is given, or the protected
+            environment that the rows come from was not named.
+        CannotRun: a database can't be reached.
+    """
+    reason = options.reason.strip()
+    if options.unmasked != bool(reason):
+        needs = "--unmasked needs --reason TEXT: the journal keeps it"
+        said = needs if options.unmasked else "--reason is for --unmasked"
+        raise UsageError(said, hint='raccord data pull SET --from ENV --unmasked --reason "…"')
+    data_sets.environments(room).environment(options.origin)
+    goal = options.goal or data_sets.configured(room, options.name).from_
+    asked = DataPushOptions(
+        options.name, goal, options.origin, options.mode, options.allow_empty, options.yes_to,
+        options.dry_run, options.by, pulls=True, unmasked=reason,
+    )  # fmt: skip
+    words = ["data", "pull", options.name, "--from", options.origin]
+    words += ["--unmasked", "--reason", reason] if reason else []
+    also = [options.origin] if reason else []
+    return data_sets.promoted(room, asked, shlex.join(words), lambda: plan(room, asked), also)
 
 
 def plan(room: Room, options: DataPushOptions) -> Plan:
@@ -34,7 +66,11 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
         origin=options.origin,
         mode=options.mode,
         allow_empty=options.allow_empty,
+        pulls=options.pulls,
+        masking=options.pulls and not options.unmasked,
     )
+    if salts.needed(spec) and not options.dry_run:
+        salts.make(room.state)
     ends = data_sets.found_ends(room, spec)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {spec.origin} to {spec.goal}"
     with data_sets.looked(ends) as (one, two, seen):
@@ -69,7 +105,9 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
 
 
 def _plan(options: DataPushOptions, lane: Lane) -> Plan:
-    return Plan(VERB, (Stage("push", (lane,)),), by=options.by)
+    verb = "pull" if options.pulls else "push"
+    waivers = (Waiver(MASKING, options.by, options.unmasked),) if options.unmasked else ()
+    return Plan(f"data {verb}", (Stage(verb, (lane,)),), waivers, by=options.by)
 
 
 def _note(one: Decision) -> Finding:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from raccord.config import DataSet, variable
-from raccord.data import observe
+from raccord.data import observe, salts
 from raccord.data.environments import Environments
+from raccord.data.fit import unfit
+from raccord.data.masks import Salt
 from raccord.data.spec import Spec
 from raccord.database import postgres
 from raccord.database.url import Target
@@ -28,6 +30,7 @@ class Ends:
     spec: Spec
     source: Target
     target: Target
+    salt: Salt
 
 
 def environments(room: Room) -> Environments:
@@ -36,9 +39,17 @@ def environments(room: Room) -> Environments:
 
 
 def promoted(
-    room: Room, options: DataPushOptions | FilesPushOptions, verb: str, make: Callable[[], Plan]
+    room: Room,
+    options: DataPushOptions | FilesPushOptions,
+    words: str,
+    make: Callable[[], Plan],
+    also: Sequence[str] = (),
 ) -> tuple[Plan, RunRecord | None]:
     """Plans a push of rows or of objects and, unless only that is asked for, applies it.
+
+    Args:
+        words: of the command: "data push", or more of it.
+        also: environments besides the one that is changed that have to be named where they are protected.
 
     Raises:
         UsageError: there is no such environment, or it is protected and was not named.
@@ -47,7 +58,8 @@ def promoted(
     environments(room).environment(goal)
     if options.dry_run:
         return make(), None
-    protected.refuse_unnamed(room, [goal], options.yes_to, f"raccord {verb} {options.name} --to {goal}")
+    command = f"raccord {words}" + ("" if also or f" {options.name} " in f"{words} " else f" {options.name}")
+    protected.refuse_unnamed(room, [goal, *also], options.yes_to, f"{command} --to {goal}")
     engine = room.engine()
     engine.recover()
     return engine.apply(make)
@@ -69,10 +81,32 @@ def configured(room: Room, name: str) -> DataSet:
     return found
 
 
+def sql(room: Room, name: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The conditions and the masks of a set.
+
+    Raises:
+        UsageError: there is no such set.
+    """
+    found = configured(room, name)
+    return found.where, found.mask
+
+
 def spec(
-    room: Room, name: str, goal: str, *, origin: str = "", mode: str = "", allow_empty: bool = False
+    room: Room,
+    name: str,
+    goal: str,
+    *,
+    origin: str = "",
+    mode: str = "",
+    allow_empty: bool = False,
+    pulls: bool = False,
+    masking: bool = False,
 ) -> Spec:
     """A set as one command takes it.
+
+    Args:
+        pulls: whether it goes where the set comes from.
+        masking: whether what may hold secrets or personal data by its name is masked.
 
     Raises:
         UsageError: there is no such set, it names no tables, or its ends are one.
@@ -94,6 +128,8 @@ def spec(
         lock_seconds=found.lock_seconds,
         statement_seconds=found.statement_seconds,
         allow_empty=allow_empty,
+        verb="pull" if pulls else "push",
+        masking=masking,
     )
     if made.origin == made.goal:
         raise UsageError(f"{name} would go from {goal} to {goal}", hint="--from names another environment")
@@ -108,7 +144,7 @@ def found_ends(room: Room, what: Spec) -> Ends:
         CannotRun: an environment's database isn't known, or rows can't go from one to the other.
     """
     known = environments(room)
-    ends = Ends(what, known.target(what.origin), known.target(what.goal))
+    ends = Ends(what, known.target(what.origin), known.target(what.goal), salts.read(room.state))
     observe.check_kinds(ends.source, ends.target)
     return ends
 
@@ -117,4 +153,6 @@ def found_ends(room: Room, what: Spec) -> Ends:
 def looked(ends: Ends) -> Iterator[tuple[postgres.Connection, postgres.Connection, observe.Seen]]:
     """Both databases as of one moment each, and what they have of the set."""
     with observe.ends(ends.source, ends.target) as (one, two):
-        yield one, two, observe.seen(one, two, ends.spec)
+        seen = observe.seen(one, two, ends.spec, ends.salt)
+        against = () if seen.refused else unfit(one, two, seen.tables)
+        yield one, two, replace(seen, refused=(*seen.refused, *against))

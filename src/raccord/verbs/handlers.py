@@ -90,12 +90,12 @@ def _then(room: Room) -> list[Handler]:
 
 def _data(room: Room) -> list[Handler]:
     from raccord.data.steps import KeepHandler, PushHandler, ReturnHandler
-    from raccord.verbs.data_sets import environments
+    from raccord.verbs.data_sets import environments, sql
 
     wait = float(room.config.sync.lock_wait_seconds)
     return [
         KeepHandler(),
-        PushHandler(lambda name: environments(room).target(name), wait),
+        PushHandler(lambda name: environments(room).target(name), wait, lambda name: sql(room, name)),
         ReturnHandler(lambda name: environments(room).target(name), wait),
     ]
 
