@@ -7,7 +7,7 @@ import re
 import pytest
 
 from raccord.errors import UsageError
-from raccord.model.options_data import DataDiffOptions, DataPullOptions
+from raccord.model.options_data import DataDiffOptions, DataPullOptions, DataPushOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from tests import pgkit
@@ -142,6 +142,12 @@ def test_unmasked_for_a_reason(crm):
     report = pull(crm, unmasked=True, reason="order 7", yes_to="prod")
     assert report.state == "done" and report.waivers[0].reason == "order 7"
     assert crm.rows("dev", *TABLES) == crm.rows("prod", *TABLES)
+
+
+def test_no_push_goes_round_the_masks(crm):
+    with pytest.raises(UsageError, match="all comes from dev: what goes there is pulled") as error:
+        crm.workspace.data_push(DataPushOptions("all", "dev", "prod"))
+    assert error.value.hint == "raccord data pull all --from prod"
 
 
 def test_a_protected_target(crm):

@@ -127,7 +127,8 @@ def _pair(
     held = open_ if spec.secrets == "exclude" else frozenset()
     if held:
         said = f"{name}: {_words(held)} may hold secrets, so the target keeps its own"
-        notes.append(Finding("data.secrets", "note", said, 'secrets = "include" sends them'))
+        hint = "" if spec.verb == "pull" else 'secrets = "include" sends them'
+        notes.append(Finding("data.secrets", "note", said, hint))
     elif open_:
         said = f"{name}: {_words(open_)} may hold secrets, and the set sends them"
         notes.append(Finding("data.secrets", "note", said))

@@ -26,9 +26,13 @@ def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
     """Pushes a set.
 
     Raises:
-        UsageError: no such set or environment, or a protected one that was not named.
+        UsageError: no such set or environment, a protected one that was not named, or what is a pull.
         CannotRun: a database can't be reached.
     """
+    if options.origin != options.goal == data_sets.configured(room, options.name).from_ and options.origin:
+        words = ["raccord", "data", "pull", options.name, "--from", options.origin]
+        said = f"{options.name} comes from {options.goal}: what goes there is pulled, with masks on"
+        raise UsageError(said, hint=shlex.join(words))
     return data_sets.promoted(room, options, "data push", lambda: plan(room, options))
 
 
