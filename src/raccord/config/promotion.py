@@ -107,6 +107,12 @@ class DataSet:
         "What happens where the target has triggers: nothing is pushed, they fire, or they are switched off "
         "within the transaction, which only the table's owner may do.",
     )
+    swap: bool = key(
+        True,
+        TRUTH,
+        "Whether large tables may be filled aside and exchanged for the old ones, for which readers wait a "
+        "moment.",
+    )
     lock_seconds: int = key(10, whole(1, "seconds"), "How long a push waits for others who use the tables.")
     statement_seconds: int = key(
         3600, whole(0, "seconds"), "How long one statement may take; 0 for as long as it likes."

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raccord.data import change, observe
+from raccord.data import change, exchangeable, observe
 from raccord.data.compare import digest
+from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.keeping import Shelf
 from raccord.data.order import ordered
 from raccord.data.pairs import Pair, obstacles
 from raccord.data.personal import is_secret, personal
 from raccord.data.plan import unreferred
-from raccord.data.push import Job, alone, conclude, keep, left
+from raccord.data.push import Job, alone, conclude, keep, left, meanwhile
 from raccord.data.samples import HIDDEN, cut
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.spec import REPLACE
@@ -109,14 +110,16 @@ def _carry(
     job.shelf.begin(job.id)
     wanted = {name: _rows(db, stage) for name, stage in stages.items() if not stage.pour}
     parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
-    with quiet(db, job.spec, tables):
+    with quiet(db, job.spec, [stage.pair.target for stage in stages.values() if not stage.aside]):
         job.say("putting back " + ", ".join(label(name) for name in stages))
         done = change.carry_out(db, stages, order, REPLACE)
+    ready(db, stages)
+    gather(db, stages)
     for at, (name, said) in enumerate(zip(stages, parts, strict=True)):
         one, stage = done[name], stages[name]
         if stage.pour:
             before, after = archived[name]["ends"]
-            if str(digest(db, stage.pair)) != before:
+            if str(digest(db, stage.now)) != before:
                 raise HeldBack(f"{label(name)} would not be what it was; nothing was changed")
             said["ends"] = [after, before]
             said["counts"] = archived[name]["counts"][::-1]
@@ -126,6 +129,8 @@ def _carry(
             said["counts"] = [one.added, one.changed, one.removed]
         said["new"] = left(job, db, at, stage)
         said["skipped"] = {}
+        said["exchanged"] = stage.aside is not None
+    exchange(db, stages, job.spec)
     conclude(job, target, number(db), parts)
 
 
@@ -136,13 +141,13 @@ def _rows(db: postgres.Connection, stage: Stage) -> tuple[int, int]:
 
 def _loaded(
     db: postgres.Connection, shelf: Shelf, archive: str, document: Mapping[str, Any],
-    tables: Mapping[Name, Table], anew: Collection[Name],
+    tables: Mapping[Name, Table], anew: Mapping[Name, str],
 ) -> list[tuple[Moved, Stage]]:  # fmt: skip
     found = []
     for at, said in enumerate(document["tables"]):
         pair = _pair(tables, said)
         if pair.id in anew:
-            found.append((Moved(pair.shown, 0), _poured(db, shelf, archive, pair, said)))
+            found.append((Moved(pair.shown, 0), _poured(db, shelf, archive, pair, said, anew[pair.id])))
             continue
         stage = make(db, pair, at, said["columns"])
         goal = f"{stage.put} ({stage.listed})"
@@ -160,11 +165,13 @@ def _loaded(
 
 
 def _poured(
-    db: postgres.Connection, shelf: Shelf, archive: str, pair: Pair, said: Mapping[str, Any]
+    db: postgres.Connection, shelf: Shelf, archive: str, pair: Pair, said: Mapping[str, Any], name: str
 ) -> Stage:
     def pour(goal: str) -> int:
-        return pump.into(db, goal, said["binary"], shelf.read(archive, said["old"]))
+        return pump.into(db, goal, said["binary"], shelf.read(archive, said["old"]), frozen=bool(name))
 
+    if name:
+        return aside(db, pair, said["columns"], name=name, pour=pour)
     return straight(pair, said["columns"], empties=True, pour=pour)
 
 
@@ -175,8 +182,12 @@ def _untouched(db: postgres.Connection, tables: Mapping[Name, Table], said: Mapp
 
 def _straight(
     job: Job, db: postgres.Connection, tables: Mapping[Name, Table], document: Mapping[str, Any]
-) -> set[Name]:
-    """Tables that can go back as they came: nobody touched them, and nothing else refers to their rows."""
+) -> dict[Name, str]:
+    """Tables that can go back as they came: nobody touched them, and nothing else refers to their rows.
+
+    Returns:
+        For each the name of the table that is filled in its place, "" where it is filled itself.
+    """
     order = ordered(list(tables.values()))
     pairs = {
         (said["table"][0], said["table"][1]): _pair(tables, said)
@@ -186,7 +197,17 @@ def _straight(
     found = {name for name in pairs if not order.late.get(name)}
     while blocked := [name for name in found if not unreferred(order, pairs[name], found)]:
         found.difference_update(blocked)
-    return found
+    went = {
+        name
+        for name, said in zip(_names(document), document["tables"], strict=True)
+        if name in found and said.get("exchanged")
+    }
+    again = exchangeable.returning(job.spec, tables, {name: pairs[name] for name in went})
+    return {
+        name: meanwhile(job, at) if name in again else ""
+        for at, name in enumerate(_names(document))
+        if name in found
+    }
 
 
 def _names(document: Mapping[str, Any]) -> list[Name]:

@@ -95,7 +95,7 @@ class _Work:
 def _empty(work: _Work) -> None:
     """All rows go from tables that are filled anew; what refers to them goes first."""
     for stage in reversed(work.stages):
-        if stage.empties:
+        if stage.empties and not stage.aside:
             work.changed[stage.pair.id].removed = run(work.db, f"delete from {relation(stage.pair)}")
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from raccord.data.compare import Difference, difference
+from raccord.data.exchangeable import exchanged
 from raccord.data.masks import Salt
 from raccord.data.order import Order, ordered
 from raccord.data.pairs import Pair, Pairs, condition, meant, obstacles, pairs
-from raccord.data.plan import ANEW, Decision, decide, decisions, may_anew, refers
+from raccord.data.plan import ANEW, SWAP, Decision, decide, decisions, may_anew, refers
 from raccord.data.scope import is_named, meets, named, relation, relation_of
 from raccord.data.spec import REMOVES, Spec
 from raccord.data.stage import BATCH, one_row
@@ -138,9 +139,9 @@ def decided(
     differs = [
         difference(one, two, pair, estimate=may_anew(spec, found.order, pair)) for pair in found.tables
     ]
-    made = decisions(spec, found.order, differs)
+    made = exchanged(spec, found.order, differs, decisions(spec, found.order, differs))
     for at, (each, decision) in enumerate(zip(differs, made, strict=True)):
-        if each.share is not None and decision.way != ANEW:
+        if each.share is not None and decision.way not in (ANEW, SWAP):
             differs[at] = difference(one, two, each.pair)
             made[at] = decide(spec, differs[at])
     return differs, made

@@ -14,8 +14,8 @@ from raccord.database.tables import Name, Reference, label
 from raccord.model.plan import Finding, Json
 from raccord.model.text import shown
 
-SKIP, DELTA, WHOLE, FILL, ANEW = "skip", "delta", "whole", "fill", "anew"
-STRAIGHT = frozenset({FILL, ANEW})
+SKIP, DELTA, WHOLE, FILL, ANEW, SWAP = "skip", "delta", "whole", "fill", "anew", "swap"
+STRAIGHT = frozenset({FILL, ANEW, SWAP})
 FEW_ROWS = 1_000  # differing rows up to which a table is never filled anew
 MOST_NUMBERS = 10_000  # blocks that a plan names
 Counts = tuple[int, int, int]
@@ -27,7 +27,8 @@ class Decision:
 
     Attributes:
         way: "skip"; "delta": the rows that differ travel; "whole": all travel, and the target compares them;
-            "fill": they are copied straight into an empty table; "anew": after all rows went from it.
+            "fill": they are copied straight into an empty table; "anew": after all rows went from it; "swap":
+            into a table that takes its place.
         why: in words.
         added, changed, removed: how many rows.
         stays: how many rows differ, or are the target's own, and stay as they are.
@@ -100,7 +101,7 @@ class Expected:
 
 def expect(spec: Spec, one: Difference, made: Decision) -> Expected:
     """What a push must find of what the plan saw."""
-    if spec.mode not in REMOVES and made.way != FILL:
+    if spec.mode not in REMOVES and made.way not in STRAIGHT:
         return Expected(made.counts, made.way)
     # What triggers make of the rows is no proof in the end, so all is compared again at the start.
     certain = made.way == DELTA and len(one.numbers) <= MOST_NUMBERS and not fires(spec, one.pair)
@@ -146,6 +147,11 @@ def fillable(spec: Spec, order: Order, pair: Pair) -> bool:
 def may_anew(spec: Spec, order: Order, pair: Pair) -> bool:
     """Whether a table may be filled anew, as far as it is known before its rows were looked at."""
     return not _against(spec, order, pair) and unreferred(order, pair, order.tables)
+
+
+def straight(spec: Spec, order: Order, pair: Pair) -> bool:
+    """Whether all rows of a table may be replaced by copies, as far as the table itself goes."""
+    return not _against(spec, order, pair)
 
 
 def _against(spec: Spec, order: Order, pair: Pair) -> bool:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raccord.data import change, observe, salts
+from raccord.data import change, exchangeable, observe, salts
 from raccord.data.compare import Difference, again, difference, digest
+from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.keeping import Shelf
 from raccord.data.order import Order
 from raccord.data.pairs import Pair
-from raccord.data.plan import ANEW, SKIP, STRAIGHT, Counts, Expected, changed_ways, fires, relevant
+from raccord.data.plan import ANEW, SKIP, STRAIGHT, SWAP, Counts, Expected, changed_ways, fires, relevant
 from raccord.data.scope import hashed, relation, scope
 from raccord.data.spec import CHANGES, REMOVES, Spec
 from raccord.data.stage import (
@@ -119,6 +120,11 @@ def _stage(job: Job, one: postgres.Connection, two: postgres.Connection, pair: P
             raise _moved(job, pair)
         if expected.way == SKIP:
             return None
+        if expected.way == SWAP:
+            return aside(
+                two, pair, pair.columns, name=meanwhile(job, at),
+                pour=lambda goal: pour(one, two, pair, goal, new=True),
+            )  # fmt: skip
         return straight(
             pair,
             pair.columns,
@@ -140,11 +146,22 @@ def _moved(job: Job, pair: Pair) -> WorldMoved:
     )
 
 
-def pour(one: postgres.Connection, two: postgres.Connection, pair: Pair, goal: str) -> int:
-    """Copies all rows of the source straight to their place; returns how many."""
+def meanwhile(job: Job, at: int) -> str:
+    """A name for a table until it takes another's place."""
+    return f"raccord_{job.id.rpartition('-')[2]}_{at}"
+
+
+def pour(
+    one: postgres.Connection, two: postgres.Connection, pair: Pair, goal: str, *, new: bool = False
+) -> int:
+    """Copies all rows of the source straight to their place; returns how many.
+
+    Args:
+        new: whether the table was made just now, within the same subtransaction.
+    """
     listed = ", ".join(f"r.{identifier(name)}" for name in pair.columns)
     query = f"select {listed} from {scope(pair, source=True)} r"
-    return pump.across(one, query, two, goal, binary=pair.binary)
+    return pump.across(one, query, two, goal, binary=pair.binary, frozen=new)
 
 
 def _refuse(seen: observe.Seen, job: Job) -> None:
@@ -155,7 +172,10 @@ def _refuse(seen: observe.Seen, job: Job) -> None:
     if names != set(job.expected):
         other = ", ".join(label(name) for name in sorted(names ^ set(job.expected)))
         raise WorldMoved(f"the tables of the set are others by now: {other}", hint="raccord data diff")
-    if bad := changed_ways(job.spec, seen.order, seen.tables, job.expected):
+    if bad := [
+        *changed_ways(job.spec, seen.order, seen.tables, job.expected),
+        *exchangeable.changed(job.spec, seen.tables, job.expected),
+    ]:
         raise WorldMoved(
             f"{', '.join(label(name) for name in bad)} can no longer be filled in the way that was planned",
             hint=job.spec.again,
@@ -209,10 +229,13 @@ def _carry(
 ) -> None:  # fmt: skip
     job.shelf.begin(job.id)
     parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
-    with quiet(db, job.spec, [stage.pair.target for stage in stages.values()]):
+    # A table aside has no triggers yet.
+    with quiet(db, job.spec, [stage.pair.target for stage in stages.values() if not stage.aside]):
         job.say("changing " + ", ".join(stage.pair.shown for stage in stages.values()))
         done = change.carry_out(db, stages, order, job.spec.mode)
     change.advance(db, list(stages.values()))
+    ready(db, stages)
+    gather(db, stages)
     for at, (stage, said) in enumerate(zip(stages.values(), parts, strict=True)):
         _demand(job, one, db, stage, done[stage.pair.id])
         said["new"] = left(job, db, at, stage)
@@ -224,6 +247,8 @@ def _carry(
         else:
             said["counts"] = _counts(done[stage.pair.id])
         said["skipped"] = done[stage.pair.id].skipped
+        said["exchanged"] = stage.aside is not None
+    exchange(db, stages, job.spec)
     conclude(job, target, number(db), parts)
 
 
@@ -290,7 +315,7 @@ def _demand(
             raise _moved(job, pair)
         return  # what they do to the rows is theirs
     if stage.pour or spec.mode in REMOVES:
-        now = digest(db, pair)
+        now = digest(db, stage.now)
         wanted = wanted if wanted is not None else digest(one, pair, source=True)
         if now == wanted:
             return

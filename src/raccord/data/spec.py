@@ -25,7 +25,7 @@ class Spec:
     Attributes:
         name: of the set.
         origin, goal: names of environments.
-        tables, mode, where, exclude, mask, secrets, triggers, lock_seconds, statement_seconds: see
+        tables, mode, where, exclude, mask, secrets, triggers, lock_seconds, statement_seconds, swap: see
             `config.DataSet`.
         allow_empty: whether an empty source may empty the target.
         verb: "push" or "pull".
@@ -44,6 +44,7 @@ class Spec:
     triggers: str = "refuse"
     lock_seconds: int = 10
     statement_seconds: int = 3600
+    swap: bool = True
     allow_empty: bool = False
     verb: str = "push"
     masking: bool = False

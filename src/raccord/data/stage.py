@@ -13,6 +13,7 @@ from raccord.data.compare import Key
 from raccord.data.pairs import Pair
 from raccord.data.scope import hashed, is_named, keys, matched, named, relation, scope
 from raccord.database import postgres, pump
+from raccord.database.aside_postgres import Aside
 from raccord.database.tables import identifier
 
 BATCH = 5_000  # keys that one statement names
@@ -30,6 +31,8 @@ class Stage:
         pour: puts all rows straight into the table itself, and says how many; None where they wait in `put`.
             `put` is then the table.
         empties: whether all its rows go before that.
+        twin: the pair with the table that is filled in the place of the target's.
+        aside: that table, where there is one.
     """
 
     pair: Pair
@@ -39,6 +42,13 @@ class Stage:
     sets: tuple[str, ...]
     pour: Callable[[], int] | None = None
     empties: bool = False
+    twin: Pair | None = None
+    aside: Aside | None = None
+
+    @property
+    def now(self) -> Pair:
+        """The pair, with the table that has the new rows."""
+        return self.twin or self.pair
 
     @property
     def listed(self) -> str:

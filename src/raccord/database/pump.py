@@ -60,22 +60,38 @@ def _block(raw: Any) -> Generator[Any, Any, tuple[bytes, Any]]:
     return b"".join(parts), last
 
 
-def into(db: postgres.Connection, goal: str, binary: bool, blocks: Iterable[bytes]) -> int:
+def _from(goal: str, binary: bool, frozen: bool) -> bytes:
+    options = ", ".join(["format binary"] * binary + ["freeze"] * frozen)
+    return f"copy {goal} from stdin{f' ({options})' if options else ''}".encode()
+
+
+def into(
+    db: postgres.Connection, goal: str, binary: bool, blocks: Iterable[bytes], *, frozen: bool = False
+) -> int:
     """Puts rows into a table; returns how many there were.
 
     Args:
         goal: the table and its columns, as SQL.
+        frozen: whether older snapshots see them too, once they are committed: of a table that was made in
+            this subtransaction, which those would take for empty otherwise.
     """
     with db.cursor() as cursor:
-        with cursor.copy(f"copy {goal} from stdin{BINARY if binary else ''}".encode()) as rows:
+        with cursor.copy(_from(goal, binary, frozen)) as rows:
             for block in blocks:
                 rows.write(block)
         return cursor.rowcount
 
 
-def across(one: postgres.Connection, query: str, two: postgres.Connection, goal: str, *, binary: bool) -> int:
-    """Puts the rows of a query on one server into a table of another; returns how many there were."""
+def across(
+    one: postgres.Connection, query: str, two: postgres.Connection, goal: str, *, binary: bool,
+    frozen: bool = False,
+) -> int:  # fmt: skip
+    """Puts the rows of a query on one server into a table of another; returns how many there were.
+
+    Args:
+        frozen: see `into`.
+    """
     with two.cursor() as cursor:
-        with cursor.copy(f"copy {goal} from stdin{BINARY if binary else ''}".encode()) as rows:
+        with cursor.copy(_from(goal, binary, frozen)) as rows:
             out(one, query, binary, rows.write)
         return cursor.rowcount

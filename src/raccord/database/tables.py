@@ -65,6 +65,7 @@ class Reference:
         target, refs: what is referred to.
         on_delete, on_update: "no action", "restrict", "cascade", "set null" or "set default".
         deferrable: whether it can wait for the commit.
+        keyed: whether what it refers to is the primary key.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Reference:
     on_delete: str = "no action"
     on_update: str = "no action"
     deferrable: bool = False
+    keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class Table:
         bytes: its size with all that belongs to it.
         lacks: what the role may not do with it.
         others: unique or exclusion indexes over expressions, or over some rows only.
+        methods: the access methods of its indexes.
+        held: what keeps it from being exchanged for another table; see `held_postgres`.
     """
 
     schema: str
@@ -131,6 +135,8 @@ class Table:
     bytes: int = 0
     lacks: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     @property
     def id(self) -> Name:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from raccord.database import postgres
+from raccord.database.held_postgres import held
 from raccord.database.tables import Column, Name, Reference, Table, Trigger, Unique
 from raccord.database.types_postgres import types, ways
 
@@ -76,13 +77,19 @@ from pg_index i join pg_class x on x.oid = i.indexrelid
 where (i.indisunique or i.indisexclusion) and i.indisvalid and i.indrelid = any(%s::bigint[]::oid[])
 order by 1, not i.indisprimary, x.relname
 """
+_METHODS = """
+select i.indrelid::bigint, array_agg(distinct m.amname::text) from pg_index i
+join pg_class x on x.oid = i.indexrelid join pg_am m on m.oid = x.relam
+where i.indrelid = any(%s::bigint[]::oid[]) group by 1
+"""
 _REFERENCES = """
 select k.conname, n.nspname, c.relname, fn.nspname, f.relname, k.confdeltype, k.confupdtype,
   k.condeferrable, k.conrelid::bigint, k.confrelid::bigint,
   (select array_agg(a.attname::text order by o.n) from unnest(k.conkey) with ordinality o(k, n)
    join pg_attribute a on a.attrelid = k.conrelid and a.attnum = o.k),
   (select array_agg(a.attname::text order by o.n) from unnest(k.confkey) with ordinality o(k, n)
-   join pg_attribute a on a.attrelid = k.confrelid and a.attnum = o.k)
+   join pg_attribute a on a.attrelid = k.confrelid and a.attnum = o.k),
+  exists (select from pg_index i where i.indexrelid = k.conindid and i.indisprimary)
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
 join pg_class f on f.oid = k.confrelid join pg_namespace fn on fn.oid = f.relnamespace
 where k.contype = 'f' and k.conparentid = 0
@@ -147,10 +154,12 @@ def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
     for row in db.execute(_REFERENCES, {"of": asked[0]}):
         one = Reference(
             row[0], (row[1], row[2]), tuple(row[10]), (row[3], row[4]), tuple(row[11]),
-            _ACTIONS[row[5]], _ACTIONS[row[6]], row[7],
+            _ACTIONS[row[5]], _ACTIONS[row[6]], row[7], row[12],
         )  # fmt: skip
         refers.setdefault(row[8], []).append(one)
         referred.setdefault(row[9], []).append(one)
+    methods = {oid: tuple(names) for oid, names in db.execute(_METHODS, asked)}
+    fixed = held(db, asked[0])
     found = {}
     for row in db.execute(_TABLES, asked).fetchall():
         oid = row[0]
@@ -173,6 +182,8 @@ def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
             bytes=row[6] or 0,
             lacks=tuple(row[9]),
             others=tuple(others.get(oid, ())),
+            methods=methods.get(oid, ()),
+            held=fixed.get(oid, ()),
         )
         found[table.id] = table
     return found

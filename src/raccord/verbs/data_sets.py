@@ -127,6 +127,7 @@ def spec(
         triggers=found.triggers,
         lock_seconds=found.lock_seconds,
         statement_seconds=found.statement_seconds,
+        swap=found.swap,
         allow_empty=allow_empty,
         verb="pull" if pulls else "push",
         masking=masking,
