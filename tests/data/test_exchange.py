@@ -1,4 +1,4 @@
-"""Tables that are filled aside and exchanged for the old ones: when, and that nothing but their rows differs."""
+"""Tables that are filled aside and exchanged for the old ones: when, and that nothing else differs then."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import psycopg
 import pytest
 
-from raccord.data import exchangeable, plan, push
+from raccord.data import exchange, exchangeable, plan, push
 from raccord.database import aside_postgres
 from tests import pgkit
 from tests.datakit import Two, two, why
@@ -21,6 +21,12 @@ insert into a select g, 'x' from generate_series(1, 40) g;
 insert into b (a, v) select g, 'x' from generate_series(1, 40) g;
 """
 ALL = "update a set v = 'prod'; update b set v = 'prod'; insert into a values (90, 'p')"
+# What outlives the schemas of a database that is lent again.
+LEFT = """
+drop event trigger if exists raccord_test; drop publication if exists p;
+alter default privileges revoke all on tables from public;
+alter default privileges revoke all on sequences from public;
+"""
 COUNT = "select count(*), min(v), max(v) from a"
 
 
@@ -32,6 +38,7 @@ def pair(tmp_path, monkeypatch):
     try:
         with two(tmp_path) as found:
             yield found
+            found.both(LEFT)
     except pgkit.NoServer as error:
         pytest.skip(f"no PostgreSQL server: {error}")
 
@@ -72,7 +79,8 @@ create table "so me"."T ON ""x"" USING" (
 alter table "so me"."T ON ""x"" USING" drop column gone;
 create index "T ON ""so"" USING" on "so me"."T ON ""x"" USING" using btree (public.low(v) desc nulls last, n)
   include (m) with (fillfactor = 33) where m = 'ok' and v <> ' USING ';
-create index vec on "so me"."T ON ""x"" USING" using hnsw (e vector_cosine_ops) with (m = 8, ef_construction = 40);
+create index vec on "so me"."T ON ""x"" USING" using hnsw (e vector_cosine_ops)
+  with (m = 8, ef_construction = 40);
 create unique index uni on "so me"."T ON ""x"" USING" (n, id);
 alter index "so me"."T ON ""so"" USING" alter column 1 set statistics 321;
 alter table "so me"."T ON ""x"" USING" cluster on uni;
@@ -107,7 +115,8 @@ grant select on "so me"."T ON ""x"" USING" to public;
 grant update (v, n), references (id) on "so me"."T ON ""x"" USING" to "re ader";
 grant usage on sequence "so me"."T ON ""x"" USING_id_seq" to "re ader";
 revoke truncate on "so me"."T ON ""x"" USING" from hirer;
-alter default privileges grant all on tables to public; alter default privileges grant all on sequences to public;
+alter default privileges grant all on tables to public;
+alter default privileges grant all on sequences to public;
 insert into "so me".par select g, 'p' from generate_series(1, 9) g;
 insert into "so me"."T ON ""x"" USING" ("Par a", v, big, e, during, up)
 select 1 + g % 9, 'x' || g, repeat('b', g * 90), array[g, 1, 2]::vector, int4range(g * 10, g * 10 + 5),
@@ -126,8 +135,9 @@ def catalog(pair: Two) -> tuple[str, list[tuple]]:
     lines = [line for line in done.stdout.splitlines() if not line.startswith(("\\restrict", "\\unrestrict"))]
     more = pair.run(
         "prod",
-        "select c.relname, c.relkind, coalesce(c.relacl, acldefault(case c.relkind when 'S' then 's' else 'r'"
-        " end::\"char\", c.relowner))::text, c.reloptions::text, t.reloptions::text, c.relreplident,"
+        "select c.relname, c.relkind, coalesce(c.relacl, acldefault("
+        " (case c.relkind when 'S' then 's' else 'r' end)::\"char\", c.relowner))::text,"
+        " c.reloptions::text, t.reloptions::text, c.relreplident,"
         " obj_description(c.oid, 'pg_class') from pg_class c left join pg_class t on t.oid = c.reltoastrelid"
         " join pg_namespace n on n.oid = c.relnamespace where n.nspname in ('public', 'so me')"
         " and c.relkind in ('r', 'i', 'S') order by 1",
@@ -147,13 +157,222 @@ def test_nothing_but_the_rows_differs(pair, major):
         oid = pair.run("prod", f"select '{TABLE}'::regclass::oid")
         assert list(ways(pair).values()) == ["swap"], str(pair.plan())[-900:]
         report = pair.push()
-        assert report.state == "done", report
+        assert report.state == "done", why(report)
         assert pair.run("prod", f"select '{TABLE}'::regclass::oid") != oid
         assert pair.rows("prod", TABLE) == pair.rows("dev", TABLE)
         assert catalog(pair) == before
-        numbers = pair.run("prod", f"insert into {TABLE} (\"Par a\", v) values (1, 'new') returning id, n, other")
+        new = f"insert into {TABLE} (\"Par a\", v) values (1, 'new') returning id, n, other"
+        numbers = pair.run("prod", new)
         assert numbers == [(7 + 3 * 64, 61, 61)]
         pair.run("prod", f"delete from {TABLE} where v = 'new'")
         undone = pair.undo()
         assert undone.state == "done", undone
         assert pair.rows("prod", TABLE) == rows and catalog(pair) == before
+        pair.both(LEFT)
+
+
+@pytest.fixture
+def ab(pair):
+    pair.both(SETUP)
+    pair.run("prod", ALL)
+    return pair
+
+
+def test_what_belongs_together_is_exchanged_together(ab):
+    before = ab.rows("prod", "a", "b")
+    assert ways(ab) == {"a": "swap", "b": "swap"}
+    assert "filled aside, its indexes built, and exchanged" in str(ab.plan())
+    report = ab.push()
+    assert report.state == "done", report
+    assert ab.rows("prod", "a", "b") == ab.rows("dev", "a", "b") and ab.diff().equal
+    undone = ab.undo()
+    assert undone.state == "done" and ab.rows("prod", "a", "b") == before, undone
+    assert ab.undo(undone.id).state == "done" and ab.diff().equal
+    # What is new is wired as the old was.
+    ab.run("prod", "insert into b (a, v) values (3, 'next'); delete from a where id = 3")
+    assert ab.run("prod", "select max(id), count(*) filter (where a = 3) from b") == [(40, 0)]
+
+
+def test_empty_tables_are_filled_before_their_indexes_are_built(ab):
+    ab.run("prod", "truncate a, b")
+    assert ways(ab) == {"a": "swap", "b": "swap"} == ways(ab, mode="upsert")
+    assert ab.push(mode="upsert").state == "done" and ab.diff().equal
+    assert ab.undo().state == "done" and ab.run("prod", "select from a") == []
+
+
+def test_a_table_of_vectors_is_exchanged_where_a_quarter_differs(ab, monkeypatch):
+    monkeypatch.setattr(exchangeable, "MANY_ROWS", 1_000_000)
+    ab.both("create extension vector; create table c (id int primary key, e vector(2));"
+            "insert into c select g, array[g, 1]::vector from generate_series(1, 40) g")  # fmt: skip
+    ab.run("prod", "update c set e = '[0,0]' where id < 15")
+    ab.configure(("c",))
+    assert ways(ab) == {"c": "delta"}
+    ab.run("prod", "create index on c using hnsw (e vector_l2_ops)")
+    assert ways(ab) == {"c": "swap"} and "hnsw" in str(ab.plan())
+    assert ways(ab, mode="mirror") == {"c": "delta"} == ways(ab, mode="upsert")
+    assert ab.push().state == "done" and ab.diff().equal
+
+
+EVENT = """
+create function e() returns event_trigger language plpgsql as 'begin end';
+create event trigger raccord_test on ddl_command_end execute function e()
+"""
+KEEPS = [
+    ("create view w as select v from a", "rule _RETURN on view w"),
+    ("create materialized view w as select id from b", "rule _RETURN on materialized view w"),
+    ("create function g(b) returns int language sql as 'select 1'", "function g(b)"),
+    ("create function g() returns bigint begin atomic select count(*) from a; end", "function g()"),
+    ("create table c (one b)", "column one of table c"),
+    ("create table c (id int, n int default nextval('b_id_seq'))", "default value for column n of table c"),
+    ("create table c (a int references a)", "what refers to it"),
+    ("create table c () inherits (b)", "inheritance"),
+    ("create publication p for all tables", "a publication"),
+    ("create publication p for table a; alter table a replica identity full", "a publication"),
+    ("create policy p on b", "policy p on table b"),
+    ("alter table b enable row level security", "row security"),
+    ("alter table b add constraint late check (v <> 'y') not valid", "the constraint late"),
+    ("alter table b disable trigger all", "triggers of foreign keys that are switched off"),
+    (EVENT, "event trigger raccord_test"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statements", "told"), KEEPS)
+def test_what_keeps_a_table_where_it_is_is_told(ab, statements, told):
+    ab.configure(("a", "b"))
+    ab.run("prod", statements)
+    before = ab.rows("prod", "a", "b")
+    found = ways(ab)
+    assert "swap" not in found.values() or told == "what refers to it", found
+    assert "not exchanged for: " in str(ab.plan()) and told in str(ab.plan()).replace("public.", "")
+    report = ab.push()
+    assert report.state == "done" and ab.diff().equal, report
+    assert ab.undo().state == "done" and ab.rows("prod", "a", "b") == before
+
+
+def test_it_can_be_forbidden(ab):
+    ab.configure(("a", "b"), swap=False)
+    assert ways(ab) == {"a": "anew", "b": "anew"} and "swap = false in [data.all]" in str(ab.plan())
+
+
+ROLE = """
+do $$ begin create role pusher login password 'pw'; exception when duplicate_object then null; end $$;
+grant all on all tables in schema public to pusher; grant all on schema public to pusher;
+grant all on all sequences in schema public to pusher
+"""
+
+
+def test_only_the_owner_exchanges_a_table(ab):
+    ab.run("prod", ROLE)
+    server, name = ab.ends["prod"]
+    text = (ab.repo.path / "raccord.toml").read_text()
+    url = server.url(name, user="pusher", password="pw")
+    (ab.repo.path / "raccord.toml").write_text(text.replace(server.url(name), url))
+    assert ways(ab) == {"a": "anew", "b": "anew"} and "its owner, who alone may do that" in str(ab.plan())
+    ab.run("prod", "alter table a owner to pusher; alter table b owner to pusher")
+    assert ways(ab) == {"a": "swap", "b": "swap"}
+    assert ab.push().state == "done" and ab.diff().equal
+    ab.run("prod", "drop owned by pusher")
+
+
+def test_a_view_that_came_since_the_plan_stops_it(ab, monkeypatch):
+    real = push.push
+
+    def late(*words):
+        ab.run("prod", "create view w as select v from a")
+        real(*words)
+
+    monkeypatch.setattr("raccord.data.push.push", late)
+    before = ab.rows("prod", "a", "b")
+    assert "can no longer be filled" in why(ab.push()) and ab.rows("prod", "a", "b") == before
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("grant select on b to public", "b was altered meanwhile: table"),
+        ("create publication p for all tables", "altered meanwhile: a publication"),
+        ("create view w as select v from a", "altered meanwhile: rule _RETURN on view"),
+    ],
+)
+def test_what_is_altered_while_it_is_filled_stops_it(ab, monkeypatch, statement, told):
+    real = exchange.ready
+
+    def late(*words):
+        real(*words)
+        ab.run("prod", statement)
+
+    monkeypatch.setattr("raccord.data.push.ready", late)
+    before = ab.rows("prod", "a", "b")
+    assert told in why(ab.push()) and ab.rows("prod", "a", "b") == before
+
+
+def test_what_the_catalogs_say_otherwise_afterwards_stops_it(ab, monkeypatch):
+    real = aside_postgres.dress
+
+    def less(db, one):
+        real(db, one)
+        db.execute(f"alter table {one.place} alter v set statistics 7")
+
+    monkeypatch.setattr(aside_postgres, "dress", less)
+    before, catalogs = ab.rows("prod", "a", "b"), catalog(ab)
+    said = why(ab.push())
+    assert "would not be what it was: column v" in said
+    assert ab.rows("prod", "a", "b") == before and catalog(ab) == catalogs
+
+
+def test_readers_see_the_old_rows_or_the_new(ab):
+    """Those who come during it, those whose snapshot is older, and those with prepared statements."""
+    server, database = ab.ends["prod"]
+    old, new = (41, "p", "prod"), (40, "x", "x")
+    seen, failed, done = set(), [], threading.Event()
+
+    def poll(prepared: bool) -> None:
+        try:
+            with server.connect(database) as db:
+                while not done.is_set():
+                    seen.add(db.execute(COUNT, prepare=prepared).fetchone())
+        except psycopg.Error as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=poll, args=(prepared,)) for prepared in (True, False)]
+    with server.connect(database) as snapshot, snapshot.transaction():
+        snapshot.execute("set transaction isolation level repeatable read")
+        assert snapshot.execute("select count(*) from pg_class").fetchone()
+        for one in threads:
+            one.start()
+        try:
+            report = ab.push()
+            # It began before the push, and never looked at the table: the new rows are what it may see.
+            assert snapshot.execute(COUNT).fetchone() == new
+            time.sleep(0.05)
+        finally:
+            done.set()
+            for one in threads:
+                one.join()
+    assert report.state == "done", report
+    assert not failed and seen == {old, new}
+
+
+def test_readers_who_stay_keep_their_table(ab):
+    """It gives up, and nothing is changed; nobody waits behind it for long."""
+    ab.configure(lock_seconds=1)
+    server, database = ab.ends["prod"]
+    before, waits, done = ab.rows("prod", "a", "b"), [], threading.Event()
+
+    def poll() -> None:
+        with server.connect(database) as db:
+            while not done.is_set():
+                began = time.monotonic()
+                db.execute(COUNT)
+                waits.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=poll)
+    with server.connect(database) as reader, reader.transaction():
+        reader.execute("select 1 from b limit 1")
+        thread.start()
+        report = ab.push()
+        done.set()
+        thread.join()
+    assert "busy for longer" in why(report) and ab.rows("prod", "a", "b") == before
+    assert len(waits) > 5
+    assert ab.push().state == "done" and ab.diff().equal

@@ -100,6 +100,23 @@ def test_tables_that_are_filled_anew(pair, where):
     settled(pair, old, new)
 
 
+@pytest.mark.parametrize("where", ["commit", "committed", "110", "150", "190", "200", "210", "220"])
+def test_tables_that_are_exchanged(pair, where):
+    pair.both(MANY + "create index on b using gin (to_tsvector('simple', v))")
+    pair.run("prod", "update a set v = 'prod'; update b set v = 'prod'")
+    assert "filled aside" in str(pair.plan())
+    old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
+    killed(pair, where)
+    settled(pair, old, new)
+    assert pair.run("prod", "select count(*) from pg_class where relname ~ 'raccord'") == [(0,)]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("where", range(2, 300, 2))
+def test_tables_that_are_exchanged_everywhere(pair, where):
+    test_tables_that_are_exchanged(pair, str(where))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("where", range(2, 160, 2))
 def test_tables_that_are_filled_anew_everywhere(pair, where):

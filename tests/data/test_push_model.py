@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given, seed, settings
 from hypothesis import strategies as st
 
-from raccord.data import back, compare, observe, plan, push, salts
+from raccord.data import back, compare, exchangeable, observe, plan, push, salts
 from raccord.data.push import Job
 from raccord.data.spec import Spec
 from raccord.database.url import parse
@@ -92,7 +92,7 @@ def pushed(ends: Ends, world: World, mode: str, state: Path) -> Job:
     return job
 
 
-def check(ends: Ends, world: World, mode: str, few: int) -> None:
+def check(ends: Ends, world: World, mode: str, few: int, swaps: bool = False) -> None:
     ends.make(world)
     before = ends.rows("prod", world)
     wanted = expected(world, mode)
@@ -100,6 +100,7 @@ def check(ends: Ends, world: World, mode: str, few: int) -> None:
         # However many rows differ, all travel; or each block is a row.
         patch.setattr(compare, "KEPT_KEYS", few)
         patch.setattr(plan, "FEW_ROWS", few)
+        patch.setattr(exchangeable, "MANY_ROWS", 1 if swaps else 1_000_000)
         patch.setattr(compare, "BLOCK_ROWS", 2)
         try:
             job = pushed(ends, world, mode, Path(folder))
@@ -125,9 +126,9 @@ MERGED = st.sampled_from(["insert", "upsert"])
 
 
 @settings(max_examples=8)
-@given(world=worlds(keyless=True), mode=EQUAL, few=FEW)
-def test_equal(ends, world, mode, few):
-    check(ends, world, mode, few)
+@given(world=worlds(keyless=True), mode=EQUAL, few=FEW, swaps=st.booleans())
+def test_equal(ends, world, mode, few, swaps):
+    check(ends, world, mode, few, swaps)
 
 
 @settings(max_examples=8)

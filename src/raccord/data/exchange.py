@@ -30,9 +30,8 @@ def aside(
         pour: copies them into what is named in SQL.
     """
     oid = number(db, pair.id)
-    db.execute("set local search_path to pg_catalog")
-    one = Aside(shape(db, oid), (pair.id[0], name))
-    db.execute("set local search_path to default")
+    with aside_postgres.spelled(db):
+        one = Aside(shape(db, oid), (pair.id[0], name))
     twin = replace(pair, target=replace(pair.target, name=name))
     goal = f"{one.place} ({', '.join(map(identifier, columns))})"
 

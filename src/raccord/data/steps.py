@@ -205,7 +205,12 @@ def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[
             f"{one.rows} rows of {one.table} were changed since" for one in back.moved(target, job, job.id)
         ]
         notes = notes or ["verified"]
-    big = [said for said in document["tables"] if sum(said["counts"]) * ANALYZED >= said["rows"]]
+    big = [
+        said
+        for said in document["tables"]
+        # What was exchanged was analyzed before.
+        if sum(said["counts"]) * ANALYZED >= said["rows"] and not said.get("exchanged")
+    ]
     transaction.analyze(target, [(said["table"][0], said["table"][1]) for said in big])
     return notes
 

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.database import postgres
+from raccord.database.held_postgres import held
 from raccord.database.shape_postgres import Grant, Index, Numbers, Shape, facts, number
-from raccord.database.tables import Name, identifier
-from raccord.errors import HeldBack
+from raccord.database.tables import Name, identifier, label
+from raccord.errors import HeldBack, WorldMoved
 
 ASK_SECONDS = 0.1  # for which readers wait behind us, at most, each time that the lock is asked for
 PAUSE_SECONDS = 0.15  # for which they don't
@@ -57,7 +58,7 @@ def text(value: str | None) -> str:
 @contextlib.contextmanager
 def spelled(db: postgres.Connection) -> Iterator[None]:
     """A block in which names mean what the catalogs say, whatever schemas there are."""
-    db.execute("set local search_path to pg_catalog, pg_temp")
+    db.execute("set local search_path to pg_catalog")
     yield
     db.execute("set local search_path to default")
 
@@ -280,6 +281,7 @@ def exchange(db: postgres.Connection, asides: Mapping[Name, Aside], *, seconds: 
     listed = list(asides.values())
     with spelled(db):
         hold(db, listed, seconds)
+        _unaltered(db, listed)
         for one in listed:
             _sequences(db, one)
         _run(db, f"drop table {', '.join(identifier(*one.shape.id) for one in listed)}")
@@ -287,16 +289,33 @@ def exchange(db: postgres.Connection, asides: Mapping[Name, Aside], *, seconds: 
             _named(db, one)
         for one in listed:
             _triggers(db, one)
-    db.execute("set local search_path to pg_catalog")
-    for one in listed:
-        if other := one.shape.facts ^ facts(db, number(db, one.shape.id)):
-            said = ", ".join(sorted({" ".join(filter(None, fact[:2])) for fact in other}))
-            raise HeldBack(
-                f"{'.'.join(one.shape.id)} would not be what it was: {said}; nothing was changed",
-                hint="set swap = false for this set",
-                finding="data.swap",
-            )
-    db.execute("set local search_path to default")
+    with spelled(db):
+        for one in listed:
+            if said := _altered(db, one):
+                raise HeldBack(
+                    f"{label(one.shape.id)} would not be what it was: {said}; nothing was changed",
+                    hint="set swap = false for this set",
+                    finding="data.swap",
+                )
+
+
+def _altered(db: postgres.Connection, one: Aside) -> str:
+    """In what the table of that name differs from the one that was looked at."""
+    other = one.shape.facts ^ facts(db, number(db, one.shape.id))
+    return ", ".join(sorted({" ".join(filter(None, fact[:2])) for fact in other}))
+
+
+def _unaltered(db: postgres.Connection, listed: Sequence[Aside]) -> None:
+    """Not every statement that gives a table something waits for who holds it.
+
+    Raises:
+        WorldMoved: one did not.
+    """
+    found = {number(db, one.shape.id): one for one in listed}
+    kept = held(db, found, [number(db, one.name) for one in listed])
+    for oid, one in found.items():
+        if said := _altered(db, one) or ", ".join(kept.get(oid, ())):
+            raise WorldMoved(f"{label(one.shape.id)} was altered meanwhile: {said}; nothing was changed")
 
 
 def hold(db: postgres.Connection, listed: Sequence[Aside], seconds: float) -> None:
@@ -335,7 +354,7 @@ def _sequences(db: postgres.Connection, one: Aside) -> None:
         if each.inner:
             new = identifier(each.schema, one.of(len(of.indexes) + at))
             drawn = f"{text(new)}::regclass, s.last_value, s.is_called"
-            _run(db, f"select setval({drawn}) from {place} s")
+            _run(db, f"select setval({drawn}) from {place} s")  # noqa: S608
         else:
             _run(db, f"alter sequence {place} owned by {one.place}.{identifier(each.column)}")
 

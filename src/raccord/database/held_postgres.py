@@ -37,7 +37,9 @@ where not exists (select from own o where o.root = w.root and o.classid = d.clas
   and not (d.classid = 'pg_constraint'::regclass
     and exists (select from pg_constraint k where k.oid = d.objid and k.contype = 'f'))
   and not (d.classid = 'pg_trigger'::regclass
-    and exists (select from pg_trigger g where g.oid = d.objid and g.tgisinternal))""",
+    and exists (select from pg_trigger g where g.oid = d.objid and g.tgisinternal))
+  and not (d.classid = 'pg_attrdef'::regclass and exists (select from pg_attrdef a
+    where a.oid = d.objid and a.adrelid = any(%(besides)s::bigint[]::oid[])))""",
     # An extension's, or that of a partition or a parent.
     """select w.root::bigint, pg_describe_object(d.refclassid, d.refobjid, 0) from own w
 join pg_depend d on d.classid = w.classid and d.objid = w.objid
@@ -86,9 +88,15 @@ from pg_constraint k where k.contype = 'f' and k.conrelid = any(%(of)s::bigint[]
 )
 
 
-def held(db: postgres.Connection, oids: Iterable[int]) -> dict[int, tuple[str, ...]]:
-    """What keeps each table where it is, within a transaction whose search path is pg_catalog alone."""
-    asked = {"of": list(oids)}
+def held(
+    db: postgres.Connection, oids: Iterable[int], besides: Iterable[int] = ()
+) -> dict[int, tuple[str, ...]]:
+    """What keeps each table where it is, within a transaction whose search path is pg_catalog alone.
+
+    Args:
+        besides: tables of one's own, which draw from the same sequences.
+    """
+    asked = {"of": list(oids), "besides": list(besides)}
     found: dict[int, set[str]] = {}
     for query in _QUERIES:
         first = _OWN if " own " in query else ""

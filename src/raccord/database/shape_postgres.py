@@ -30,7 +30,8 @@ _OWN = {
     "q": "seqrelid",
 }
 _RIGHTS = """coalesce((select string_agg(
-  concat_ws(' ', e.grantor, e.grantee, e.privilege_type, e.is_grantable), ',' order by 1) from aclexplode(\\1) e), '')"""
+  concat_ws(' ', e.grantor, e.grantee, e.privilege_type, e.is_grantable), ',' order by 1)
+  from aclexplode(\\1) e), '')"""
 
 
 def _filled(query: str) -> str:
