@@ -61,3 +61,10 @@ class Coordination:
         "Who works in a worktree: its name, its path or its branch, as a pattern, and the owner's name.",
         '{ "claude-*" = "claude-code", "codex/*" = "codex-local" }',
     )
+    agents: Mapping[str, str] = key(
+        {},
+        TEXTS,
+        "More words in the names of branches, worktrees, programs and authors of commits, and the agent that "
+        "each names; the longest that fits counts. claude, codex, codex cloud and gemini are known.",
+        '{ "aider" = "aider" }',
+    )

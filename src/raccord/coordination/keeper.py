@@ -16,7 +16,7 @@ from raccord.coordination.ledger import LocalLedger
 from raccord.coordination.spec import Owners, Roots, Spec, due, reporting
 from raccord.coordination.watched import find, look
 from raccord.errors import CannotRun
-from raccord.model.coordination import Change, Consolidation, FileState, Root, Trigger
+from raccord.model.coordination import UNKNOWN, Change, Consolidation, FileState, Root, Trigger
 from raccord.model.plan import Json
 
 
@@ -68,6 +68,7 @@ class Keeper:
 
     Attributes:
         spec: may be replaced at any time.
+        owners: says who made what is found.
         worktree: the name or path of that which takes the reports; "" for the main one.
         checked, consolidated: called with what was done, in the thread that did it.
     """
@@ -75,7 +76,7 @@ class Keeper:
     ledger: LocalLedger
     roots: Roots
     spec: Spec = field(default_factory=Spec)
-    owners: Owners = lambda changes: changes
+    owners: Owners = lambda root, contents: {}
     worktree: str = ""
     checked: list[Callable[[Checked], object]] = field(default_factory=list)
     consolidated: list[Callable[[Consolidated], object]] = field(default_factory=list)
@@ -122,9 +123,21 @@ class Keeper:
         }
         if some is None and found == known and self.ledger.patterns(root.path) == patterns:
             return ()
-        return self.ledger.record(
-            root, patterns, found, contents, time.time(), self.owners, whole=some is None
-        )
+        moved = {
+            path: contents.get(state.checksum, b"") if state is not None else b""
+            for path, state in {**dict.fromkeys(known if some is None else ()), **found}.items()
+            if (state.checksum if state else "") != (known[path].checksum if path in known else "")
+        }
+        names = self.owners(root, moved) if moved else {}
+
+        def named(changes: Sequence[Change]) -> Sequence[Change]:
+            return [
+                replace(one, owner=who, how=how)
+                for one in changes
+                for who, how in [names.get(one.path, (UNKNOWN, ""))]
+            ]
+
+        return self.ledger.record(root, patterns, found, contents, time.time(), named, whole=some is None)
 
     def standing(self) -> list[Standing]:
         """Every watched file of every root."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from raccord.config import WATCHES, Coordination
 from raccord.coordination.watched import anchored
-from raccord.model.coordination import Change, Root, Trigger
+from raccord.model.coordination import Root, Trigger
 from raccord.model.language import ENGLISH
 from raccord.model.plan import Json
 
@@ -16,7 +16,8 @@ REPORT = "SYNC_STATUS.md"
 ARCHIVE = "SYNC_STATUS_ARCHIVE.md"
 
 Roots = Callable[[], Sequence[Root]]
-Owners = Callable[[Sequence[Change]], Sequence[Change]]
+# For the paths of a root and what was found in them: who made that, and by what it is known.
+Owners = Callable[[Root, Mapping[str, bytes]], Mapping[str, tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from raccord.code.base import choose_remote, find_base
+from raccord.coordination.evidence import Witness
 from raccord.coordination.keeper import Keeper
 from raccord.coordination.ledger import LocalLedger
+from raccord.coordination.owners import AGENTS, owner
 from raccord.coordination.running import Running
 from raccord.coordination.service import AutoSyncService
-from raccord.coordination.spec import Spec, reporting
-from raccord.errors import UsageError
+from raccord.coordination.spec import Owners, Spec, reporting
+from raccord.errors import RaccordError, UsageError
+from raccord.git.refs import read
 from raccord.git.worktrees import worktrees
 from raccord.model.coordination import Change, Consolidation, Root
 from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
@@ -38,6 +42,7 @@ def keeper(room: Room) -> Keeper:
         LocalLedger(room.store),
         lambda: roots(room),
         Spec.configured(said, room.language),
+        owners=_owners(room),
         worktree=said.worktree,
     )
     if said.worktree and reporting(made.roots(), said.worktree) is None:
@@ -46,6 +51,26 @@ def keeper(room: Room) -> Keeper:
             hint="correct coordination.worktree in raccord.toml: git worktree list",
         )
     return made
+
+
+def _owners(room: Room) -> Owners:
+    """Who makes changes, found out anew for each."""
+    said = room.config.coordination
+    try:
+        remote = choose_remote(room.repo.settings, room.config.sync.remote)
+        base = find_base(room.repo, read(room.repo.git), remote, room.config.sync.base, room.trees).branch
+    except RaccordError:
+        base = ""  # nothing says where branches start: their commits are all their own
+    agents = {**AGENTS, **said.agents}
+    witness = Witness(room.repo.git, base, room.repo.settings.get("user.name") or "")
+
+    def owned(root: Root, contents: Mapping[str, bytes]) -> Mapping[str, tuple[str, str]]:
+        return {
+            path: owner(root, evidence, said.owners, agents)
+            for path, evidence in witness.evidence(root, contents).items()
+        }
+
+    return owned
 
 
 def running(room: Room, *, polling: bool = False) -> Running:
