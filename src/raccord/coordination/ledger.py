@@ -233,6 +233,19 @@ class LocalLedger:
         rows = self._store.rows("select root, path, owner, count(*), max(at) from changes group by 1, 2, 3")
         return [(*map(json.loads, row[:3]), row[3], row[4]) for row in rows]
 
+    def activity(self, since: float) -> list[tuple[int, str, int]]:
+        """How many changes there were by hour (its beginning, in Unix seconds) and owner.
+
+        Args:
+            since: in Unix seconds.
+        """
+        rows = self._store.rows(
+            "select cast(at / 3600 as integer) * 3600, owner, count(*) from changes where at >= ?"
+            " group by 1, 2 order by 1, 2",
+            (since,),
+        )
+        return [(hour, json.loads(owner), number) for hour, owner, number in rows]
+
     def owners(self) -> dict[tuple[str, str], str]:
         """Who changed each file last, by root and path."""
         rows = self._store.rows(

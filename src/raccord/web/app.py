@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response, Streamin
 from raccord import __version__
 from raccord.coordination.service import AutoSyncService
 from raccord.errors import RaccordError, UsageError
+from raccord.web import pages
 from raccord.web.feed import Feed
 from raccord.web.guard import COOKIE, SESSION_SECONDS, Doors
 from raccord.web.metrics import Metrics
@@ -21,6 +22,7 @@ from raccord.workspace import Workspace
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+NO_RUN: dict[int | str, dict[str, Any]] = {404: {"description": "there is no such run"}}
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -41,6 +43,7 @@ def application(
         redoc_url=None,
     )
     app.include_router(router(service))
+    app.include_router(pages.router(service.keeper.spec.language, dev=doors.dev))
 
     @app.exception_handler(RaccordError)
     async def failed(_request: Request, error: RaccordError) -> JSONResponse:
@@ -59,11 +62,23 @@ def application(
         with opened() as workspace:
             return {"runs": [_document(one) for one in workspace.log(limit)]}
 
-    @app.get("/api/runs/{run}", tags=["workspace"], responses={404: {"description": "there is no such run"}})
+    @app.get("/api/runs/{run}", tags=["workspace"], responses=NO_RUN)
     def run(run: str) -> dict[str, Any]:
         """One run with its lanes and steps."""
         with opened() as workspace:
             return _document(workspace.show(run))
+
+    @app.post("/api/runs/{run}/undo", tags=["workspace"], responses=NO_RUN)
+    def undo(run: str) -> dict[str, Any]:
+        """Takes a run back, as `raccord undo` does; one of a protected environment only by command line."""
+        with opened() as workspace:
+            return _document(workspace.undo(run, by="the page"))
+
+    @app.get("/api/runs/{run}/undo", tags=["workspace"], responses=NO_RUN)
+    def undo_plan(run: str) -> dict[str, Any]:
+        """The plan that would take a run back."""
+        with opened() as workspace:
+            return _document(workspace.undo(run, dry_run=True, by="the page"))
 
     @app.get("/api/events", tags=["sync"], response_class=StreamingResponse)
     async def events(

@@ -40,11 +40,16 @@ class Server:
     url: str
     link: str
     service: AutoSyncService
+    _doors: Doors
     _app: Guard
     _feed: Feed
     _socket: socket.socket
     _server: uvicorn.Server | None = field(default=None, init=False)
     _early: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def renewed(self) -> str:
+        """Another link that opens a session, once."""
+        return self.url if self._doors.dev else f"{self.url}login?link={self._doors.link()}"
 
     def run(self) -> None:
         """Answers until `stop`."""
@@ -101,8 +106,9 @@ def bound(
     service.keeper.checked.append(metrics.checked)
     app = application(opened, service, doors, feed, metrics)
     url = f"http://127.0.0.1:{number}/"
-    link = "" if dev else f"{url}login?link={doors.link()}"
-    return Server(url, link, service, Guard(app, doors), feed, listening)
+    server = Server(url, "", service, doors, Guard(app, doors), feed, listening)
+    server.link = "" if dev else server.renewed()
+    return server
 
 
 def _listening(port: int) -> socket.socket:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
@@ -191,6 +192,20 @@ class History(BaseModel):
     consolidations: list[ConsolidationOut]
 
 
+class Hour(BaseModel):
+    """The changes of one owner within one hour."""
+
+    hour: int = Field(description="its beginning, in seconds since the epoch")
+    agent_owner: str
+    count: int
+
+
+class Activity(BaseModel):
+    """Changes by hour and owner, the oldest first."""
+
+    rows: list[Hour]
+
+
 class Diff(BaseModel):
     """What a change did to its file."""
 
@@ -280,6 +295,14 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
                 )
                 for one in rows
             ],
+        )
+
+    @made.get("/activity")
+    def activity(hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Activity:
+        """How many changes there were, by hour and owner."""
+        rows = found().keeper.ledger.activity(time.time() - hours * 3600)
+        return Activity(
+            rows=[Hour(hour=hour, agent_owner=safe(name), count=number) for hour, name, number in rows]
         )
 
     @made.get("/history")

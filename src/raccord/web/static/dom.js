@@ -1,0 +1,78 @@
+// Small helpers: elements, words in the reader's language, colours of owners. Text is never taken for markup.
+
+let words = {};
+
+export function setWords(found) {
+  words = found;
+}
+
+export function word(name, values = {}) {
+  return (words[name] ?? name).replace(/\{(\w+)\}/g, (whole, key) => values[key] ?? whole);
+}
+
+export function make(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "class") made.className = value;
+    else if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== false && value != null) made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((one) => one != null));
+  return made;
+}
+
+export function draw(tag, attributes = {}, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+export function fill(place, ...children) {
+  document.getElementById(place).replaceChildren(...children);
+}
+
+export function empty() {
+  return make("p", { class: "empty" }, word("quiet"));
+}
+
+const colours = new Map();
+const palette = ["#6366f1", "#0d9488", "#d97706", "#db2777", "#2563eb", "#65a30d", "#9333ea", "#dc2626"];
+
+export function colour(owner) {
+  if (owner === "unknown") return "#8b90a5";
+  if (!colours.has(owner)) colours.set(owner, palette[colours.size % palette.length]);
+  return colours.get(owner);
+}
+
+export function owner(name) {
+  const dot = make("span", { class: "dot", "aria-hidden": "true" });
+  dot.style.background = colour(name);
+  return make("span", { class: "owner" }, dot, name === "unknown" ? word("unknown") : name);
+}
+
+export function ago(time, language) {
+  const seconds = (time - Date.now()) / 1000;
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
+  for (const [unit, length] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (Math.abs(seconds) >= length) return format.format(Math.round(seconds / length), unit);
+  }
+  return format.format(Math.round(seconds), "second");
+}
+
+export function base(path) {
+  return path.split("/").filter(Boolean).pop() ?? path;
+}
+
+export function table(heads, rows, kind = "wide") {
+  return make(
+    "div",
+    { class: "scroll" },
+    make(
+      "table",
+      { class: kind },
+      make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)))),
+      make("tbody", {}, ...rows),
+    ),
+  );
+}
