@@ -87,10 +87,10 @@ class Two:
             lines.append(f"{name.rstrip('_')} = {said}")
         (self.repo.path / "raccord.toml").write_text("\n".join(lines) + "\n")
 
-    def behind(self, far: Host, *names: str, **keys: str) -> None:
-        """Has environments reached through a host."""
+    def behind(self, far: Host | None, *names: str, **keys: str) -> None:
+        """Has environments reached through a host, or in a container of it or of this machine."""
         for name in names:
-            said = {"ssh": far.alias, "ssh_config": far.config} | keys
+            said = ({"ssh": far.alias, "ssh_config": far.config} if far else {}) | keys
             self.more[name] = [f"{key} = {json.dumps(value)}" for key, value in said.items()]
         self.configure()
 

@@ -158,8 +158,8 @@ def host(
         "Subsystem": "sftp internal-sftp",
         "UsePAM": "no",
     } | options
-    if path:
-        said["SetEnv"] = f'PATH="{path}:/usr/local/bin:/usr/bin:/bin"'
+    # A bash that sshd starts reads the .bashrc of whoever runs the tests, unless it is not the first.
+    said["SetEnv"] = "SHLVL=1" + (f' PATH="{path}:/usr/local/bin:/usr/bin:/bin"' if path else "")
     (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in said.items()))
     with contextlib.suppress(OSError):
         Path("/run/sshd").mkdir(exist_ok=True)  # it wants that, as root

@@ -109,6 +109,10 @@ class TransportError(CannotRun):
     """A host or a container can't be reached, or was lost. The message never holds a password."""
 
 
+class ContainerMissing(TransportError):
+    """There is no such container, or several, or it doesn't run."""
+
+
 class HostKeyUnknown(TransportError):
     """Nobody has said yet that the key of a host is its own."""
 

@@ -1,24 +1,45 @@
-"""Rows that travel through a real ssh server."""
+"""Rows that travel through a real ssh server, and into containers, and what is left where that dies."""
 
 from __future__ import annotations
 
+import json
+
+import psycopg
 import pytest
 
 from raccord.errors import RaccordError
 from tests import pgkit
-from tests.datakit import ROWS, SEED, SENT, two
+from tests.data.test_push_killed import OTHER, SETUP, idle, killed, settled
+from tests.datakit import ROWS, SEED, SENT, Two, two
+
+TABLES = ("a", "b")
 
 
 @pytest.fixture
-def seed(tmp_path, far):
+def both(tmp_path):
     try:
         with two(tmp_path) as found:
-            found.both(SEED)
-            found.run("dev", ROWS)
-            found.behind(far, "prod")
             yield found
     except pgkit.NoServer as error:
         pytest.skip(f"no PostgreSQL server: {error}")
+
+
+@pytest.fixture
+def seed(both, far):
+    both.both(SEED)
+    both.run("dev", ROWS)
+    both.behind(far, "prod")
+    return both
+
+
+@pytest.fixture
+def pair(both, far, docker):
+    """Prod is in a container on a host."""
+    both.both(SETUP)
+    both.run("prod", OTHER)
+    docker.add("shop-db-1", "bash", "perl")
+    both.behind(far, "prod", container="shop-db-1")
+    return both
 
 
 def test_rows_go_through_and_back(seed, far):
@@ -35,12 +56,77 @@ def test_rows_go_through_and_back(seed, far):
     assert seed.undo().state == "done" and seed.rows("prod") == before
 
 
-def test_a_server_that_is_not_there(seed, far):
+def at_nobodys(seed: Two) -> None:
+    """Prod's address has a port where nobody listens."""
     server, database = seed.ends["prod"]
     url = server.url(database).replace(f":{server.port}/", ":1/")
     path = seed.repo.path / "raccord.toml"
     path.write_text(path.read_text().replace(server.url(database), url))
+
+
+def test_a_server_that_is_not_there(seed):
+    at_nobodys(seed)
     with pytest.raises(RaccordError) as caught:
         seed.diff()
     assert "127.0.0.1:1" in caught.value.message and "through far" in caught.value.message
     assert "raccord-" not in caught.value.message, caught.value.message
+
+
+@pytest.mark.parametrize("program", ["bash", "perl"])
+@pytest.mark.parametrize("remote", [False, True], ids=["here", "afar"])
+def test_a_database_in_a_container(request, both, docker, program, remote):
+    far = request.getfixturevalue("far") if remote else None
+    both.both(SEED)
+    both.run("dev", ROWS)
+    docker.add("shop-db-1", program)
+    both.behind(far, "prod", container="shop-db-1")
+    before = both.rows("prod")
+    assert both.push().state == "done"
+    assert both.rows("prod", *SENT) == both.rows("dev", *SENT)
+    found = both.diff()
+    assert found.equal
+    assert found.target.endswith(" through container shop-db-1" + (" on far" if remote else ""))
+    assert pgkit.PASSWORD not in json.dumps(docker.calls, ensure_ascii=False)
+    assert far is None or far.log.count("Accepted publickey") == 2
+    assert both.undo().state == "done" and both.rows("prod") == before
+    at_nobodys(both)
+    with pytest.raises(RaccordError, match="refused") as caught:
+        both.diff()
+    assert "127.0.0.1:1" in caught.value.message and "raccord-" not in caught.value.message
+
+
+@pytest.mark.parametrize("where", ["40", "120", "commit", "committed"])
+def test_a_push_that_is_killed(pair, where):
+    old, new = pair.rows("prod", *TABLES), pair.rows("dev", *TABLES)
+    killed(pair, where)
+    settled(pair, old, new)
+
+
+@pytest.mark.parametrize("where", [30, 60, 90, 120])
+@pytest.mark.parametrize("inside", [False, True], ids=["host", "container"])
+def test_a_host_that_dies_in_the_middle(pair, far, monkeypatch, where, inside):
+    if not inside:
+        pair.behind(far, "prod")
+    old = pair.rows("prod", *TABLES)
+    left = [where]
+    exchange = psycopg.Connection.wait
+
+    def counted(self, *words, **more):
+        left[0] -= 1
+        if left[0] == 0:
+            far.kill()
+        return exchange(self, *words, **more)
+
+    monkeypatch.setattr(psycopg.Connection, "wait", counted)
+    try:
+        report = pair.push()
+    except RaccordError as error:
+        said, hint = error.message, error.hint
+    else:
+        assert report.state == "partial", report
+        finding = report.lanes[0].finding
+        assert finding is not None
+        said, hint = finding.message, finding.hint
+    assert left[0] <= 0 and "far can't be used" in said and hint == "raccord env check", (said, hint)
+    idle(pair)
+    assert pair.rows("prod", *TABLES) == old

@@ -203,6 +203,14 @@ def _login(value: object) -> Secret:
     return Secret("text", (text,))
 
 
+def _container(value: object) -> str:
+    """Reads a container's name, or a filter."""
+    text = string(value).strip()
+    if text and not re.fullmatch(r"[A-Za-z0-9][\w.-]*|(name|label|ancestor|id|volume|network)=\S+", text):
+        raise Invalid(f"is {text!r}")
+    return text
+
+
 def _store(value: object) -> str:
     """Reads the URL of an object store or of a local directory."""
     text = string(value)
@@ -303,6 +311,9 @@ HOST = Kind(
     '"deploy@example.org"',
 )
 LOGIN = Kind("the name of a user, or env:VARIABLE", _login, '"env:VPS_USER"')
+CONTAINER = Kind(
+    "the name of a container, or a filter such as label=KEY=VALUE", _container, '"moncabinet-postgres"'
+)
 STORE = Kind("s3://BUCKET, s3://BUCKET/PREFIX or file:///DIRECTORY", _store, '"s3://web-files"')
 ENDPOINT = Kind("the URL of a server", _endpoint, '"https://s3.example.org"')
 PREFIX = Kind("names with a slash between them", _prefix, '"uploads"')

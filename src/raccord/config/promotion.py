@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raccord.config.kinds import (
+    COMMAND,
+    CONTAINER,
     ENDPOINT,
     HIDDEN,
     HOST,
@@ -54,6 +56,18 @@ class Environment:
     )
     ssh_config: str = key(
         "", TEXT, "Another configuration file of ssh's than its own two.", '"~/vagrant-ssh-config"'
+    )
+    container: str = key(
+        "",
+        CONTAINER,
+        "The container that its database is in, on that host or here: the database's host is meant as seen "
+        "from within.",
+    )
+    container_program: tuple[str, ...] = key(
+        ("docker",),
+        COMMAND,
+        "The program that knows the container, called as docker is.",
+        '["sudo", "-n", "docker"]',
     )
     protected: bool = key(
         False, TRUTH, "Whether its name has to be typed, or given by `--yes-to`, before it is changed."

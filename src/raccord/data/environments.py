@@ -7,13 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from raccord.config import Config, Environment, expanded
-from raccord.database.url import Target, parse
+from raccord.database.url import Route, Target, parse
 from raccord.errors import CannotRun, RaccordError, UsageError
 from raccord.kernel import secret
 from raccord.model.text import shown
+from raccord.transport.container import Container
 from raccord.transport.links import Links
 from raccord.transport.local import Local
 from raccord.transport.model import Transport
+from raccord.transport.ssh import Ssh
 from raccord.transport.ssh_settings import Login, valid_destination
 
 
@@ -66,23 +68,42 @@ class Environments:
             raise CannotRun(f"the database of {name}: {error.message}", hint=error.hint) from None
         return replace(found, route=self.route(name))
 
-    def route(self, name: str) -> Transport | None:
-        """The way to what an environment's own addresses mean; None where they are meant from here.
+    def route(self, name: str) -> Route | None:
+        """The way to where the address of an environment's database is meant; None for here.
 
         Raises:
             UsageError: there is no such environment.
             CannotRun: where its host comes from says nothing, or what it says is none.
         """
-        login = self.login(name)
-        return None if login is None else self.links.host(login)
+        return self.container(name) or self.far(name)
 
-    def host(self, name: str) -> Transport:
-        """Where an environment's commands run, such as its hooks.
+    def container(self, name: str) -> Container | None:
+        """The container that an environment's database is in; None where it is in none.
 
         Raises:
             UsageError, CannotRun: as `route`.
         """
-        return self.route(name) or Local(self.top)
+        found = self.environment(name)
+        if not found.container:
+            return None
+        return self.links.container(self.host(name), found.container, found.container_program)
+
+    def host(self, name: str) -> Transport:
+        """Where an environment's commands run, such as its hooks: beside its container, not in it.
+
+        Raises:
+            UsageError, CannotRun: as `route`.
+        """
+        return self.far(name) or Local(self.top)
+
+    def far(self, name: str) -> Ssh | None:
+        """The host that an environment is reached through; None where it is here.
+
+        Raises:
+            UsageError, CannotRun: as `route`.
+        """
+        login = self.login(name)
+        return None if login is None else self.links.host(login)
 
     def login(self, name: str) -> Login | None:
         """The host of an environment, and who logs in there; None where it has none.

@@ -40,6 +40,8 @@ _SSL = {
 # How libpq names the socket that stands for a server elsewhere.
 _TUNNEL = re.compile(r'connection to server on socket "[^"]*"')
 _DEMANDS = ("require", "verify-ca", "verify-full")
+# What tells which part of a way to a server is broken.
+ASK_THE_WAY = "raccord env check"
 _BUSY = ("53300", "55006", "55P03", "57014", "57P03")
 _MISSING = ("3D000",)
 
@@ -219,6 +221,8 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
     text = masked(text, target.secrets, known)
     if target.route is not None:
         text = _TUNNEL.sub("connection to it", text)
+        why = "" if state else target.route.said()
+        text = f"{text} ({why})" if why else text
     where = target.shown if not database else f"the database {database} beside {target.shown}"
     kind: type[DatabaseError] = DatabaseError
     hint = ""
@@ -227,11 +231,13 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
     elif state in _MISSING or (pg is not None and "does not exist" in text and "database" in text):
         kind, hint = DatabaseMissing, f"createdb {shlex.quote(database or target.name)}"
     elif pg is not None and not state:
-        hint = _reach(target) if target.route is None else ""
+        hint = _reach(target) if target.route is None else ASK_THE_WAY
         if getattr(pg, "needs_password", False):
             hint = "give a password in the URL, or in the file that PGPASSFILE names"
         elif getattr(pg, "used_password", False):
             hint = "check the user and the password in the URL"
+    elif target.route is not None and not state:
+        hint = ASK_THE_WAY
     elif state == "42501":
         hint = f"let the role {target.user or 'that connects'} do this, or use its owner's URL"
     what = "can't be reached" if pg is not None and not state else "can't be used"

@@ -53,6 +53,9 @@ class Route(Protocol):
     def forwarded(self, host: str, port: int, *, name: str = "s") -> AbstractContextManager[Path]:
         """A socket here, whose file has that name, that leads to a server as seen from there."""
 
+    def said(self) -> str:
+        """Why it last led nowhere; "" where that isn't known."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Target:

@@ -21,6 +21,7 @@ from raccord.errors import CannotRun, ProcessFailed, ProcessTimeout, ProgramMiss
 from raccord.kernel import pipes
 
 Child = subprocess.Popen[bytes]
+PIPE = subprocess.PIPE  # for `started`
 STDERR_LIMIT = 256 * 1024
 OUTPUT_LIMIT = 1024 * 1024 * 1024
 REST_S = 0.2
@@ -207,6 +208,13 @@ def end(child: subprocess.Popen[bytes], *, grace: float = 2.0) -> None:
     _signal(child, getattr(signal, "SIGKILL", signal.SIGTERM))
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(5.0)
+
+
+def finish(child: subprocess.Popen[bytes], *, grace: float = 2.0) -> None:
+    """Gives a child `grace` seconds to end by itself, then ends it."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(grace)
+    end(child)
 
 
 def stream(

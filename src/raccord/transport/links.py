@@ -1,10 +1,12 @@
-"""The connections to hosts of one workspace: each is made once, used by all, and ended with it."""
+"""The ways to hosts and containers of one workspace: each is made once, used by all, and ended with it."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
-from raccord.transport.model import Ask
+from raccord.transport.container import Container
+from raccord.transport.model import Ask, Transport
 from raccord.transport.ssh import Ssh
 from raccord.transport.ssh_settings import Login
 
@@ -19,6 +21,7 @@ class Links:
     def __init__(self, person: Ask | None = None) -> None:
         self._person = person
         self._hosts: dict[tuple[str, str], Ssh] = {}
+        self._containers: dict[str, Container] = {}
         self._mutex = threading.Lock()
 
     def host(self, login: Login) -> Ssh:
@@ -28,6 +31,12 @@ class Links:
             if key not in self._hosts:
                 self._hosts[key] = Ssh(login, person=self._person)
             return self._hosts[key]
+
+    def container(self, place: Transport, wanted: str, program: Sequence[str]) -> Container:
+        """A container on a host; it is looked for when it is first used."""
+        made = Container(place, wanted, program)
+        with self._mutex:
+            return self._containers.setdefault(made.key, made)
 
     def close(self) -> None:
         """Ends them all."""

@@ -82,5 +82,8 @@ class Transport(Protocol):
             TransportError: the place can't be reached.
         """
 
+    def said(self) -> str:
+        """Why a server there could last not be reached; "" where that isn't known."""
+
     def close(self) -> None:
         """Ends the connection and all that goes through it."""

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import shlex
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -30,6 +32,9 @@ HERE = "raccord is here"
 # Until somebody is logged in: ssh's own limit counts the network alone, and a person types.
 LOGIN_SECONDS = 180.0
 MUX_SECONDS = 30.0
+HEARD_SECONDS = 0.2  # what ssh says before it closes something is read a moment later
+# Of what ssh says: the rest is banners and advice.
+WHY = re.compile(r"open failed|closed by|reset by|[Tt]ime(d )?out|not responding|[Bb]roken pipe|Disconnect")
 # Where the connection is lost, a client of it would make its own, unasked.
 RIDING = ("-F", "none", "-o", "ControlMaster=no", "-o", "ProxyCommand=false", "-o", "LogLevel=ERROR")
 
@@ -105,8 +110,13 @@ class Ssh:
     def said(self) -> str:
         """The last that the connection said, such as why a server there could not be reached."""
         talk = self._talk
-        lines = [line for line in talk.said.splitlines() if line.strip()] if talk else []
-        return shown(lines[-1]) if lines else ""
+        until = time.monotonic() + HEARD_SECONDS
+        while talk is not None:
+            found = [line for line in talk.said.splitlines() if WHY.search(line)]
+            if found or time.monotonic() > until:
+                return shown(found[-1].strip()) if found else ""
+            time.sleep(0.01)
+        return ""
 
     def close(self) -> None:
         """See `Transport`."""
