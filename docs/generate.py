@@ -25,6 +25,7 @@ from raccord.model import (
     report,
     report_coordination,
     report_data,
+    report_env,
     report_files,
 )
 
@@ -143,6 +144,9 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
         (report_coordination.ConsolidationReport,),
         "consolidations",
     ),
+    "environments": ("`raccord env list`", (report_env.EnvironmentEntry,), "environments"),
+    "environment-checks": ("`raccord env check`", (report_env.EnvironmentCheck,), "environments"),
+    "environment-run": ("`raccord env exec`", (report_env.EnvironmentRun,), ""),
     "lint": ("`raccord migrations lint`", (lint.LintReport,), ""),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),

@@ -10,6 +10,8 @@ import contextlib
 import ctypes
 import getpass
 import os
+import pwd
+import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +21,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+PASSWORD = 's3cr€t "p@ss\\ #1'
+HASH = "$6$raccord$4MjA16GhzUhmV38GSKBk.7o9TWDltVBd2voU..PJoVGEZo5YJ3033AllUCf8ApWi6HgtohR.bZ0dy/gc3aQ3l1"
 
 
 class NoSshd(Exception):
@@ -122,13 +127,20 @@ def mentioning(text: str) -> list[int]:
 
 @contextlib.contextmanager
 def host(
-    folder: Path, alias: str = "far", *, path: str = "", known: bool = True, **options: str
+    folder: Path,
+    alias: str = "far",
+    *,
+    path: str = "",
+    known: bool = True,
+    password: bool = False,
+    **options: str,
 ) -> Iterator[Host]:
     """An ssh server that takes the key `id`.
 
     Args:
         path: folders that its commands find programs in first.
         known: whether its key is known to who logs in.
+        password: whether it takes `PASSWORD` as well, from accounts that nobody else sees.
         options: of sshd_config.
 
     Raises:
@@ -160,12 +172,16 @@ def host(
     } | options
     # A bash that sshd starts reads the .bashrc of whoever runs the tests, unless it is not the first.
     said["SetEnv"] = "SHLVL=1" + (f' PATH="{path}:/usr/local/bin:/usr/bin:/bin"' if path else "")
+    words = [program, "-D", "-e", "-f", str(folder / "sshd_config")]
+    if password:
+        said |= {"PasswordAuthentication": "yes"} | options
+        words = [*_with_accounts(folder), *words]
     (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in said.items()))
     with contextlib.suppress(OSError):
         Path("/run/sshd").mkdir(exist_ok=True)  # it wants that, as root
     with open(folder / "log", "wb") as log:
         process = subprocess.Popen(
-            [program, "-D", "-e", "-f", str(folder / "sshd_config")],
+            words,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )  # fmt: skip
@@ -178,6 +194,30 @@ def host(
         yield made
     finally:
         made.kill()
+
+
+def _with_accounts(folder: Path) -> list[str]:
+    """The words before a program that sees accounts of its own: a name space of mounts, which root may make.
+
+    Raises:
+        NoSshd: not root, or the system lets nobody do that.
+    """
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        raise NoSshd("only root can give a server accounts of its own")
+    user = pwd.getpwuid(0)
+    places = {
+        "/etc/shadow": f"{user.pw_name}:{HASH}:19000:0:99999:7:::\n",
+        "/etc/pam.d/sshd": "auth required pam_unix.so\naccount required pam_permit.so\n"
+        "session required pam_permit.so\n",
+    }
+    mounts = []
+    for number, (place, text) in enumerate(places.items()):
+        (folder / f"mount{number}").write_text(text)
+        mounts.append(f"mount --bind {shlex.quote(str(folder / f'mount{number}'))} {place}")
+    words = ["unshare", "--mount", "sh", "-c", " && ".join([*mounts, 'exec "$@"']), "sh"]
+    if subprocess.run([*words, "true"], capture_output=True).returncode:
+        raise NoSshd("the system has no mounts of one process alone, or no PAM")
+    return words
 
 
 def _wait(made: Host) -> None:

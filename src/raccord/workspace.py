@@ -43,17 +43,13 @@ if TYPE_CHECKING:
     from raccord.coordination.running import Running
     from raccord.coordination.service import AutoSyncService
     from raccord.model.lint import LintReport
-    from raccord.model.migration_report import (
-        ForkUrls,
-        MigrationFind,
-        MigrationList,
-        MigrationStatus,
-    )
+    from raccord.model.migration_report import ForkUrls, MigrationFind, MigrationList, MigrationStatus
     from raccord.model.proof import ProofReport
     from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
     from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.transport.model import Ask
+    from raccord.verbs.environments import EnvironmentVerbs
 
 # Verbs are imported where they are called: looking loads nothing of what changes the world.
 
@@ -273,6 +269,13 @@ class Workspace:
         from raccord.verbs import data_looks
 
         return data_looks.status(self._room, name)
+
+    @property
+    def environments(self) -> EnvironmentVerbs:
+        """Which environments there are, whether they can be reached, and commands that run there."""
+        from raccord.verbs.environments import EnvironmentVerbs
+
+        return EnvironmentVerbs(self._room)
 
     def environment_is_protected(self, name: str) -> bool:
         """Whether an environment's name has to be given before it is changed."""

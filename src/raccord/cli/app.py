@@ -32,6 +32,7 @@ VERBS = {
     "migrations": ACT,
     "data": ACT,
     "files": ACT,
+    "env": ACT,
     "watch": ACT,
     "serve": ACT,
     "consolidate": ACT,

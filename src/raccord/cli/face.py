@@ -80,17 +80,28 @@ class Face:
         return dataclasses.replace(face, as_json=face.as_json or as_json)
 
     @contextlib.contextmanager
-    def workspace(self) -> Iterator[Workspace]:
-        """The workspace; while the block lasts, a terminal shows what goes on there."""
+    def workspace(self, *, quiet: bool = False) -> Iterator[Workspace]:
+        """The workspace; while the block lasts, a terminal shows what goes on there.
+
+        Args:
+            quiet: whether the terminal is left to somebody else.
+        """
+        from raccord.cli.asking import Asking
         from raccord.cli.progress import Progress
         from raccord.kernel.owner import age
         from raccord.workspace import Workspace
 
-        with Progress(sys.stderr, color=self.color) as progress:
+        with contextlib.ExitStack() as stack:
+            progress = stack.enter_context(Progress(sys.stderr, color=self.color))
+            if quiet:
+                stack.enter_context(progress.paused())
+            person = stack.enter_context(Asking(progress.paused)) if self.asks else None
             # The person asked when the process started, not once it had loaded.
             began = time.time() - age()
-            with Workspace.open(self.directory, listen=progress.listen, asked=began) as workspace:
-                yield workspace
+            opened = Workspace.open(
+                self.directory, listen=progress.listen, asked=began, person=person.ask if person else None
+            )
+            yield stack.enter_context(opened)
 
     def status(self, report: StatusReport) -> int:
         """Answers with the workspace at a glance."""
@@ -321,15 +332,27 @@ class Face:
         code = self.answer(planned)
         if not destroys(planned):
             return code
-        for name in protected:
-            typed = typer.prompt(
-                f"{name} is protected: type its name to go on", err=True, default="", show_default=False
-            )
-            if typed.strip() != name:
-                output.say("Nothing was changed.")
-                return exits.DONE
+        if not all(self.named(name) for name in protected):
+            return exits.DONE
         with self.workspace() as workspace:
             return self.answer(call(workspace, False, ",".join(protected)))
+
+    @staticmethod
+    def named(to: str) -> bool:
+        """Whether a person types the name of a protected environment."""
+        typed = typer.prompt(
+            f"{to} is protected: type its name to go on", err=True, default="", show_default=False
+        )
+        if typed.strip() != to:
+            output.say("Nothing was changed.")
+        return bool(typed.strip() == to)
+
+    def show(self, kind: str, fields: Mapping[str, object], render: Callable[[Page], None]) -> None:
+        """Answers with one document of a kind, or with what `render` adds to a page."""
+        if self.as_json:
+            output.document(kind, fields)
+        else:
+            self._print(render)
 
     def _print(self, render: Callable[[Page], None]) -> None:
         from raccord.cli.render import Page

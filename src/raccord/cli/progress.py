@@ -5,9 +5,11 @@ Writes nothing where standard error is no terminal, and leaves nothing on the sc
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import IO, TYPE_CHECKING
 
@@ -32,7 +34,7 @@ class Progress:
         self._counts = {"done": 0, "held": 0, "stopped": 0}
         self._whole = ""
         self._live: Live | None = None
-        self._over = False
+        self._over = self._paused = False
         self._timer: threading.Timer | None = None
         if stream.isatty():
             self._timer = threading.Timer(patience, self._show)
@@ -55,6 +57,20 @@ class Progress:
         # Outside the lock: the last refresh asks for the text.
         if live is not None:
             live.stop()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Shows nothing while the block lasts: the screen is somebody else's."""
+        with self._lock:
+            live, self._live, self._paused = self._live, None, True
+        if live is not None:
+            live.stop()
+        try:
+            yield
+        finally:
+            self._paused = False
+            if live is not None:
+                self._show()
 
     def listen(self, event: Event) -> None:
         """Takes an event."""
@@ -106,7 +122,7 @@ class Progress:
             redirect_stderr=False,
         )
         with self._lock:
-            if self._over:
+            if self._over or self._paused:
                 return
             self._live = live
             live.start()

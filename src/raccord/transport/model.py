@@ -67,6 +67,16 @@ class Transport(Protocol):
             TransportError: the place can't be reached.
         """
 
+    def check(self, status: int) -> None:
+        """Tells how a command ended that was `started` from how the way to it did.
+
+        Args:
+            status: what its process ended with.
+
+        Raises:
+            TransportError: the place was lost.
+        """
+
     def forwarded(self, host: str, port: int, *, name: str = "s") -> AbstractContextManager[Path]:
         """A socket here, for this user alone, that leads to a server as seen from there.
 

@@ -74,8 +74,7 @@ class Ssh:
     ) -> Result:
         """See `Transport`."""
         done = proc.run(self._command(words), stdin=stdin, timeout=timeout, limit=limit)
-        if done.returncode == LOST and not self._alive:
-            raise self._lost()
+        self.check(done.returncode)
         told = tuple([words] if isinstance(words, str) else words)
         return Result(told, done.returncode, done.stdout, done.stderr)
 
@@ -86,6 +85,11 @@ class Ssh:
         """See `Transport`."""
         with proc.started(self._command(words), stdin=stdin, stdout=stdout, stderr=stderr) as child:
             yield child
+
+    def check(self, status: int) -> None:
+        """See `Transport`."""
+        if status == LOST and not self._alive:
+            raise self._lost()
 
     @contextlib.contextmanager
     def forwarded(self, host: str, port: int, *, name: str = "s") -> Iterator[Path]:

@@ -25,11 +25,12 @@ def named(yes_to: str) -> frozenset[str]:
     return frozenset(filter(None, (one.strip() for one in yes_to.split(","))))
 
 
-def refuse_unnamed(room: Room, names: Iterable[str], yes_to: str, command: str) -> None:
+def refuse_unnamed(room: Room, names: Iterable[str], yes_to: str, command: str, rest: str = "") -> None:
     """Makes sure that each protected environment was named.
 
     Args:
         command: to be typed with `--yes-to` behind it.
+        rest: what comes behind that.
 
     Raises:
         UsageError: one is protected and wasn't.
@@ -40,5 +41,5 @@ def refuse_unnamed(room: Room, names: Iterable[str], yes_to: str, command: str) 
         if name not in named(yes_to):
             raise UsageError(
                 f"{name} is protected" + (f", and --yes-to names {yes_to}" if yes_to else ""),
-                hint=f"{command} --yes-to {','.join(asked)}",
+                hint=f"{command} --yes-to {','.join(asked)}{rest}",
             )
