@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from raccord.web.serve import FOLDER, SCRAPE, TOKEN, Server, bound
+from raccord.web.client import FOLDER
+from raccord.web.serve import SCRAPE, TOKEN, Server, bound
 from raccord.workspace import Workspace
 from tests.gitkit import Repo
 

@@ -313,6 +313,11 @@ class Workspace:
 
         return coordination.running(self._room, polling=polling)
 
+    @property
+    def state(self) -> Path:
+        """The folder of raccord's own state."""
+        return self._room.state
+
     def serving(self, *, polling: bool = False) -> tuple[AutoSyncService, Path]:
         """The service that a server speaks for, and the folder of raccord's own state."""
         from raccord.verbs import coordination

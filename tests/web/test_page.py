@@ -44,7 +44,7 @@ def site(tmp_path_factory):
 def page(browser, site) -> Iterator[Page]:
     context = browser.new_context()
     made = context.new_page()
-    made.goto(site.server.renewed())
+    made.goto(site.server.link())
     problems: list[str] = []
     made.on("pageerror", lambda error: problems.append(str(error)))
     made.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
@@ -150,7 +150,7 @@ def test_pages_of_others_get_nothing(browser, site, tmp_path):
     before = site.client.get("/api/sync/history").json()["count"]
     context = browser.new_context()
     own = context.new_page()
-    own.goto(site.server.renewed())  # its reader has a session in this very browser
+    own.goto(site.server.link())  # its reader has a session in this very browser
     expect(own.locator("#link")).to_have_text("en direct", timeout=WAIT)
     with elsewhere(ATTACK % {"url": site.server.url}) as url:
         page = context.new_page()

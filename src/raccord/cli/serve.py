@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,6 +24,9 @@ def command(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port on loopback.")] = 8000,
     dev: Annotated[
         bool, typer.Option("--dev", help="Let everybody on this machine in who sends x-dev-bypass: 1.")
+    ] = False,
+    link: Annotated[
+        bool, typer.Option("--link", help="Print a new link to the page of the server that runs here.")
     ] = False,
     polling: Annotated[
         bool, typer.Option("--polling", help="Look at files by the clock: for network file systems.")
@@ -45,15 +49,29 @@ def command(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     with Workspace.open(face.directory) as workspace:
+        if link:
+            return _link(face, workspace.state)
         service, state = workspace.serving(polling=polling)
         server = bound(lambda: Workspace.open(face.directory), service, state, port, dev=dev)
         if face.as_json:
-            output.document("serve", {"url": server.url, "link": server.link})
+            output.document("serve", {"url": server.url, "link": server.link()})
         else:
-            output.write(f"{server.url}\n" + (f"open once: {server.link}\n" if server.link else ""))
+            output.write(f"{server.url}\n" if dev else f"open once: {server.link()}\n")
             if dev:
                 output.write("--dev: everybody on this machine may read and change everything here.\n")
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: server.stop())
         server.run()
+    return exits.DONE
+
+
+def _link(face: Face, state: Path) -> int:
+    from raccord.web.client import asked, running
+
+    url, made = running(state), asked(state, "POST", "/api/links")
+    link = url + made["link"].lstrip("/")
+    if face.as_json:
+        output.document("serve", {"url": url, "link": link})
+    else:
+        output.write(f"open once: {link}\n")
     return exits.DONE

@@ -118,6 +118,11 @@ def application(
         """The metrics, for Prometheus."""
         return Response(metrics.text(), media_type=TEXT)
 
+    @app.post("/api/links", tags=["page"])
+    def links() -> dict[str, str]:
+        """A link that opens one session in a browser, once, within ten minutes."""
+        return {"link": f"/login?link={doors.link()}"}
+
     @app.get("/login", include_in_schema=False)
     def login(link: str = "") -> Response:
         made = doors.redeem(link)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,15 +18,18 @@ import uvicorn
 from raccord.coordination.service import AutoSyncService
 from raccord.errors import CannotRun
 from raccord.kernel import fs
+from raccord.kernel.fs_private import private_folder
 from raccord.model.text import shown
 from raccord.web.app import application
+from raccord.web.client import FOLDER, RECORD
 from raccord.web.feed import Feed
-from raccord.web.guard import Doors, Guard
+from raccord.web.guard import Application, Doors, Guard
 from raccord.web.metrics import Metrics
 from raccord.workspace import Workspace
 
-FOLDER = "serve"  # below raccord's own state
 TOKEN, SCRAPE = "token", "scrape-token"
+SOCKET = "serve"  # within the private folder
+BACKLOG = 128
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -34,27 +39,66 @@ class Server:
 
     Attributes:
         url: where browsers find it.
-        link: opens one session in a browser, once; "" where no session is needed.
+        state: raccord's own folder.
     """
 
     url: str
-    link: str
     service: AutoSyncService
+    state: Path
     _doors: Doors
-    _app: Guard
+    _app: Application
     _feed: Feed
     _socket: socket.socket
-    _server: uvicorn.Server | None = field(default=None, init=False)
+    _servers: list[uvicorn.Server] = field(default_factory=list, init=False)
     _early: threading.Event = field(default_factory=threading.Event, init=False)
 
-    def renewed(self) -> str:
-        """Another link that opens a session, once."""
+    def link(self) -> str:
+        """A link that opens a session in a browser, once; the page itself where no session is needed."""
         return self.url if self._doors.dev else f"{self.url}login?link={self._doors.link()}"
 
     def run(self) -> None:
         """Answers until `stop`."""
-        config = uvicorn.Config(
-            self._app,
+        self.service.begin()
+        record = self.state / FOLDER / RECORD
+        try:
+            with private_folder() as folder, socket.socket(socket.AF_UNIX) as own:
+                own.bind(str(folder / SOCKET))
+                own.listen(BACKLOG)
+                said = {"url": self.url, "socket": str(folder / SOCKET), "pid": os.getpid()}
+                fs.write_atomic(record, json.dumps(said).encode(), mode=0o600, exact=True)
+                asyncio.run(self._serve(own))
+        finally:
+            fs.unlink(record)
+            self.service.end()
+            self._socket.close()
+
+    async def _serve(self, own: socket.socket) -> None:
+        doors = ((self._socket, False), (own, True))
+        guarded = [(listening, Guard(self._app, self._doors, trusted=one)) for listening, one in doors]
+        self._servers = [_server(app) for _, app in guarded]
+        if not self._early.is_set():
+            served = zip(self._servers, guarded, strict=True)
+            await asyncio.gather(*(one.serve(sockets=[listening]) for one, (listening, _) in served))
+
+    def stop(self) -> None:
+        """Ends it; from another thread or a signal."""
+        self._early.set()
+        self._feed.end()
+        for one in self._servers:
+            one.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the face's."""
+        yield
+
+
+def _server(app: Guard) -> uvicorn.Server:
+    return _Server(
+        uvicorn.Config(
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -62,26 +106,7 @@ class Server:
             server_header=False,
             h11_max_incomplete_event_size=64 * 1024,
         )
-        self._server = uvicorn.Server(config)
-        self.service.begin()
-        try:
-            if not self._early.is_set():
-                asyncio.run(self._serve(self._server))
-        finally:
-            self.service.end()
-            self._socket.close()
-
-    async def _serve(self, server: uvicorn.Server) -> None:
-        # Signals are the face's.
-        server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
-        await server.serve(sockets=[self._socket])
-
-    def stop(self) -> None:
-        """Ends it; from another thread or a signal."""
-        self._early.set()
-        self._feed.end()
-        if self._server is not None:
-            self._server.should_exit = True
+    )
 
 
 def bound(
@@ -106,9 +131,7 @@ def bound(
     service.keeper.checked.append(metrics.checked)
     app = application(opened, service, doors, feed, metrics)
     url = f"http://127.0.0.1:{number}/"
-    server = Server(url, "", service, doors, Guard(app, doors), feed, listening)
-    server.link = "" if dev else server.renewed()
-    return server
+    return Server(url, service, state, doors, app, feed, listening)
 
 
 def _listening(port: int) -> socket.socket:
@@ -116,7 +139,7 @@ def _listening(port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(("127.0.0.1", port))
-        made.listen(128)
+        made.listen(BACKLOG)
     except OSError as error:
         made.close()
         raise CannotRun(
