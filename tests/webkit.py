@@ -49,7 +49,8 @@ def site(folder: Path, *, dev: bool = False, configuration: str = "") -> Iterato
     other = folder / "claude-1"
     repo.git("worktree", "add", "-q", str(other), "-b", "claude-1")
     with Workspace.open(repo.path) as workspace:
-        service, state = workspace.serving()
+        known = workspace.coordination
+        service, state = known.serving(), known.state
         server = bound(lambda: Workspace.open(repo.path), service, state, 0, dev=dev)
         thread = threading.Thread(target=server.run)
         thread.start()

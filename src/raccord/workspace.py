@@ -40,15 +40,13 @@ from raccord.verbs.report import plan_report, run_report, summaries
 from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
-    from raccord.coordination.running import Running
-    from raccord.coordination.service import AutoSyncService
     from raccord.model.lint import LintReport
     from raccord.model.migration_report import ForkUrls, MigrationFind, MigrationList, MigrationStatus
     from raccord.model.proof import ProofReport
-    from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
     from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.transport.model import Ask
+    from raccord.verbs.coordination import Coordination
     from raccord.verbs.environments import EnvironmentVerbs
 
 # Verbs are imported where they are called: looking loads nothing of what changes the world.
@@ -307,40 +305,12 @@ class Workspace:
 
         return files_looks.diff(self._room, options)
 
-    def watching(self, *, polling: bool = False) -> Running:
-        """What watches and consolidates, to be started; of use as long as the workspace is open."""
-        from raccord.verbs import coordination
-
-        return coordination.running(self._room, polling=polling)
-
     @property
-    def state(self) -> Path:
-        """The folder of raccord's own state."""
-        return self._room.state
+    def coordination(self) -> Coordination:
+        """The watched files of every worktree: who changed what, and the reports of it."""
+        from raccord.verbs.coordination import Coordination
 
-    def serving(self, *, polling: bool = False) -> tuple[AutoSyncService, Path]:
-        """The service that a server speaks for, and the folder of raccord's own state."""
-        from raccord.verbs import coordination
-
-        return coordination.service(self._room, polling=polling), self._room.state
-
-    def consolidate(self) -> ConsolidateReport:
-        """Looks at every watched file, and consolidates what is pending."""
-        from raccord.verbs import coordination
-
-        return coordination.consolidate(self._room)
-
-    def changes(self, *, pending: bool = False, limit: int = 50) -> tuple[ChangeReport, ...]:
-        """Changes of watched files that were seen, the newest first."""
-        from raccord.verbs import coordination
-
-        return coordination.changes(self._room, pending=pending, limit=limit)
-
-    def consolidations(self, search: str = "", limit: int = 20) -> tuple[ConsolidationReport, ...]:
-        """Consolidations, the newest first."""
-        from raccord.verbs import coordination
-
-        return coordination.consolidations(self._room, search, limit)
+        return Coordination(self._room)
 
     def files_status(self, name: str = "") -> FilesStatus:
         """What is where: the objects of file sets, and their last push."""

@@ -91,7 +91,7 @@ def tree(repo: Repo, name: str, branch: str) -> Path:
 def seen(repo: Repo, work) -> dict[tuple[str, str], tuple[str, str]]:
     """Who is said to have done what a piece of work does."""
     with Workspace.open(repo.path) as workspace:
-        keeper = workspace.watching().keeper
+        keeper = workspace.coordination.watching().keeper
         keeper.look()
         work()
         return {(Path(one.root).name, one.path): (one.owner, one.how) for one in keeper.look()}

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from raccord.cli import exits
 from raccord.cli.face import Face, Json
 
 EXAMPLE = "raccord changes --pending"
@@ -24,8 +25,9 @@ def command(
     """List changes of watched files that were seen."""
     face = Face.of(context, as_json)
     with face.workspace() as workspace:
-        found = workspace.changes(pending=pending, limit=min(limit, sys.maxsize))
+        found = workspace.coordination.changes(pending=pending, limit=min(limit, sys.maxsize))
     from raccord.cli.render_coordination import changes
 
     said = [dataclasses.asdict(one) for one in found]
-    return face.told("changes", {"changes": said}, lambda page: changes(page, found))
+    face.show("changes", {"changes": said}, lambda page: changes(page, found))
+    return exits.DONE

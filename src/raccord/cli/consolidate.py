@@ -16,8 +16,8 @@ def command(context: typer.Context, as_json: Json = False) -> int:
     """Turn pending changes into a report now."""
     face = Face.of(context, as_json)
     with face.workspace() as workspace:
-        report = workspace.consolidate()
+        report = workspace.coordination.consolidate()
     from raccord.cli.render_coordination import consolidated
 
-    done = face.told("consolidate", dataclasses.asdict(report), lambda page: consolidated(page, report))
-    return exits.FAILED if report.error else done
+    face.show("consolidate", dataclasses.asdict(report), lambda page: consolidated(page, report))
+    return exits.FAILED if report.error else exits.DONE

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from raccord.cli import exits
 from raccord.cli.face import Face, Json
 
 EXAMPLE = "raccord consolidations --search AGENT_SYNC_CLAUDE.md"
@@ -25,10 +26,9 @@ def command(
     """List reports of changes, the newest first."""
     face = Face.of(context, as_json)
     with face.workspace() as workspace:
-        found = workspace.consolidations(search, min(limit, sys.maxsize))
+        found = workspace.coordination.consolidations(search, min(limit, sys.maxsize))
     from raccord.cli.render_coordination import consolidations
 
     said = [dataclasses.asdict(one) for one in found]
-    return face.told(
-        "consolidations", {"consolidations": said}, lambda page: consolidations(page, found, full=full)
-    )
+    face.show("consolidations", {"consolidations": said}, lambda page: consolidations(page, found, full=full))
+    return exits.DONE

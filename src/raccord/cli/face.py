@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from raccord.cli import exits, output
-from raccord.model.plan import Json as Json_
 from raccord.model.plan import Plan
 from raccord.model.report import (
     Answer,
@@ -127,14 +126,6 @@ class Face:
                 report = answer
                 self._print(lambda page: run(page, report, full=full))
         return exits.DONE if isinstance(answer, Plan) else exits.of_run(answer)
-
-    def told(self, kind: str, fields: Mapping[str, Json_], render: Callable[[Page], None]) -> int:
-        """Answers with a document of a kind, or with the page that shows it."""
-        if self.as_json:
-            output.document(kind, fields)
-        else:
-            self._print(render)
-        return exits.DONE
 
     def log(self, runs: Sequence[RunSummary]) -> int:
         """Answers with lines of the journal."""

@@ -50,8 +50,9 @@ def command(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     with Workspace.open(face.directory) as workspace:
         if link:
-            return _link(face, workspace.state)
-        service, state = workspace.serving(polling=polling)
+            return _link(face, workspace.coordination.state)
+        known = workspace.coordination
+        service, state = known.serving(polling=polling), known.state
         server = bound(lambda: Workspace.open(face.directory), service, state, port, dev=dev)
         if face.as_json:
             output.document("serve", {"url": server.url, "link": server.link()})

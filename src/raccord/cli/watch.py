@@ -37,7 +37,7 @@ def command(
         return exits.DONE
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     with face.workspace() as workspace:
-        running = workspace.watching(polling=polling)
+        running = workspace.coordination.watching(polling=polling)
         running.keeper.checked.append(_teller(face))
         until_told(running)
     return exits.DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.code.base import choose_remote, find_base
@@ -130,3 +131,35 @@ def told(one: Consolidation) -> ConsolidationReport:
     return ConsolidationReport(
         one.id, one.trigger, one.conditions, one.at, one.changes, one.files, one.took, one.placed, one.report
     )
+
+
+@dataclass(frozen=True)
+class Coordination:
+    """What can be asked of the watched files of a workspace."""
+
+    _room: Room
+
+    @property
+    def state(self) -> Path:
+        """The folder of raccord's own state."""
+        return self._room.state
+
+    def watching(self, *, polling: bool = False) -> Running:
+        """What watches and consolidates, to be started; of use as long as the workspace is open."""
+        return running(self._room, polling=polling)
+
+    def serving(self, *, polling: bool = False) -> AutoSyncService:
+        """The service that a server speaks for, to be started."""
+        return service(self._room, polling=polling)
+
+    def consolidate(self) -> ConsolidateReport:
+        """Looks at every watched file, and consolidates what is pending."""
+        return consolidate(self._room)
+
+    def changes(self, *, pending: bool = False, limit: int = 50) -> tuple[ChangeReport, ...]:
+        """Changes of watched files that were seen, the newest first."""
+        return changes(self._room, pending=pending, limit=limit)
+
+    def consolidations(self, search: str = "", limit: int = 20) -> tuple[ConsolidationReport, ...]:
+        """Consolidations, the newest first."""
+        return consolidations(self._room, search, limit)

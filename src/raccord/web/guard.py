@@ -65,12 +65,16 @@ class Bucket:
     def __post_init__(self) -> None:
         self.left, self.at = self.burst, time.monotonic()
 
-    def take(self) -> bool:
+    def has(self) -> bool:
         """Whether there is one left."""
         now = time.monotonic()
         self.left = min(self.burst, self.left + (now - self.at) * self.rate)
         self.at = now
-        if self.left < 1:
+        return self.left >= 1
+
+    def take(self) -> bool:
+        """Takes one; whether there was one left."""
+        if not self.has():
             return False
         self.left -= 1
         return True
@@ -148,6 +152,8 @@ class Guard:
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if scope["path"] == LOGIN and message["status"] == 401:
+                    self._refused.take()
                 message["headers"] = _with(message.get("headers", ()))
             await send(message)
 
@@ -173,7 +179,7 @@ class Guard:
             return None
         if path == LOGIN and method in SAFE:
             # Guessing is as slow as for any other secret.
-            return None if self._refused.left >= 1 else (429, "too many refused requests")
+            return None if self._refused.has() else (429, "too many refused requests")
         why = self._unknown(headers, path, method, bool(origins))
         if why is None:
             return None
