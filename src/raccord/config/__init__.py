@@ -1,6 +1,6 @@
 """The configuration: `raccord.toml` or `[tool.raccord]` into frozen dataclasses. Only reads."""
 
-from raccord.config.coordination import WATCHES, Coordination
+from raccord.config.coordination import WATCHES, Channel, Coordination
 from raccord.config.keys import (
     Config,
     Gates,
@@ -16,7 +16,7 @@ from raccord.config.surroundings import language, spoken
 from raccord.config.text import commented
 
 __all__ = [
-    "FILE", "WATCHES", "Config", "Coordination", "DataSet", "Environment", "FileSet", "Gates", "Lint",
-    "Migrations", "Secret", "Snapshots", "Sync", "commented", "expanded", "language", "libpq_defaults",
-    "load", "parse", "refused", "spoken", "variable",
+    "FILE", "WATCHES", "Channel", "Config", "Coordination", "DataSet", "Environment", "FileSet", "Gates",
+    "Lint", "Migrations", "Secret", "Snapshots", "Sync", "commented", "expanded", "language",
+    "libpq_defaults", "load", "parse", "refused", "spoken", "variable",
 ]  # fmt: skip

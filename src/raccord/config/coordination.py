@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from raccord.config.kinds import FILE, GLOBS, TEXT, TEXTS, key, whole
+from raccord.config.kinds import FILE, GLOBS, HIDDEN, PATTERNS, SECRET, TEXT, TEXTS, Secret, key, whole
 
 WATCHES = (
     "SYNC_STATUS.md",
@@ -67,4 +67,26 @@ class Coordination:
         "More words in the names of branches, worktrees, programs and authors of commits, and the agent that "
         "each names; the longest that fits counts. claude, codex, codex cloud and gemini are known.",
         '{ "aider" = "aider" }',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Somebody who is told of what `raccord watch` and `raccord serve` see."""
+
+    url: Secret | None = key(
+        None,
+        SECRET,
+        "Where to: a webhook (https://…), or any service that apprise knows, such as slack://…, discord://…, "
+        "mailto://…; best from env: or file:, since such URLs are secrets.",
+        '"env:TEAM_WEBHOOK"',
+    )
+    secret: Secret | None = key(
+        None, HIDDEN, "What a webhook's body is signed with, so that its receiver knows who sent it."
+    )
+    events: tuple[str, ...] = key(
+        ("consolidation", "trouble", "recovered"),
+        PATTERNS,
+        "What is told: change, consolidation, trouble, recovered; `*` for all.",
+        '["*"]',
     )

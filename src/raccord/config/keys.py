@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raccord.config.coordination import Coordination
+from raccord.config.coordination import Channel, Coordination
 from raccord.config.kinds import (
     COMMAND,
     COMMANDS,
@@ -216,6 +216,7 @@ class Config:
     environments: Mapping[str, Environment] = dataclasses.field(default_factory=dict)
     data: Mapping[str, DataSet] = dataclasses.field(default_factory=dict)
     files: Mapping[str, FileSet] = dataclasses.field(default_factory=dict)
+    channels: Mapping[str, Channel] = dataclasses.field(default_factory=dict)
     source: str = ""
 
 
@@ -229,8 +230,13 @@ SECTIONS: dict[str, type] = {
     "snapshots": Snapshots,
 }
 # Sections of which there may be several, each with a name of its own: [data.knowledge].
-NAMED: dict[str, type] = {"environments": Environment, "data": DataSet, "files": FileSet}
-EXAMPLES = {"environments": "dev", "data": "knowledge", "files": "web-files"}
+NAMED: dict[str, type] = {
+    "environments": Environment,
+    "data": DataSet,
+    "files": FileSet,
+    "channels": Channel,
+}
+EXAMPLES = {"environments": "dev", "data": "knowledge", "files": "web-files", "channels": "team"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from raccord.coordination.keeper import Checked, Consolidated, Keeper
 from raccord.coordination.watch import Mode, Watcher
@@ -13,6 +14,16 @@ from raccord.errors import RaccordError
 log = logging.getLogger("raccord.coordination")
 
 AGAIN_SECONDS = 5.0  # after watching failed
+
+
+class Beside(Protocol):
+    """What works as long as a keeper does."""
+
+    def start(self) -> None:
+        """Begins."""
+
+    def stop(self) -> None:
+        """Ends."""
 
 
 class Running:
@@ -25,6 +36,7 @@ class Running:
     Attributes:
         mode: how files are watched; None before they are.
         errors: what went wrong last, by what was done: "watching", "checking", "consolidation".
+        beside: what is started and stopped with it.
     """
 
     def __init__(
@@ -33,6 +45,7 @@ class Running:
         self.keeper = keeper
         self.mode: Mode | None = None
         self.errors: dict[str, str] = {}
+        self.beside: list[Beside] = []
         self._ended = threading.Event()
         self._watcher = Watcher(
             keeper.listed,
@@ -63,6 +76,8 @@ class Running:
             raise
         for thread in self._threads:
             thread.start()
+        for one in self.beside:
+            one.start()
         log.info("AutoSyncService started successfully")
 
     def stop(self) -> None:
@@ -71,6 +86,8 @@ class Running:
         self._watcher.stop()
         for thread in self._threads:
             thread.join()
+        for one in self.beside:
+            one.stop()
         self._forget()
         log.info("AutoSyncService stopped")
 

@@ -20,7 +20,7 @@ from raccord.config import WATCHES
 from raccord.coordination.keeper import Consolidated, Keeper
 from raccord.coordination.ledger import LocalLedger
 from raccord.coordination.report import report
-from raccord.coordination.running import Running
+from raccord.coordination.running import Beside, Running
 from raccord.coordination.spec import Spec
 from raccord.coordination.watch import Mode
 from raccord.kernel import fs
@@ -133,6 +133,7 @@ class AutoSyncService:
         consolidation_interval_minutes: after which pending changes are consolidated.
         keeper: what does the work, where somebody has one already.
         extra, polling: see `Running`.
+        beside: makes what works as long as the service does.
 
     Attributes:
         checksums: `FileChecksum` by path, below `repo_root`.
@@ -152,6 +153,7 @@ class AutoSyncService:
         keeper: Keeper | None = None,
         extra: Callable[[], Sequence[str]] = lambda: (),
         polling: bool = False,
+        beside: Callable[[Running], Beside] | None = None,
     ) -> None:
         self.repo_root = Path(repo_root).absolute()
         self.watched_files = list(WATCHES if keeper is None else keeper.spec.watches)
@@ -164,7 +166,7 @@ class AutoSyncService:
             trigger_seconds=trigger_check_seconds,
             language=language,
         )
-        self._extra, self._polling = extra, polling
+        self._extra, self._polling, self._beside = extra, polling, beside
         self._callbacks: list[Callback] = []
         self._running_now: Running | None = None
 
@@ -250,6 +252,8 @@ class AutoSyncService:
         if self._running_now is None:
             running = Running(self.keeper, extra=self._extra, polling=self._polling)
             self.keeper.consolidated.append(self._consolidated)
+            if self._beside is not None:
+                running.beside.append(self._beside(running))
             running.start()
             self._running_now = running
 

@@ -100,6 +100,19 @@ create table changes (
   consolidation text not null
 ) strict;
 create index pending_changes on changes (id) where consolidation = '';
+create table letters (
+  id integer primary key,
+  channel text not null,
+  key text not null,
+  document text not null,
+  tries integer not null,
+  made real not null,
+  next real not null,
+  state text not null,
+  why text not null default '',
+  unique (channel, key)
+) strict;
+create table alerts (name text primary key, state text not null) strict;
 create index told_changes on changes (consolidation) where consolidation <> '';
 """,
 )

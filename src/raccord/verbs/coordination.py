@@ -20,6 +20,7 @@ from raccord.git.worktrees import worktrees
 from raccord.model.coordination import Change, Consolidation, Root
 from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
 from raccord.model.text import shown
+from raccord.verbs.channels import courier
 from raccord.verbs.room import Room
 
 
@@ -76,13 +77,21 @@ def _owners(room: Room) -> Owners:
 
 def running(room: Room, *, polling: bool = False) -> Running:
     """What watches every worktree, not started yet."""
-    return Running(keeper(room), extra=_lists(room), polling=polling)
+    made = Running(keeper(room), extra=_lists(room), polling=polling)
+    made.beside.append(courier(room, made))
+    return made
 
 
 def service(room: Room, *, polling: bool = False) -> AutoSyncService:
     """The service over every worktree, not started yet."""
     top = room.repo.top or room.repo.common
-    return AutoSyncService(top, keeper=keeper(room), extra=_lists(room), polling=polling)
+    return AutoSyncService(
+        top,
+        keeper=keeper(room),
+        extra=_lists(room),
+        polling=polling,
+        beside=lambda running: courier(room, running),
+    )
 
 
 def _lists(room: Room) -> Callable[[], Sequence[str]]:
