@@ -58,6 +58,24 @@ def test_anywhere_on_buckets(tmp_path, number):
     tried(tmp_path, ("file", "s3"), number)
 
 
+@pytest.mark.parametrize("kinds", [("file", "file"), ("file", "s3")])
+@pytest.mark.parametrize("number", [12, 17, 22, 27])
+def test_an_abort_takes_back_what_no_line_tells(tmp_path, kinds, number):
+    try:
+        two = Two(tmp_path, *kinds)
+    except s3kit.NoServer as error:
+        pytest.skip(f"no S3 server: {error}")
+    two.put("dev", DEV)
+    two.put("prod", PROD)
+    assert killed(two, number)
+    # A kill may take the newest lines of the log along.
+    for log in (two.repo.path / ".git/raccord/files").glob("*.log"):
+        log.write_bytes(b"\n".join(log.read_bytes().split(b"\n")[:3]))
+    aborted = two.workspace.abort()
+    assert aborted.state in ("aborted", "done"), aborted
+    assert two.objects("prod") == PROD
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("kinds", [("file", "file"), ("file", "s3"), ("s3", "file")])
 @pytest.mark.parametrize("number", range(1, 60, 2))

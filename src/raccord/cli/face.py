@@ -311,9 +311,9 @@ class Face:
             yes_to: those that were named beforehand, with commas between them, or "".
             dry_run, yes: as in `careful`.
         """
-        with self.workspace() as workspace:
-            protected = [name for name in changes if workspace.environment_is_protected(name)]
-        if dry_run or not protected or yes_to or not self.asks:
+        asked = not (dry_run or yes_to) and self.asks  # else nothing is opened to find out
+        protected = self._protected(changes) if asked else []
+        if not protected:
             agreed = yes or bool(yes_to)
             return self.careful(
                 lambda workspace, dry: call(workspace, dry, yes_to), self.answer, dry_run=dry_run, yes=agreed
@@ -344,6 +344,10 @@ class Face:
             output.document(kind, fields)
         else:
             self._print(render)
+
+    def _protected(self, names: Sequence[str]) -> list[str]:
+        with self.workspace() as workspace:
+            return [name for name in names if workspace.environment_is_protected(name)]
 
     def _print(self, render: Callable[[Page], None]) -> None:
         from raccord.cli.render import Page

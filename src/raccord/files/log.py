@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO
 
 from raccord.kernel import fs
 
 FILES = "files"  # below raccord's own folder
+EVERY = 0.1  # seconds of lines that a kill may take along; each write would stop thirty threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,9 @@ class Done:
     proven: bool = False
 
 
+NAMES = tuple(one.name for one in fields(Done))
+
+
 @dataclass(slots=True)
 class Log:
     """The log of one push. Losing lines of it costs reading, and nothing else."""
@@ -43,6 +48,8 @@ class Log:
     path: Path
     _file: IO[bytes] | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _waiting: list[bytes] = field(default_factory=list, repr=False)
+    _written: float = 0.0
 
     @classmethod
     def of(cls, state: str | Path, id_: str) -> Log:
@@ -68,21 +75,32 @@ class Log:
         with fs.appending(self.path) as file:
             file.write(b"\n")
             self._file = file
-            yield
-            self._file = None
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._write()
+                self._file = None
 
     def add(self, done: Done) -> None:
-        """Adds a line."""
-        line = json.dumps(asdict(done)).encode() + b"\n"
+        """Adds a line; it is written soon."""
+        line = json.dumps({name: getattr(done, name) for name in NAMES}).encode() + b"\n"
         with self._lock:
-            if self._file is not None:
-                self._file.write(line)
+            self._waiting.append(line)
+            if time.monotonic() - self._written > EVERY:
+                self._write()
 
     def leave(self, left: Mapping[str, str]) -> None:
         """Writes down what was left out, and why; the last word counts."""
         with self._lock:
-            if self._file is not None:
-                self._file.write(json.dumps({"left": dict(left)}).encode() + b"\n")
+            self._waiting.append(json.dumps({"left": dict(left)}).encode() + b"\n")
+            self._write()
+
+    def _write(self) -> None:
+        if self._file is not None and self._waiting:
+            self._file.write(b"".join(self._waiting))
+            self._waiting.clear()
+            self._written = time.monotonic()
 
     def left(self) -> dict[str, str]:
         """What was left out, and why."""

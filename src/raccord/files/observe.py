@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from raccord.errors import CannotRun, WorldMoved
@@ -83,10 +84,12 @@ def observe(
     Raises:
         ObjectsError: one of them can't be listed or read.
     """
-    ours, left = listed(source, spec)
-    theirs, there = listed(target, spec)
+    with ThreadPoolExecutor(3) as pool:
+        asked = pool.submit(listed, source, spec), pool.submit(listed, target, spec)
+        loading = pool.submit(manifest.load, target, spec.name)
+        (ours, left), (theirs, there) = asked[0].result(), asked[1].result()
+        known = loading.result()
     left |= {key: f"in {spec.goal}: {why}" for key, why in there.items() if key in ours}
-    known = manifest.load(target, spec.name)
     for key in [key for key in ours if key in there or unnameable(key, target)]:
         left.setdefault(key, "its name can't be one there")
         del ours[key]

@@ -78,6 +78,22 @@ class Push:
             self.notes.append(f"{len(self._newer)} changed since the plan, and went as they are now: {some}")
         return {one.key: done[one.key] for one in items if one.key in done}
 
+    def unlogged(self, items: Iterable[Item], done: dict[str, Done]) -> None:
+        """Finds out what a kill left done without its line in the log; what it can't tell is left and named.
+
+        Raises:
+            ObjectsError: a store can't be reached.
+        """
+        now = self.target.listing(self.below).entries
+        for one in items:
+            there = now.get(one.key)
+            if one.key in done or (there.etag if there else "") == one.before:
+                continue
+            if (found := self._adopted(one, there)) is not None:
+                self._done(found, done)
+            else:
+                self.left[one.key] = "somebody else changed it there"
+
     def _standing(self, items: Iterable[Item], now: Mapping[str, Entry], done: dict[str, Done]) -> list[Item]:
         """What is still to do; what somebody else changed is left out."""
         todo = []

@@ -194,8 +194,10 @@ class PutHandler(_Reaching):
     def _note(self, target: Store, spec: Spec, got: Mapping[str, Json], done: Mapping[str, Done]) -> None:
         """Writes the manifest, last."""
         old, source = manifest.load(target, spec.name), got["source"]["place"]
-        now = target.listing(spec.prefix).entries
-        known = {key: one for key, one in old.known.items() if key in now}
+        known = dict(old.known)
+        if known.keys() - done.keys() - got["learnt"].keys():
+            now = target.listing(spec.prefix).entries
+            known = {key: one for key, one in known.items() if key in now}
         if old.source != source:
             known = {key: replace(one, source="") for key, one in known.items()}
         known |= {key: Known(*one) for key, one in got["learnt"].items()}
@@ -216,18 +218,19 @@ class PutHandler(_Reaching):
         log = Log.of(got["state"], got["id"])
         done = log.read() or {}
         way = Log(log.path.with_suffix(".back"))
-        made = [one for one in items(got["items"]) if one.key in done]
-        if not made:
-            log.forget()
-            return
-        target = self.found(spec.goal, got["target"])
+        target, all_ = self.found(spec.goal, got["target"]), items(got["items"])
+        trash = got["source"].get("trash", "")
+        source = target if trash else self.found(spec.origin, got["source"]["place"])
+        cut = self._work(source, target, log, spec, context)
+        cut.unlogged(all_, done)
+        made = [one for one in all_ if one.key in done]
         back = _dated(_back(made, {key: one.etag for key, one in done.items()}, got["id"]),
                       keeping.kept(target, got["id"]))  # fmt: skip
         work = self._work(target, target, way, spec, context)
         work.carry_out(back, kept_key(got["id"], ".condition"))
-        if work.left:
+        if left := cut.left | work.left:
             raise RestoreFailed(
-                f"{left_out(work.left).message}; what was there is kept in {target.shown} as {got['id']}"
+                f"{left_out(left).message}; what was there is kept in {target.shown} as {got['id']}"
             )
         log.forget()
         way.forget()

@@ -6,6 +6,7 @@ that expects another than it finds puts back what it found.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import stat
@@ -18,6 +19,9 @@ from raccord.kernel.fs_look import Signature, foreseen, split
 from raccord.kernel.fs_rename import Unsupported
 from raccord.kernel.fs_tree import Folder, Tree
 from raccord.model.text import shown
+
+
+CHUNK = 1 << 20  # bytes that are read at once
 
 
 def version(seen: Signature) -> str:
@@ -62,21 +66,34 @@ def look(root: str | Path, path: str) -> Signature | None:
         return tree.signature(path)
 
 
-def chunks(root: str | Path, path: str, expected: str) -> Iterator[bytes]:
-    """The bytes of one version of a file.
+@contextlib.contextmanager
+def opened(root: str | Path, path: str, expected: str) -> Iterator[tuple[Signature, Iterator[bytes]]]:
+    """One version of a file, and its bytes, which are read while the block lasts.
 
     Raises:
-        WorldMoved: another version is there, or it was written to while it was read.
+        WorldMoved: another version is there; or, from the bytes, it was written to while it was read.
     """
-    with foreseen(f"can't read {shown(path)}"), Tree(root) as tree:
+    with contextlib.ExitStack() as open_:
         try:
-            folder, name = tree.parent(path)
-            seen = folder.signature(name)
-            if seen is None or not seen.is_file or version(seen) != expected:
-                raise _moved(path)
-            yield from folder.chunks(name)
+            with foreseen(f"can't read {shown(path)}"):
+                folder, name = open_.enter_context(Tree(root)).parent(path)
+                seen = folder.signature(name)
+                if seen is None or not seen.is_file or version(seen) != expected:
+                    raise _moved(path)
+                handle = folder.descriptor(name)
+                open_.callback(os.close, handle)
         except (FileNotFoundError, NotADirectoryError):
             raise _moved(path) from None
+        yield seen, _chunks(folder, name, handle, seen, path)
+
+
+def _chunks(folder: Folder, name: str, handle: int, seen: Signature, path: str) -> Iterator[bytes]:
+    with foreseen(f"can't read {shown(path)}"):
+        left = seen.size
+        # Each system call lets other threads run, and there are many: none to be told again that it ended.
+        while left and (chunk := os.read(handle, min(CHUNK, left))):
+            left -= len(chunk)
+            yield chunk
         if not seen.same(folder.signature(name)):
             raise _moved(path)
 

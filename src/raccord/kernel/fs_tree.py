@@ -62,11 +62,15 @@ class Folder:
         if found is not None and stat.S_ISLNK(found.st_mode):
             yield os.fsencode(os.readlink(self.name(name), dir_fd=self.fd))
             return
-        # A pipe put here meanwhile must not block us.
-        flags = os.O_RDONLY | NOFOLLOW | CLOEXEC | BINARY | getattr(os, "O_NONBLOCK", 0)
-        with open(os.open(self.name(name), flags, dir_fd=self.fd), "rb", buffering=0) as file:
+        with open(self.descriptor(name), "rb", buffering=0) as file:
             while chunk := file.read(1 << 20):
                 yield chunk
+
+    def descriptor(self, name: str) -> int:
+        """What a file is read by; the caller closes it."""
+        # A pipe put here meanwhile must not block us.
+        flags = os.O_RDONLY | NOFOLLOW | CLOEXEC | BINARY | getattr(os, "O_NONBLOCK", 0)
+        return os.open(self.name(name), flags, dir_fd=self.fd)
 
     def place(self, name: str, other: Folder, other_name: str) -> None:
         """Moves a name to a free name of another folder; see `fs_rename.place`."""

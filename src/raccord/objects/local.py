@@ -57,12 +57,10 @@ class Local:
     @contextlib.contextmanager
     def read(self, key: str, etag: str) -> Iterator[Reading]:
         """One version of a file; its content type is guessed from its name."""
-        found = self.find(key)
-        if found is None or found.etag != etag:
-            raise WorldMoved(f"{shown(key)} is not as it was", path=key)
         kind, encoding = _types().guess_type(key)
         attributes = {"Content-Type": kind} if kind and not encoding else {}
-        yield Reading(found, fs_objects.chunks(self.place.prefix, key, etag), attributes)
+        with fs_objects.opened(self.place.prefix, key, etag) as (seen, chunks):
+            yield Reading(Entry(key, seen.size, etag), chunks, attributes)
 
     def write(
         self, key: str, data: Iterable[bytes], size: int, attributes: Mapping[str, str], expected: str
