@@ -277,9 +277,9 @@ class Workspace:
 
     def environment_is_protected(self, name: str) -> bool:
         """Whether an environment's name has to be given before it is changed."""
-        from raccord.verbs import data_sets
+        from raccord.verbs import promoting
 
-        return data_sets.environments(self._room).environment(name).protected
+        return promoting.environments(self._room).environment(name).protected
 
     def data_push(self, options: DataPushOptions) -> Answer:
         """Pushes a data set to an environment; the plan where `dry_run` is set."""

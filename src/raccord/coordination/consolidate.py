@@ -133,7 +133,8 @@ def _read(root: str, path: str) -> tuple[bytes, str]:
         if not seen.is_file:
             raise CannotRun(f"{shown(path)} is no regular file, so no report goes into it")
         version = fs_objects.version(seen)
-        return b"".join(fs_objects.chunks(root, path, version)), version
+        with fs_objects.opened(root, path, version) as (_, chunks):
+            return b"".join(chunks), version
     except OSError as error:
         raise CannotRun(f"can't read {shown(path)}: {error.strerror}", hint=f"ls -la {path}") from error
 

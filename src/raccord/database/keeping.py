@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from raccord.database.contents import Contents
+from raccord.kernel.ident import new_id as new_id
 
 DUMP, CLONE, COPY = "dump", "clone", "copy"
 
@@ -62,11 +61,6 @@ class Restored:
 
     how: str
     notes: tuple[str, ...] = ()
-
-
-def new_id() -> str:
-    """An id that sorts by time, for a person to type."""
-    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def recorded(

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from raccord.database.keeping import new_id
 from raccord.errors import HeldBack, ObjectsError, RestoreFailed, Stop, WorldMoved
 from raccord.files import keeping, manifest, push
 from raccord.files.compare import Known
@@ -19,6 +18,7 @@ from raccord.files.observe import left_out
 from raccord.files.plan import Decision, Item, items
 from raccord.files.push import Push
 from raccord.files.spec import Spec, kept_key
+from raccord.kernel.ident import new_id
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Finding, Json, Step
 from raccord.objects.model import Entry, Store

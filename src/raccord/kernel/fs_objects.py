@@ -20,7 +20,6 @@ from raccord.kernel.fs_rename import Unsupported
 from raccord.kernel.fs_tree import Folder, Tree
 from raccord.model.text import shown
 
-
 CHUNK = 1 << 20  # bytes that are read at once
 
 

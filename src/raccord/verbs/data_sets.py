@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from raccord.config import DataSet, variable
+from raccord.config import DataSet
 from raccord.data import observe, salts
-from raccord.data.environments import Environments
 from raccord.data.fit import unfit
 from raccord.data.masks import Salt
 from raccord.data.spec import Spec
 from raccord.database import postgres
 from raccord.database.url import Target
 from raccord.errors import UsageError
-from raccord.kernel.record import RunRecord
-from raccord.model.options_data import DataPushOptions, FilesPushOptions
-from raccord.model.plan import Plan
 from raccord.model.text import shown
-from raccord.verbs import protected
+from raccord.verbs.promoting import environments as environments
+from raccord.verbs.promoting import promoted as promoted
 from raccord.verbs.room import Room
 
 
@@ -31,38 +28,6 @@ class Ends:
     source: Target
     target: Target
     salt: Salt
-
-
-def environments(room: Room) -> Environments:
-    """The environments of a workspace."""
-    return Environments(room.config, room.repo.top or room.repo.common, variable, room.links)
-
-
-def promoted(
-    room: Room,
-    options: DataPushOptions | FilesPushOptions,
-    words: str,
-    make: Callable[[], Plan],
-    also: Sequence[str] = (),
-) -> tuple[Plan, RunRecord | None]:
-    """Plans a push of rows or of objects and, unless only that is asked for, applies it.
-
-    Args:
-        words: of the command: "data push", or more of it.
-        also: environments besides the one that is changed that have to be named where they are protected.
-
-    Raises:
-        UsageError: there is no such environment, or it is protected and was not named.
-    """
-    goal = options.goal
-    environments(room).environment(goal)
-    if options.dry_run:
-        return make(), None
-    command = f"raccord {words}" + ("" if also or f" {options.name} " in f"{words} " else f" {options.name}")
-    protected.refuse_unnamed(room, [goal, *also], options.yes_to, f"{command} --to {goal}")
-    engine = room.engine()
-    engine.recover()
-    return engine.apply(make)
 
 
 def configured(room: Room, name: str) -> DataSet:

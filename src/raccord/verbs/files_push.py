@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from raccord.database.keeping import new_id
 from raccord.files.observe import observe
 from raccord.files.plan import decide
 from raccord.files.steps import keep_step, put_step, verify_step
+from raccord.kernel.ident import new_id
 from raccord.kernel.record import RunRecord
 from raccord.model.options_data import FilesPushOptions
 from raccord.model.plan import Lane, Plan, Stage, Step
-from raccord.verbs import data_sets, files_sets
+from raccord.verbs import files_sets, promoting
 from raccord.verbs.room import Room
 
 VERB = "files push"
@@ -22,7 +22,7 @@ def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
         UsageError: no such set or environment, or a protected one that was not named.
         CannotRun: a store can't be reached.
     """
-    return data_sets.promoted(room, options, VERB, lambda: plan(room, options))
+    return promoting.promoted(room, options, VERB, lambda: plan(room, options))
 
 
 def plan(room: Room, options: FilesPushOptions) -> Plan:

@@ -14,7 +14,7 @@ from raccord.objects import place
 from raccord.objects.model import Store
 from raccord.objects.opening import opened
 from raccord.objects.place import Place
-from raccord.verbs.data_sets import environments
+from raccord.verbs.promoting import environments
 from raccord.verbs.room import Room
 
 
