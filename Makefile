@@ -43,10 +43,11 @@ format: $(READY) ## rewrite the code as `make check` wants it
 prove: $(READY) ## kill it, fill its disk, cut its power; show that nothing is lost
 	@$(PY) -m tests.faults.prove
 
-bench: $(READY) ## time a sync, a heal and a push of rows beside what people do by hand
+bench: $(READY) ## time a sync, a heal and pushes of rows and objects beside what people do by hand
 	@$(PY) benchmarks/sync.py
 	@$(PY) benchmarks/heal.py
 	@$(PY) benchmarks/promote.py
+	@$(PY) benchmarks/files.py
 
 lock: $(READY) ## compile requirements/ anew from pyproject.toml (add UPGRADE=--upgrade for newer versions)
 	@$(UV_COMPILE) $(UPGRADE) --output-file requirements/base.txt
