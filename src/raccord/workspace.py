@@ -275,6 +275,11 @@ class Workspace:
 
         return EnvironmentVerbs(self._room)
 
+    @property
+    def language(self) -> str:
+        """The language of findings and reports."""
+        return self._room.language
+
     def environment_is_protected(self, name: str) -> bool:
         """Whether an environment's name has to be given before it is changed."""
         from raccord.verbs import promoting

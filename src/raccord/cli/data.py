@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raccord.cli import html_file
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
 from raccord.model.options_data import DataDiffOptions, DataPullOptions, DataPushOptions
@@ -51,7 +53,7 @@ def group() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True)
     app.callback(help=HELP, epilog=f"Example: {EXAMPLE}")(root)
     verbs: dict[str, tuple[Callable[..., int], str]] = {
-        "diff": (diff, "raccord data diff knowledge --to prod"),
+        "diff": (diff, "raccord data diff knowledge --to prod --html diff.html"),
         "pull": (pull, "raccord data pull knowledge --from prod --dry-run"),
         "push": (push, EXAMPLE),
         "status": (status, "raccord data status"),
@@ -77,12 +79,20 @@ def diff(
             "--rows", metavar="N", min=0, help="Of how many changed rows of each table to show values."
         ),
     ] = 3,
+    html: html_file.Html = "",
+    language: html_file.Language = "",
     as_json: Json = False,
 ) -> int:
     """Show how the rows of a set differ, row by row."""
     face = Face.of(context, as_json)
+    path, spoken = html_file.place(face.directory, html), html_file.known(language)
     with face.workspace() as workspace:
         report = workspace.data_diff(DataDiffOptions(name, to, origin, rows))
+        spoken = spoken or workspace.language
+    if path is not None:
+        from raccord.cli.html_data import data_page
+
+        html_file.write(path, data_page(report, spoken, time.time()))
     return face.data_diff(report)
 
 

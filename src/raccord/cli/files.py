@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raccord.cli import html_file
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
 from raccord.model.options_data import FilesDiffOptions, FilesPushOptions
@@ -63,12 +65,20 @@ def diff(
         int,
         typer.Option("--objects", metavar="N", min=0, help="How many objects of each kind to name."),
     ] = 5,
+    html: html_file.Html = "",
+    language: html_file.Language = "",
     as_json: Json = False,
 ) -> int:
     """Show how the objects of a set differ."""
     face = Face.of(context, as_json)
+    path, spoken = html_file.place(face.directory, html), html_file.known(language)
     with face.workspace() as workspace:
         report = workspace.files_diff(FilesDiffOptions(name, to, origin, objects))
+        spoken = spoken or workspace.language
+    if path is not None:
+        from raccord.cli.html_files import files_page
+
+        html_file.write(path, files_page(report, spoken, time.time()))
     return face.files_diff(report)
 
 
