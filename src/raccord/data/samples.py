@@ -27,7 +27,9 @@ def differing(
         if mine is None or other is None:
             continue
         yield (
-            key,
+            tuple(
+                HIDDEN if name in pair.secret else part for name, part in zip(pair.key, key, strict=True)
+            ),
             tuple(
                 _cell(name, name in pair.secret, mine[at], other[at])
                 for at, name in enumerate(pair.columns)
