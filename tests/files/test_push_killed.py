@@ -27,13 +27,18 @@ def killed(two: Two, number: int) -> bool:
     return done.returncode == -9
 
 
-def tried(path: Path, kinds: tuple[str, str], number: int) -> None:
+def filled(path: Path, kinds: tuple[str, str]) -> Two:
     try:
         two = Two(path, *kinds)
     except s3kit.NoServer as error:
         pytest.skip(f"no S3 server: {error}")
     two.put("dev", DEV)
     two.put("prod", PROD)
+    return two
+
+
+def tried(path: Path, kinds: tuple[str, str], number: int) -> None:
+    two = filled(path, kinds)
     cut = killed(two, number)
     for key, data in two.objects("prod").items():
         assert data in (DEV.get(key), PROD.get(key)), key
@@ -61,12 +66,7 @@ def test_anywhere_on_buckets(tmp_path, number):
 @pytest.mark.parametrize("kinds", [("file", "file"), ("file", "s3")])
 @pytest.mark.parametrize("number", [12, 17, 22, 27])
 def test_an_abort_takes_back_what_no_line_tells(tmp_path, kinds, number):
-    try:
-        two = Two(tmp_path, *kinds)
-    except s3kit.NoServer as error:
-        pytest.skip(f"no S3 server: {error}")
-    two.put("dev", DEV)
-    two.put("prod", PROD)
+    two = filled(tmp_path, kinds)
     assert killed(two, number)
     # A kill may take the newest lines of the log along.
     for log in (two.repo.path / ".git/raccord/files").glob("*.log"):

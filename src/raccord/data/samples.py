@@ -27,9 +27,7 @@ def differing(
         if mine is None or other is None:
             continue
         yield (
-            tuple(
-                HIDDEN if name in pair.secret else part for name, part in zip(pair.key, key, strict=True)
-            ),
+            tuple(HIDDEN if name in pair.secret else part for name, part in zip(pair.key, key, strict=True)),
             tuple(
                 _cell(name, name in pair.secret, mine[at], other[at])
                 for at, name in enumerate(pair.columns)
