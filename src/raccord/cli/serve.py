@@ -51,9 +51,8 @@ def command(
     with Workspace.open(face.directory) as workspace:
         if link:
             return _link(face, workspace.coordination.state)
-        known = workspace.coordination
-        service, state = known.serving(polling=polling), known.state
-        server = bound(lambda: Workspace.open(face.directory), service, state, port, dev=dev)
+        service = workspace.coordination.serving(polling=polling)
+        server = bound(workspace, lambda: Workspace.open(face.directory), service, port, dev=dev)
         if face.as_json:
             output.document("serve", {"url": server.url, "link": server.link()})
         else:

@@ -19,6 +19,8 @@ from raccord.errors import CannotRun
 from raccord.model.coordination import UNKNOWN, Change, Consolidation, FileState, Root, Trigger
 from raccord.model.plan import Json
 
+ROOTS_SECONDS = 5.0  # a new worktree is noticed at once all the same, by its entry in git's list
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -81,14 +83,24 @@ class Keeper:
     checked: list[Callable[[Checked], object]] = field(default_factory=list)
     consolidated: list[Callable[[Consolidated], object]] = field(default_factory=list)
     _mutex: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _known: tuple[float, Sequence[Root]] = field(default=(-1e9, ()), repr=False)
     _since: float = field(default_factory=time.time, repr=False)
 
     def listed(self) -> Sequence[Root]:
         """The roots as they are now; what is known of others is dropped."""
         roots = self.roots()
+        self._known = time.monotonic(), roots
         gone = set(self.ledger.roots()) - {one.path for one in roots}
         if gone:
             self.ledger.forget(sorted(gone))
+        return roots
+
+    def known_roots(self) -> Sequence[Root]:
+        """The roots as they were within the last seconds: to list them takes a process."""
+        at, roots = self._known
+        if time.monotonic() - at > ROOTS_SECONDS:
+            roots = self.roots()
+            self._known = time.monotonic(), roots
         return roots
 
     def look(self, paths: Mapping[str, Sequence[str] | None] | None = None) -> Sequence[Change]:
@@ -99,7 +111,7 @@ class Keeper:
         """
         with self._mutex:
             began = time.monotonic()
-            roots = {one.path: one for one in (self.listed() if paths is None else self.roots())}
+            roots = {one.path: one for one in (self.listed() if paths is None else self.known_roots())}
             asked = dict.fromkeys(roots) if paths is None else paths
             changes: list[Change] = []
             for path, some in asked.items():
@@ -150,7 +162,7 @@ class Keeper:
                 owners.get((root.path, path)),
                 -1 if state.error else 0 if (root.path, path) in pending else 1,
             )
-            for root in self.roots()
+            for root in self.known_roots()
             for path, state in sorted(self.ledger.known(root.path).items())
         ]
 

@@ -283,7 +283,7 @@ class AutoSyncService:
         """The status, field by field as `GET /api/sync/status` gives it."""
         keeper = self.keeper
         last = keeper.ledger.consolidations(limit=1)
-        roots = keeper.roots()
+        roots = keeper.known_roots()
         tracked = sum(len(keeper.ledger.known(one.path)) for one in roots)
         return {
             "running": self._running,

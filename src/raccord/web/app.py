@@ -27,12 +27,18 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def application(
-    opened: Callable[[], Workspace], service: AutoSyncService, doors: Doors, feed: Feed, metrics: Metrics
+    workspace: Workspace,
+    opened: Callable[[], Workspace],
+    service: AutoSyncService,
+    doors: Doors,
+    feed: Feed,
+    metrics: Metrics,
 ) -> FastAPI:
     """The routes over one workspace.
 
     Args:
-        opened: opens the workspace; for each request anew, so that it is as it is now.
+        workspace: for what the journal has.
+        opened: opens it anew, so that what is looked at is as it is now.
         doors: gives sessions to those who have a link.
     """
     app = FastAPI(
@@ -53,32 +59,30 @@ def application(
     @app.get("/api/worktrees", tags=["workspace"])
     def worktrees() -> dict[str, Any]:
         """Every worktree: its branch, how it stands to its base, and what is uncommitted."""
-        with opened() as workspace:
-            return _document(workspace.status())
+        with opened() as fresh:
+            return _document(fresh.status())
 
     @app.get("/api/runs", tags=["workspace"])
     def runs(limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> dict[str, Any]:
         """Past runs, the newest first."""
-        with opened() as workspace:
-            return {"runs": [_document(one) for one in workspace.log(limit)]}
+        return {"runs": [_document(one) for one in workspace.log(limit)]}
 
     @app.get("/api/runs/{run}", tags=["workspace"], responses=NO_RUN)
     def run(run: str) -> dict[str, Any]:
         """One run with its lanes and steps."""
-        with opened() as workspace:
-            return _document(workspace.show(run))
+        return _document(workspace.show(run))
 
     @app.post("/api/runs/{run}/undo", tags=["workspace"], responses=NO_RUN)
     def undo(run: str) -> dict[str, Any]:
         """Takes a run back, as `raccord undo` does; one of a protected environment only by command line."""
-        with opened() as workspace:
-            return _document(workspace.undo(run, by="the page"))
+        with opened() as fresh:
+            return _document(fresh.undo(run, by="the page"))
 
     @app.get("/api/runs/{run}/undo", tags=["workspace"], responses=NO_RUN)
     def undo_plan(run: str) -> dict[str, Any]:
         """The plan that would take a run back."""
-        with opened() as workspace:
-            return _document(workspace.undo(run, dry_run=True, by="the page"))
+        with opened() as fresh:
+            return _document(fresh.undo(run, dry_run=True, by="the page"))
 
     @app.get("/api/events", tags=["sync"], response_class=StreamingResponse)
     async def events(

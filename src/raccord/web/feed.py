@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 
 from raccord.coordination.keeper import Keeper
-from raccord.web.sync import ChangeOut, ConsolidationOut
+from raccord.web.sync import ConsolidationOut, described
 
 BEAT_SECONDS = 15.0
 LOOK_SECONDS = 0.25  # for what other processes record
@@ -48,7 +48,7 @@ class Feed:
             sent = False
             for one in await asyncio.to_thread(ledger.changes, after=last, oldest=AT_ONCE):
                 last, sent = one.id, True
-                yield f"event: change\nid: {last}\ndata: {ChangeOut.of(one).model_dump_json()}\n\n"
+                yield f"event: change\nid: {last}\ndata: {json.dumps(described(one))}\n\n"
             newest = await asyncio.to_thread(self._newest)
             if newest is not None and newest != told:
                 told, sent = newest, True

@@ -110,32 +110,37 @@ def _server(app: Guard) -> uvicorn.Server:
 
 
 def bound(
-    opened: Callable[[], Workspace], service: AutoSyncService, state: Path, port: int, *, dev: bool
+    workspace: Workspace,
+    opened: Callable[[], Workspace],
+    service: AutoSyncService,
+    port: int,
+    *,
+    dev: bool,
 ) -> Server:
     """A server on loopback.
 
     Args:
-        opened: opens the workspace for one request.
-        state: raccord's own folder.
+        opened: opens the workspace anew, for one request.
         port: 0 for any that is free.
         dev: whether everybody on this machine is let in.
 
     Raises:
         CannotRun: the port is taken.
     """
-    listening = _listening(port)
+    listening, state = _listening(port), workspace.coordination.state
     number = listening.getsockname()[1]
     hosts = frozenset(f"{name}:{number}" for name in LOOPBACK)
     doors = Doors(hosts, _secret(state, TOKEN), _secret(state, SCRAPE), dev)
     feed, metrics = Feed(service.keeper), Metrics(service)
     service.keeper.checked.append(metrics.checked)
-    app = application(opened, service, doors, feed, metrics)
+    app = application(workspace, opened, service, doors, feed, metrics)
     url = f"http://127.0.0.1:{number}/"
     return Server(url, service, state, doors, app, feed, listening)
 
 
 def _listening(port: int) -> socket.socket:
-    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # Named as TCP, or asyncio lets answers wait for acknowledgements: 40 ms each.
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind(("127.0.0.1", port))

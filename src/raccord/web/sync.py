@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from raccord.coordination.service import AutoSyncService, get_auto_sync_service
@@ -98,23 +100,6 @@ class ChangeOut(BaseModel):
     worktree: str
     renamed_from: str | None
     consolidation: str | None
-
-    @classmethod
-    def of(cls, one: Change) -> ChangeOut:
-        """A change of the ledger's."""
-        return cls(
-            id=one.id,
-            file_path=safe(one.path),
-            event_type=one.kind,
-            timestamp=local(one.at),
-            old_checksum=one.old or None,
-            new_checksum=one.new or None,
-            agent_owner=safe(one.owner),
-            owner_by=one.how,
-            worktree=safe(one.root),
-            renamed_from=safe(one.before) or None,
-            consolidation=one.consolidation or None,
-        )
 
 
 class Changes(BaseModel):
@@ -214,6 +199,27 @@ class Diff(BaseModel):
     kept: bool
 
 
+def described(one: Change) -> dict[str, Any]:
+    """A change as `ChangeOut` describes it; plain, since there may be many."""
+    return {
+        "id": one.id,
+        "file_path": safe(one.path),
+        "event_type": one.kind,
+        "timestamp": local(one.at),
+        "old_checksum": one.old or None,
+        "new_checksum": one.new or None,
+        "agent_owner": safe(one.owner),
+        "owner_by": one.how,
+        "worktree": safe(one.root),
+        "renamed_from": safe(one.before) or None,
+        "consolidation": one.consolidation or None,
+    }
+
+
+def _changes(seen: Sequence[Change]) -> JSONResponse:
+    return JSONResponse({"count": len(seen), "changes": [described(one) for one in seen]})
+
+
 def safe(text: str) -> str:
     """Text that JSON in UTF-8 can hold: bytes of a path that are none become what people see of them."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -250,19 +256,23 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
         except RaccordError as error:
             raise HTTPException(503, error.message) from error
 
-    @made.get("/pending-changes")
-    def pending_changes() -> Changes:
+    @made.get("/pending-changes", response_model=Changes)
+    def pending_changes() -> JSONResponse:
         """Changes that no report tells of yet."""
-        changes = found().keeper.ledger.changes(pending=True)
-        return Changes(count=len(changes), changes=[ChangeOut.of(one) for one in changes])
+        return _changes(found().keeper.ledger.changes(pending=True))
 
-    @made.get("/changes")
+    @made.get("/changes", response_model=Changes)
     def changes(
-        after: Annotated[int, Query(ge=0, le=2**62)] = 0, limit: Annotated[int, Query(ge=1, le=MOST)] = 100
-    ) -> Changes:
-        """Every change that was seen after one, pending or told."""
-        seen = found().keeper.ledger.changes(after=after, newest=limit)
-        return Changes(count=len(seen), changes=[ChangeOut.of(one) for one in seen])
+        after: Annotated[int, Query(ge=0, le=2**62)] = 0,
+        limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+        oldest: Annotated[bool, Query(description="the oldest of them, to read on from there")] = False,
+    ) -> JSONResponse:
+        """Changes that were seen after one, pending or told: the newest of them."""
+        ledger = found().keeper.ledger
+        seen = (
+            ledger.changes(after=after, oldest=limit) if oldest else ledger.changes(after=after, newest=limit)
+        )
+        return _changes(seen)
 
     @made.get("/changes/{change}/diff", responses={404: {"description": "there is no such change"}})
     def diff(change: Annotated[int, Field(ge=1, le=2**62)]) -> Diff:
@@ -277,25 +287,22 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
             return Diff(id=change, lines=[], kept=False)
         return Diff(id=change, lines=unified(old, new, safe(one.path)), kept=True)
 
-    @made.get("/checksums")
-    def checksums() -> Checksums:
+    @made.get("/checksums", response_model=Checksums)
+    def checksums() -> JSONResponse:
         """Every watched file, and how it stands."""
-        rows = found().keeper.standing()
-        return Checksums(
-            count=len(rows),
-            checksums=[
-                Checksum(
-                    file_path=safe(one.state.path),
-                    checksum=one.state.checksum,
-                    last_modified=local(one.state.seen),
-                    agent_owner=None if one.owner is None else safe(one.owner),
-                    worktree=safe(one.root),
-                    status=one.status,
-                    error=one.state.error or None,
-                )
-                for one in rows
-            ],
-        )
+        rows = [
+            {
+                "file_path": safe(one.state.path),
+                "checksum": one.state.checksum,
+                "last_modified": local(one.state.seen),
+                "agent_owner": None if one.owner is None else safe(one.owner),
+                "worktree": safe(one.root),
+                "status": one.status,
+                "error": one.state.error or None,
+            }
+            for one in found().keeper.standing()
+        ]
+        return JSONResponse({"count": len(rows), "checksums": rows})
 
     @made.get("/activity")
     def activity(hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Activity:
