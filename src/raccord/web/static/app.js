@@ -66,10 +66,10 @@ async function difference(place, id) {
   return place.replaceChildren(make("pre", { tabindex: "0" }, ...lines));
 }
 
-function unfolded(summary, load) {
+function unfolded(key, summary, load) {
   const place = make("div");
   const opened = (event) => event.target.open && load(place).catch((error) => place.replaceChildren(error.message));
-  return make("details", { ontoggle: opened }, make("summary", {}, summary), place);
+  return make("details", { "data-key": key, ontoggle: opened }, make("summary", {}, summary), place);
 }
 
 function pending(said) {
@@ -78,21 +78,16 @@ function pending(said) {
     const name = one.renamed_from ? `${one.file_path} (${word("was", { path: one.renamed_from })})` : one.file_path;
     return make(
       "tr",
-      { class: one.id > seen && seen ? "new" : "", "data-id": one.id },
+      { class: one.id > seen && seen ? "new" : "" },
       make("td", {}, time(one.timestamp)),
       make("td", {}, word(one.event_type)),
-      make("td", { class: "path" }, unfolded(name, (place) => difference(place, one.id))),
+      make("td", { class: "path" }, unfolded(one.id, name, (place) => difference(place, one.id))),
       make("td", { title: one.worktree }, base(one.worktree)),
       make("td", { title: one.owner_by }, owner(one.agent_owner)),
     );
   });
   seen = Math.max(seen, ...said.changes.map((one) => one.id));
-  const open = new Set([...document.querySelectorAll("#pending tr:has(details[open])")].map((row) => row.dataset.id));
   fill("pending", table(["when", "what", "file", "where", "who"].map((one) => word(one)), rows));
-  for (const id of open) {
-    const found = document.querySelector(`#pending tr[data-id="${CSS.escape(id)}"] details`);
-    if (found) found.open = true;
-  }
 }
 
 function worktrees(said, owners) {
@@ -137,7 +132,7 @@ function history(said) {
     const what = word("changes", { number: one.changes_consolidated, files: one.files });
     const line = make("span", { class: "row" }, time(one.trigger.timestamp), make("span", { class: "pill" }, kind), what);
     if (!one.placed) line.append(make("span", { class: "pill warn" }, word("waits")));
-    return make("details", {}, make("summary", {}, line), make("pre", { tabindex: "0" }, one.report));
+    return make("details", { "data-key": one.id }, make("summary", {}, line), make("pre", { tabindex: "0" }, one.report));
   });
   fill("history", ...(ones.length ? ones : [empty()]));
 }
@@ -166,7 +161,7 @@ function runs(said) {
     const line = make("span", { class: "row" }, make("b", {}, one.verb), make("code", {}, one.id));
     line.append(make("span", { class: `pill ${kinds[one.state] ?? ""}` }, one.state));
     line.append(time(new Date(one.started * 1000).toISOString()));
-    return unfolded(line, async (place) => {
+    return unfolded(one.id, line, async (place) => {
       const whole = await ask(`/api/runs/${encodeURIComponent(one.id)}`);
       const lanes = whole.lanes.map((lane) =>
         make("li", {}, make("b", {}, lane.title), ` ${lane.state}`,

@@ -29,7 +29,11 @@ export function draw(tag, attributes = {}, ...children) {
 }
 
 export function fill(place, ...children) {
-  document.getElementById(place).replaceChildren(...children);
+  const found = document.getElementById(place);
+  // What its reader unfolded stays unfolded.
+  const open = new Set([...found.querySelectorAll("details[open]")].map((one) => one.dataset.key));
+  found.replaceChildren(...children);
+  for (const one of found.querySelectorAll("details")) one.open = open.has(one.dataset.key);
 }
 
 export function empty() {
