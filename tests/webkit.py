@@ -83,3 +83,10 @@ def until(holds, seconds: float = 30.0):
         assert time.monotonic() < end, "never happened"
         time.sleep(0.01)
     return found
+
+
+def save(path: Path, text: str) -> None:
+    """Writes a file as careful editors do: no reader sees it half."""
+    beside = path.with_name(f".{path.name}.new")
+    beside.write_text(text)
+    beside.replace(path)

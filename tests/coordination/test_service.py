@@ -23,19 +23,12 @@ from raccord.coordination.service import (
 )
 from raccord.coordination.spec import Spec, due
 from raccord.kernel.store import Store
-
-
-def until(holds, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.01)
-    return found
+from tests.webkit import save, until
 
 
 @pytest.fixture
 def service(tmp_path):
-    (tmp_path / "AGENT_SYNC.md").write_text("# Agents\n")
+    save(tmp_path / "AGENT_SYNC.md", "# Agents\n")
     made = AutoSyncService(
         repo_root=tmp_path,
         check_interval_seconds=30,
@@ -71,7 +64,7 @@ async def _awaited(value):
 
 def test_each_kind_of_change_is_seen_as_it_happens(service, tmp_path):
     service.begin()
-    (tmp_path / "AGENT_SYNC.md").write_text("# Agents\nmore\n")
+    save(tmp_path / "AGENT_SYNC.md", "# Agents\nmore\n")
     one = until(lambda: service.pending_changes)[0]
     assert isinstance(one, SyncEvent)
     assert (one.event_type, one.file_path, one.agent_owner) == ("modified", "AGENT_SYNC.md", "unknown")
@@ -88,7 +81,7 @@ def test_each_kind_of_change_is_seen_as_it_happens(service, tmp_path):
 def test_polling_sees_changes_too_and_says_that_it_polls(tmp_path):
     service = AutoSyncService(tmp_path, polling=True)
     service.begin()
-    (tmp_path / "ROADMAP.md").write_text("x")
+    save(tmp_path / "ROADMAP.md", "x")
     until(lambda: service.pending_changes)
     assert service.watching is not None
     assert (service.watching.name, service.watching.why) == ("polling", "asked for")
@@ -120,7 +113,7 @@ def test_the_threshold_consolidates_and_calls_back(service, tmp_path):
         service.register_consolidation_callback(call)
     service.begin()
     for name in ("AGENT_SYNC.md", "AGENTS.md", "ROADMAP.md"):
-        (tmp_path / name).write_text("new")
+        save(tmp_path / name, "new")
     until(lambda: later)
     assert calls[0].trigger_type == "threshold"
     assert calls[0].conditions_met == {"pending_changes": 3, "threshold": 3}
@@ -134,7 +127,7 @@ def test_the_threshold_consolidates_and_calls_back(service, tmp_path):
 
 def test_by_hand_it_answers_as_the_route_does(service, tmp_path):
     service.begin()
-    (tmp_path / "AGENT_SYNC.md").write_text("more")
+    save(tmp_path / "AGENT_SYNC.md", "more")
     said = asyncio.run(_awaited(service.trigger_manual_consolidation()))
     assert (said["status"], said["changes_consolidated"]) == ("success", 1)
     assert said["trigger"]["conditions_met"] == {"pending_changes": 1}
@@ -147,7 +140,7 @@ def test_by_hand_it_answers_as_the_route_does(service, tmp_path):
 def test_a_document_that_cannot_be_written_keeps_the_report_for_later(service, tmp_path):
     service.begin()
     (tmp_path / "SYNC_STATUS.md").mkdir()
-    (tmp_path / "AGENTS.md").write_text("x")
+    save(tmp_path / "AGENTS.md", "x")
     until(lambda: service.pending_changes)
     said = service.trigger_manual_consolidation()
     assert said["status"] == "error"
@@ -172,11 +165,11 @@ def test_there_is_one_service_for_a_process(tmp_path, monkeypatch):
 
 def test_changes_made_while_nobody_watched_are_found_at_the_start(tmp_path):
     one = AutoSyncService(tmp_path)
-    (tmp_path / "AGENTS.md").write_text("1")
+    save(tmp_path / "AGENTS.md", "1")
     one.begin()
     one.end()
-    (tmp_path / "AGENTS.md").write_text("2")
-    (tmp_path / "ROADMAP.md").write_text("new")
+    save(tmp_path / "AGENTS.md", "2")
+    save(tmp_path / "ROADMAP.md", "new")
     two = AutoSyncService(tmp_path)
     two.begin()
     assert [(e.event_type, e.file_path) for e in two.pending_changes] == [
@@ -187,12 +180,12 @@ def test_changes_made_while_nobody_watched_are_found_at_the_start(tmp_path):
 
 
 def test_two_at_once_record_each_change_once(tmp_path):
-    (tmp_path / "AGENTS.md").write_text("1")
+    save(tmp_path / "AGENTS.md", "1")
     services = [AutoSyncService(tmp_path) for _ in range(2)]
     for one in services:
         one.begin()
     for number in range(20):
-        (tmp_path / "AGENTS.md").write_text(f"{number} new")
+        save(tmp_path / "AGENTS.md", f"{number} new")
         time.sleep(0.06)
     until(lambda: len(services[0].pending_changes) >= 20)
     chain = services[1].pending_changes
@@ -220,7 +213,7 @@ def test_a_kill_loses_no_change_and_tells_none_twice(tmp_path, seed):
     names = ["AGENTS.md", "ROADMAP.md", "docs/passation.md"]
     (tmp_path / "docs").mkdir()
     for name in names:
-        (tmp_path / name).write_text("start")
+        save(tmp_path / name, "start")
     first = AutoSyncService(tmp_path)
     first.begin()
     first.end()

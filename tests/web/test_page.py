@@ -56,7 +56,7 @@ def page(browser, site) -> Iterator[Page]:
 
 def test_a_change_arrives_live_is_looked_at_and_is_reported_by_the_button(page, site):
     hostile = "<script>document.title='x'</script>"
-    (site.other / "AGENTS.md").write_text(f"# Agents\n{hostile}\n")
+    webkit.save(site.other / "AGENTS.md", f"# Agents\n{hostile}\n")
     row = page.locator("#pending tr", has_text="claude-1")
     expect(row).to_contain_text("modifié", timeout=WAIT)
     expect(row).to_contain_text("claude-code")
@@ -145,7 +145,7 @@ def elsewhere(body: str) -> Iterator[str]:
 
 
 def test_pages_of_others_get_nothing(browser, site, tmp_path):
-    (site.main / "AGENTS.md").write_text("something pending\n")
+    webkit.save(site.main / "AGENTS.md", "something pending\n")
     webkit.until(lambda: site.client.get("/api/sync/pending-changes").json()["count"])
     before = site.client.get("/api/sync/history").json()["count"]
     context = browser.new_context()

@@ -35,7 +35,7 @@ def test_a_change_goes_from_a_save_to_a_report(site):
     status = site.client.get("/api/sync/status").json()
     assert set(status) >= STATUS
     assert (status["running"], status["pending_changes"]) == (True, 0)
-    (site.other / "AGENTS.md").write_text("# Agents\nmore\n")
+    webkit.save(site.other / "AGENTS.md", "# Agents\nmore\n")
     (one,) = webkit.until(lambda: pending(site))
     assert set(one) >= CHANGE
     assert (one["file_path"], one["event_type"], one["worktree"]) == (
@@ -61,9 +61,9 @@ def test_a_change_goes_from_a_save_to_a_report(site):
 
 
 def test_events_come_live_and_none_is_lost_between_two_connections(site):
-    (site.main / "AGENTS.md").write_text("1")
+    webkit.save(site.main / "AGENTS.md", "1")
     first = webkit.until(lambda: pending(site))[0]["id"]
-    (site.main / "AGENTS.md").write_text("2")
+    webkit.save(site.main / "AGENTS.md", "2")
     webkit.until(lambda: len(pending(site)) == 2)
     seen: list[dict] = []
 
@@ -78,13 +78,13 @@ def test_events_come_live_and_none_is_lost_between_two_connections(site):
     thread = threading.Thread(target=listen)
     thread.start()
     webkit.until(lambda: seen)
-    (site.main / "AGENTS.md").write_text("3")
+    webkit.save(site.main / "AGENTS.md", "3")
     thread.join(30)
     assert [one["id"] for one in seen[:2]] == [first + 1, first + 2]
 
 
 def test_metrics_have_the_names_and_labels_that_queries_ask_for(site):
-    (site.main / "AGENTS.md").write_text("1")
+    webkit.save(site.main / "AGENTS.md", "1")
     webkit.until(lambda: pending(site))
     before = site.client.get("/api/metrics").text
     site.client.post("/api/sync/consolidate")
@@ -126,7 +126,7 @@ def test_bad_input_is_refused(site, path, status):
 
 
 def test_somebody_elses_application_includes_the_routes(tmp_path):
-    (tmp_path / "AGENT_SYNC.md").write_text("x")
+    webkit.save(tmp_path / "AGENT_SYNC.md", "x")
     service = AutoSyncService(repo_root=tmp_path)
     app = FastAPI()
     app.include_router(router(service))
@@ -138,7 +138,7 @@ def test_somebody_elses_application_includes_the_routes(tmp_path):
 
     assert asyncio.run(asked("GET", "status"))["running"] is False
     service.begin()
-    (tmp_path / "AGENT_SYNC.md").write_text("y")
+    webkit.save(tmp_path / "AGENT_SYNC.md", "y")
     webkit.until(lambda: asyncio.run(asked("GET", "pending-changes"))["count"])
     assert asyncio.run(asked("POST", "consolidate"))["changes_consolidated"] == 1
     service.end()

@@ -16,7 +16,7 @@ from raccord.model.globs import leads, named
 RACY_SECONDS = 0.1
 LARGEST = 64 * 2**20  # bytes; a larger file is told, not read
 SKIPPED = frozenset({".git", ".raccord"})
-EMPTY_SECONDS = 0.015
+EMPTY_SECONDS = 0.09
 TRIES = 3
 
 
@@ -114,7 +114,7 @@ def _settled(place: str) -> tuple[os.stat_result, bytes | None, os.stat_result]:
         emptied = data == b"" and time.time() - after.st_mtime < EMPTY_SECONDS
         if not left or (_stamp(before) == _stamp(after) and not emptied):
             return before, data, after
-        time.sleep(EMPTY_SECONDS if emptied else 0)
+        time.sleep(EMPTY_SECONDS / TRIES if emptied else 0)
 
 
 def hashed(data: bytes) -> str:
