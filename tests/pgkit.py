@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,17 @@ PASSWORD = "s3cr€t/p@ss:w?rd #1"
 NEWEST = 18
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _numbers = itertools.count(1)
+SETTINGS = {
+    "autovacuum": "off",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "listen_addresses": "127.0.0.1",
+    "max_connections": "60",
+    "max_wal_senders": "0",
+    "shared_buffers": "16MB",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+}
 RESET = """
 select pg_terminate_backend(pid) from pg_stat_activity
 where datname = current_database() and pid <> pg_backend_pid();
@@ -60,8 +71,47 @@ class Server:
     bin: Path
     folder: Path
     port: int
-    process: subprocess.Popen[bytes]
+    settings: Mapping[str, str] = field(default_factory=dict)
     _free: list[str] = field(default_factory=list, repr=False)
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Its first process."""
+        return self._processes[-1]
+
+    def start(self) -> None:
+        """Starts it, for the first time or again, and waits until it lets somebody in.
+
+        Raises:
+            NoServer: it doesn't start.
+        """
+        settings = SETTINGS | {"unix_socket_directories": str(self.folder)} | dict(self.settings)
+        options = [f"--{key}={value}" for key, value in settings.items()]
+        with open(self.folder / "log", "ab") as log:
+            process = subprocess.Popen(
+                [str(self.bin / "postgres"), "-D", str(self.folder / "data"), *options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None, **_as_who(),
+            )  # fmt: skip
+        self._processes.append(process)
+        until = time.monotonic() + 30
+        while True:
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                if process.poll() is not None or time.monotonic() > until:
+                    raise NoServer((self.folder / "log").read_text("utf-8", "replace").strip()) from None
+                time.sleep(0.03)
+            else:
+                return
+
+    def halt(self, how: signal.Signals = signal.SIGQUIT) -> None:
+        """Ends its processes: by SIGQUIT at once, by SIGINT in an orderly way. Its files stay."""
+        if self._processes and self.process.poll() is None:
+            self.process.send_signal(how)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
 
     def url(
         self, name: str, *, user: str = "postgres", password: str | None = PASSWORD, scheme="postgresql"
@@ -108,10 +158,7 @@ class Server:
             self._free.append(name)
 
     def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGQUIT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(10)
+        self.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -157,12 +204,31 @@ def server(major: int = NEWEST, buffers: str = "16MB") -> Server:
     Raises:
         NoServer: none starts here.
     """
+    return _made(major, {"shared_buffers": buffers})
+
+
+@contextlib.contextmanager
+def own(major: int = NEWEST, **settings: str) -> Iterator[Server]:
+    """A server for one test alone, to be stopped, killed and started again.
+
+    Args:
+        settings: what it is to have instead of what saves time.
+
+    Raises:
+        NoServer: none starts here.
+    """
+    made = _made(major, settings)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def _made(major: int, settings: Mapping[str, str]) -> Server:
     found = programs(major)
     folder = Path(tempfile.mkdtemp(prefix="pg", dir=open_base()))
-    as_who: dict[str, Any] = {}
     if _is_root():
         nobody = pwd.getpwnam("nobody")
-        as_who = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     secret = folder / "password"
     secret.write_text(PASSWORD + "\n")
@@ -171,7 +237,7 @@ def server(major: int = NEWEST, buffers: str = "16MB") -> Server:
         subprocess.run(
             [str(found / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "scram-sha-256",
              "--pwfile", str(secret), "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
-            check=True, capture_output=True, text=True, errors="replace", cwd=folder, **as_who,
+            check=True, capture_output=True, text=True, errors="replace", cwd=folder, **_as_who(),
         )  # fmt: skip
     except (OSError, subprocess.CalledProcessError) as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -179,38 +245,17 @@ def server(major: int = NEWEST, buffers: str = "16MB") -> Server:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = {
-        "autovacuum": "off",
-        "fsync": "off",
-        "full_page_writes": "off",
-        "listen_addresses": "127.0.0.1",
-        "max_connections": "60",
-        "max_wal_senders": "0",
-        "port": str(port),
-        "shared_buffers": buffers,
-        "synchronous_commit": "off",
-        "unix_socket_directories": str(folder),
-        "wal_level": "minimal",
-    }
-    options = [f"--{key}={value}" for key, value in settings.items()]
-    with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(
-            [str(found / "postgres"), "-D", str(folder / "data"), *options],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            preexec_fn=_end_with_parent if sys.platform == "linux" else None, **as_who,
-        )  # fmt: skip
-    made = Server(found, folder, port, process)
+    made = Server(found, folder, port, {"port": str(port)} | dict(settings))
     atexit.register(made.stop)
-    until = time.monotonic() + 30
-    while True:
-        try:
-            made.connect().close()
-        except psycopg.OperationalError:
-            if process.poll() is not None or time.monotonic() > until:
-                raise NoServer((folder / "log").read_text("utf-8", "replace").strip()) from None
-            time.sleep(0.03)
-        else:
-            return made
+    made.start()
+    return made
+
+
+def _as_who() -> dict[str, Any]:
+    if not _is_root():
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
 
 
 def _end_with_parent() -> None:
