@@ -7,7 +7,7 @@ make way for their new state. Each of these is tried from the same state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raccord.data.order import Order
@@ -20,9 +20,16 @@ from raccord.database.tables import Name, Reference, identifier, label
 from raccord.errors import HeldBack
 from raccord.model.text import shown
 
+# What a foreign key may do by itself to rows that refer.
+CARRIES = frozenset({"cascade", "set null", "set default"})
+
 
 class Referred(HeldBack):
     """Rows that would go are referred to by others, which a delete would hit."""
+
+
+class Numbered(HeldBack):
+    """Rows would change a number that the server alone gives."""
 
 
 @dataclass(slots=True)
@@ -42,6 +49,7 @@ def carry_out(
 
     Raises:
         Referred: others refer to what would go.
+        Numbered: rows that can't make way would get another number.
         psycopg.Error: a constraint stands against it.
     """
     errors = postgres.driver().errors
@@ -67,7 +75,7 @@ def carry_out(
                 way(work)
                 # What waits for the commit is to fail here, where it can still be told.
                 run(db, "set constraints all immediate")
-        except (Referred, *again) as error:
+        except (Referred, Numbered, *again) as error:
             first = first or error
         else:
             return work.changed
@@ -174,7 +182,10 @@ def _insert(work: _Work, stage: Stage) -> None:
 
 def _update(work: _Work, stage: Stage) -> None:
     sets = [name for name in stage.sets if name not in work.late(stage)]
-    if stage.pour or not stage.pair.key or not sets or work.mode == INSERT:
+    if stage.pour or not stage.pair.key or work.mode == INSERT:
+        return
+    _refuse_numbered(work, stage)
+    if not sets:
         return
     _refuse_carried(work, stage)
     said = ", ".join(f"{identifier(name)} = p.{identifier(name)}" for name in sets)
@@ -211,7 +222,10 @@ def _open_circles(work: _Work) -> None:
 def _delete(work: _Work, stage: Stage) -> None:
     if stage.pour or not one_row(work.db, f"select exists (select from {stage.gone})")[0]:
         return
-    for one in stage.pair.target.referred:
+    referred = stage.pair.target.referred
+    if any(one.on_delete in CARRIES and one.table not in work.order.tables for one in referred):
+        _hold(work, stage, f"exists (select from {stage.gone} g where {stage.goes})")
+    for one in referred:
         _refuse_referred(work, stage, one)
     work.changed[stage.pair.id].removed = run(
         work.db, f"delete from {relation(stage.pair)} t using {stage.gone} g where {stage.goes}"
@@ -247,9 +261,10 @@ def _refuse_carried(work: _Work, stage: Stage) -> None:
     inside = {one.pair.id for one in work.stages}
     for one in stage.pair.target.referred:
         moving = [name for name in one.refs if name in stage.sets]
-        if not moving or one.on_update in ("no action", "restrict") or one.table in inside:
+        if not moving or one.on_update not in CARRIES or one.table in inside:
             continue
-        differ = " or ".join(f"t.{identifier(name)} is distinct from p.{identifier(name)}" for name in moving)
+        differ = _differ(moving)
+        _hold(work, stage, f"exists (select from {stage.put} p where {stage.match} and ({differ}))")
         count = one_row(
             work.db,
             f"select count(*) from {identifier(*one.table)} c"
@@ -265,6 +280,45 @@ def _refuse_carried(work: _Work, stage: Stage) -> None:
             )
 
 
+def _hold(work: _Work, stage: Stage, which: str) -> None:
+    """Locks rows, so that none is referred to between a count of those that refer and what is done then."""
+    one_row(
+        work.db,
+        f"select count(*) from (select from {relation(stage.pair)} t where {which} for update of t) x",
+    )
+
+
+def _differ(names: Iterable[str]) -> str:
+    return " or ".join(f"t.{identifier(name)} is distinct from p.{identifier(name)}" for name in names)
+
+
+def _refuse_numbered(work: _Work, stage: Stage) -> None:
+    """No row gets another number in a column that only the server numbers: no UPDATE can do that.
+
+    Raises:
+        Numbered: some would.
+    """
+    pair = stage.pair
+    fixed = [
+        name
+        for name in stage.columns
+        if name in pair.columns and name not in pair.key and pair.column(name).identity == "always"
+    ]
+    if not fixed:
+        return
+    count = one_row(
+        work.db,
+        f"select count(*) from {stage.put} p join {relation(pair)} t on {stage.match} where {_differ(fixed)}",
+    )[0]
+    if count:
+        raise Numbered(
+            f"{count} rows of {pair.shown} would get another {', '.join(map(shown, fixed))}, which is always"
+            " generated, and can't go and come again: other rows refer to the table, or columns stay behind",
+            hint=f"alter table {pair.shown} alter {fixed[0]} set generated by default",
+            finding="data.numbered",
+        )
+
+
 def _leave_out(work: _Work, stage: Stage) -> None:
     """Takes out what an insert may not bring: rows that are there under another unique key, and rows whose
     parents were taken out for that reason."""
@@ -272,7 +326,8 @@ def _leave_out(work: _Work, stage: Stage) -> None:
     for unique in pair.target.uniques:
         if set(unique.columns) == set(pair.key) or not set(unique.columns) <= set(stage.columns):
             continue
-        same = " and ".join(f"t.{identifier(name)} = p.{identifier(name)}" for name in unique.columns)
+        equal = "is not distinct from" if unique.nulls else "="
+        same = " and ".join(f"t.{identifier(name)} {equal} p.{identifier(name)}" for name in unique.columns)
         count = run(
             work.db, f"delete from {stage.put} p where exists (select from {relation(pair)} t where {same})"
         )
@@ -300,16 +355,18 @@ def advance(db: postgres.Connection, stages: Sequence[Stage]) -> None:
     for stage in stages:
         for name in stage.columns:
             column = stage.pair.column(name)
-            if column.sequence is None:
+            if column.sequence is None or not column.counted:
                 continue
             seq, of = identifier(*column.sequence), identifier(name)
-            last, called, step = one_row(
+            last, called, step, least, most = one_row(
                 db,
-                f"select s.last_value, s.is_called, q.seqincrement from {seq} s, pg_sequence q"
-                f" where q.seqrelid = {_literal(seq)}::regclass",
+                "select s.last_value, s.is_called, q.seqincrement, q.seqmin, q.seqmax"
+                f" from {seq} s, pg_sequence q where q.seqrelid = {_literal(seq)}::regclass",
             )
             end = "max" if int(str(step)) > 0 else "min"
-            reached = one_row(db, f"select {end}({of})::bigint from {stage.put}")[0]
+            # Numbers that it can never give are in nobody's way.
+            within = f"{of} between {least} and {most}"
+            reached = one_row(db, f"select {end}({of}) filter (where {within})::bigint from {stage.put}")[0]
             if reached is None:
                 continue
             ahead = (int(str(reached)) - int(str(last))) * (1 if end == "max" else -1)

@@ -88,6 +88,9 @@ def _closes(name: Name, one: Reference, edges: Mapping[Name, Sequence[Reference]
 
 def _nullable(table: Table, one: Reference) -> list[str]:
     """The columns of a key that take null, apart from those of the table's own key. One null is enough."""
+    nullable = {column.name for column in table.columns if column.nullable}
+    if all(nullable & {*unique.columns} for unique in table.uniques):
+        return []  # nothing tells its rows apart, so none is found again to get its value
     own = {name for unique in table.uniques[:1] for name in unique.columns}
     return [
         name

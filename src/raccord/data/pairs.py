@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from raccord.data.masking import Masking, listed, masking
 from raccord.data.masks import Salt
@@ -52,6 +52,10 @@ class Pair:
     def shown(self) -> str:
         """Its name for a person."""
         return self.target.shown
+
+    def sided(self, source: bool) -> Pair:
+        """The same as one side spells it: types and their functions may lie in another schema there."""
+        return replace(self, target=self.source) if source else self
 
     def column(self, name: str) -> Column:
         """A column, as the target has it."""
@@ -102,7 +106,15 @@ def pairs(spec: Spec, source: Mapping[Name, Table], target: Mapping[Name, Table]
         if pair is not None:
             found.append(pair)
     refused += _unused(spec, source.values())
-    return Pairs(tuple(found), tuple(refused), tuple(notes))
+    return Pairs(tuple(found), tuple(hinted(spec, refused)), tuple(notes))
+
+
+def hinted(spec: Spec, refused: Iterable[Finding]) -> list[Finding]:
+    """The same; what nothing but another set helps says so."""
+    return [
+        one if one.hint else replace(one, hint=f"leave it out of, or correct, [data.{spec.name}]")
+        for one in refused
+    ]
 
 
 def drift(said: str, hint: str = "") -> Finding:
@@ -272,6 +284,15 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
     elif firing:
         how = "fire" if spec.triggers == "fire" else "are switched off meanwhile"
         notes.append(Finding("data.triggers", "note", f"{name}: triggers {how}: {_words(firing)}"))
+    if table.triggers and spec.triggers == "skip" and not table.owned:
+        said = f"only the owner of {name} may switch its triggers off in {spec.goal}"
+        refused.append(_refusal("rights", said, f"connect as the owner of {name}"))
+    wrong, told = _sequences(pair)
+    refused += wrong
+    notes += told
+    if spec.mode == INSERT and table.others and table.deferred:
+        said = f"mode insert can't leave out what {_words(table.others)} of {name} refuses"
+        refused.append(_refusal("unique", f"{said}: {_words(table.deferred)} waits for the commit"))
     if table.rules:
         refused.append(
             _refusal("rules", f"{name} has rules that change what is written: {_words(table.rules)}")
@@ -283,6 +304,8 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
             _refusal("policies", said, f"alter role … bypassrls, or connect as the owner of {name}")
         )
     lacks = [one for one in table.lacks if one in events | {"select"}]
+    if not lacks and {"update", "delete"} <= {*table.lacks}:
+        lacks = ["update"]  # or nobody else could be kept from writing meanwhile
     if lacks:
         said = f"the role may not {' or '.join(lacks)} in {name} of {spec.goal}"
         refused.append(_refusal("rights", said, f"grant {', '.join(lacks)} on {name} to it"))
@@ -305,6 +328,21 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
         notes.append(
             Finding("data.unlogged", "note", f"{name} is unlogged: a crash of {spec.goal} empties it")
         )
+    return hinted(spec, refused), notes
+
+
+def _sequences(pair: Pair) -> tuple[list[Finding], list[Finding]]:
+    """What speaks against moving a table's sequences on, and which stay where they are."""
+    refused, notes = [], []
+    for column in map(pair.column, pair.columns):
+        if column.sequence is None:
+            continue
+        said = f"the sequence {label(column.sequence)} of {pair.shown}.{column.name}"
+        if not column.counted:
+            notes.append(Finding("data.sequence", "note", f"{said} stays: its numbers are only a part of it"))
+        elif not column.settable:
+            hint = f"grant select, update on sequence {label(column.sequence)} to it"
+            refused.append(_refusal("rights", f"the role may not set {said}", hint))
     return refused, notes
 
 

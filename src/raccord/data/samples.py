@@ -11,6 +11,7 @@ from raccord.database import postgres
 from raccord.database.tables import identifier
 
 LONGEST = 80  # characters of a value
+COLUMNS = 500  # of which one query asks: PostgreSQL gives no more than 1,664 values in a row
 HIDDEN = "***"
 Cells = tuple[tuple[str, str | None, str | None], ...]
 
@@ -55,18 +56,21 @@ def _values(
     db: postgres.Connection, pair: Pair, chosen: Sequence[Key], *, source: bool
 ) -> dict[Key, list[Value]]:
     """For each key the values: the beginning of their text, and a hash of what they are."""
-    said = []
-    for name in pair.columns:
-        column = f"r.{identifier(name)}"
-        bytes_ = pair.column(name).bytes.replace("{}", column)
-        said.append(f"left({column}::text, {LONGEST + 1}), hash_record_extended(row({bytes_}), 0)")
-    texts = keys(pair, "r")
-    query = (
-        f"select {', '.join(texts)}, {', '.join(said)} from {named(pair, chosen, 'k')}"
-        f" join {scope(pair, source=source)} r on {is_named(pair, 'k', 'r')}"
-    )
+    found: dict[Key, list[Value]] = {}
+    of, own = scope(pair, source=source), pair.sided(source)
+    texts = keys(own, "r")
     width = len(texts)
-    return {
-        tuple(row[:width]): [(row[at], row[at + 1]) for at in range(width, len(row), 2)]
-        for row in db.execute(query.encode())
-    }
+    for start in range(0, len(pair.columns), COLUMNS):
+        said = []
+        for name in pair.columns[start : start + COLUMNS]:
+            column = f"r.{identifier(name)}"
+            bytes_ = own.column(name).bytes.replace("{}", column)
+            said.append(f"left({column}::text, {LONGEST + 1}), hash_record_extended(row({bytes_}), 0)")
+        query = (
+            f"select {', '.join(texts)}, {', '.join(said)} from {named(own, chosen, 'k')}"
+            f" join {of} r on {is_named(own, 'k', 'r')}"
+        )
+        for row in db.execute(query.encode()):
+            values = found.setdefault(tuple(row[:width]), [])
+            values += [(row[at], row[at + 1]) for at in range(width, len(row), 2)]
+    return found

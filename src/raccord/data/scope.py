@@ -33,10 +33,12 @@ def scope(pair: Pair, *, source: bool = False, columns: Sequence[str] = ()) -> s
         source: as the source sends them, with what is masked in its place.
         columns: other columns than those that travel.
     """
-    said = []
+    said, own = [], pair.sided(source)
     for name in columns or pair.columns:
         mask = pair.masks.get(name) if source else None
-        said.append(f"({mask})::{pair.column(name).type} as {identifier(name)}" if mask else identifier(name))
+        said.append(
+            f"({mask}\n)::{own.column(name).type} as {identifier(name)}" if mask else identifier(name)
+        )
     where = f" where ({pair.where}\n)" if pair.where else ""
     return f"(select {', '.join(said)} from {relation(pair, source=source)}{where})"
 
@@ -89,7 +91,7 @@ def summed(pair: Pair, blocks: Blocks, *, source: bool) -> str:
     The second sum is of rows that may be there twice, which an exclusive or doesn't see.
     """
     twice = "sum(h)::text" if not pair.key else "''"
-    of = scope(pair, source=source)
+    of, pair = scope(pair, source=source), pair.sided(source)
     # The union with nothing hides the column's statistics: by these the server would expect as many blocks as
     # rows, and gather them in one process.
     many = f"(select * from {of} s union all select * from {of} s where false) r"
@@ -100,16 +102,16 @@ def summed(pair: Pair, blocks: Blocks, *, source: bool) -> str:
 def total(pair: Pair, *, source: bool) -> str:
     """Asks how many rows there are, and for both sums of their hashes."""
     twice = "sum(h)::text" if not pair.key else "''"
-    inner = f"select {hashed(pair, 'r')} as h from {scope(pair, source=source)} r"
+    inner = f"select {hashed(pair.sided(source), 'r')} as h from {scope(pair, source=source)} r"
     return f"select count(*), bit_xor(h), {twice} from ({inner}) x"
 
 
 def rows(pair: Pair, blocks: Blocks, chosen: Iterable[int] | None, *, source: bool) -> str:
     """Asks for the rows of some blocks: block, key and hash, block by block; None for all blocks."""
+    of, pair = scope(pair, source=source), pair.sided(source)
     names = [f"k{number}" for number, _ in enumerate(pair.key or ("",))]
     said = ", ".join(f"{sql} as {name}" for sql, name in zip(keys(pair, "r"), names, strict=True))
     what = f"{said}, {hashed(pair, 'r')} as h"
-    of = scope(pair, source=source)
     out = f"b, {', '.join(names)}, h"
     if chosen is None:
         return f"select {out} from (select {blocks.of(pair, 'r')} as b, {what} from {of} r) x order by b"

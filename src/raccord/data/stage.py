@@ -79,9 +79,10 @@ def whole(pair: Pair) -> tuple[str, ...]:
 
 def make(db: postgres.Connection, pair: Pair, number: int, columns: Sequence[str]) -> Stage:
     """Makes the temporary tables."""
+    there, fixed = {*columns}, _fixed(pair)
     stage = Stage(
         pair, f"pg_temp.raccord_put_{number}", f"pg_temp.raccord_gone_{number}", tuple(columns),
-        tuple(name for name in pair.columns if name in columns and name not in _fixed(pair)),
+        tuple(name for name in pair.columns if name in there and name not in fixed),
     )  # fmt: skip
     of = relation(pair)
     said = f"on commit drop as select {stage.listed} from {of} with no data"
@@ -114,13 +115,13 @@ def fetch(
     """Brings rows of the source: those of some keys, or all."""
     pair, goal = stage.pair, f"{stage.put} ({stage.listed})"
     listed = ", ".join(f"r.{identifier(name)}" for name in stage.columns)
-    of = scope(pair, source=True)
+    of, theirs = scope(pair, source=True), pair.sided(True)
     if puts is None:
         pump.across(one, f"select {listed} from {of} r", db, goal, binary=pair.binary)
     else:
         for start in range(0, len(puts), BATCH):
-            some = named(pair, puts[start : start + BATCH], "k")
-            query = f"select {listed} from {some} join {of} r on {is_named(pair, 'k', 'r')}"
+            some = named(theirs, puts[start : start + BATCH], "k")
+            query = f"select {listed} from {some} join {of} r on {is_named(theirs, 'k', 'r')}"
             pump.across(one, query, db, goal, binary=pair.binary)
     run(db, f"analyze {stage.put}")
 
@@ -164,12 +165,12 @@ def settle(db: postgres.Connection, stage: Stage, *, removes: bool) -> None:
 
 def numbered(pair: Pair) -> str:
     """SQL for the rows of a table without a key: its place, its hash, and the how manieth of that it is."""
-    listed = ", ".join(map(identifier, pair.columns))
     where = f" where ({pair.where}\n)" if pair.where else ""
-    rows = f"(select tableoid as rel, ctid as tid, {listed} from {relation(pair)}{where}) r"
+    # Names that no column of the table takes away: a condition knows it by its own name alone.
+    rows = f"select tableoid, ctid, * from {relation(pair)}{where}"
     return (
         "select rel, tid, h, row_number() over (partition by h order by rel, tid) as n"
-        f" from (select rel, tid, {hashed(pair, 'r')} as h from {rows}) x"
+        f" from (select r.tableoid as rel, r.ctid as tid, {hashed(pair, 'r')} as h from ({rows}) r) x"
     )
 
 

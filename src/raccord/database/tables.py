@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 Name = tuple[str, str]  # the schema, "main" in SQLite, and the name
 
@@ -24,6 +25,7 @@ class Column:
         binary: what must be the same on both servers for PostgreSQL's binary form; "" where it has none.
         texts: whether it holds text, in which a secret may be.
         sequence: schema and name of the sequence that it draws from; None where there is none.
+        settable: whether the role may read and set that sequence.
     """
 
     name: str
@@ -39,6 +41,12 @@ class Column:
     binary: str = ""
     texts: bool = False
     sequence: Name | None = None
+    settable: bool = True
+
+    @property
+    def counted(self) -> bool:
+        """Whether its sequence gives its values as they are: whole numbers, and not a text around them."""
+        return self.sequence is not None and self.binary in ("int2", "int4", "int8", "numeric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +55,13 @@ class Unique:
 
     Attributes:
         primary: whether it is the primary key.
-        immediate: whether it is checked row by row.
+        nulls: whether nulls are equal to it.
     """
 
     name: str
     columns: tuple[str, ...]
     primary: bool = False
-    immediate: bool = True
+    nulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +94,13 @@ class Trigger:
     Attributes:
         events: on what, such as "insert" and "update".
         always: whether it fires on replicas too.
+        table: of the table, or of its partition, that it hangs on.
     """
 
     name: str
     events: tuple[str, ...]
     always: bool = False
+    table: Name = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,8 @@ class Table:
         others: unique or exclusion indexes over expressions, or over some rows only.
         methods: the access methods of its indexes.
         held: what keeps it from being exchanged for another table; see `held_postgres`.
+        deferred: unique or exclusion indexes that are not checked row by row.
+        owned: whether the role is its owner, or a member of that.
     """
 
     schema: str
@@ -137,6 +149,12 @@ class Table:
     others: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
+    owned: bool = True
+    _named: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_named", {one.name: one for one in self.columns})
 
     @property
     def id(self) -> Name:
@@ -150,7 +168,7 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         """The column of a name."""
-        return next((one for one in self.columns if one.name == name), None)
+        return self._named.get(name)
 
 
 def label(name: Name) -> str:

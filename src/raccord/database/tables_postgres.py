@@ -15,7 +15,9 @@ _KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "materialized view
 _ACTIONS = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 
 _LISTED = """
-select c.oid::bigint, n.nspname, c.relname, c.relkind, c.relispartition,
+select c.oid::bigint, n.nspname, c.relname, c.relkind,
+  c.relispartition or exists (select from pg_depend d
+    where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'),
   n.nspname = any(current_schemas(false))
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relpersistence <> 't'
@@ -45,7 +47,8 @@ select c.oid::bigint, n.nspname, c.relname, c.relkind, c.relpersistence = 'u',
   (select coalesce(array_agg(distinct vn.nspname || '.' || v.relname), '{}')
    from pg_depend d join pg_rewrite w on w.oid = d.objid
    join pg_class v on v.oid = w.ev_class and v.relkind = 'm' join pg_namespace vn on vn.oid = v.relnamespace
-   where d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.classid = 'pg_rewrite'::regclass)
+   where d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.classid = 'pg_rewrite'::regclass),
+  pg_has_role(c.relowner, 'usage')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.oid = any(%s::bigint[]::oid[]) order by 2, 3
 """
@@ -53,7 +56,8 @@ _COLUMNS = """
 select a.attrelid::bigint, a.attname, format_type(a.atttypid, a.atttypmod), a.atttypid::bigint,
   not a.attnotnull, d.oid is not null or a.attidentity <> '', a.attgenerated <> '', a.attidentity,
   case when a.attcollation not in (0, t.typcollation) then a.attcollation::regcollation::text end,
-  coalesce(l.collisdeterministic, true), sn.nspname, s.relname
+  coalesce(l.collisdeterministic, true), sn.nspname, s.relname,
+  has_sequence_privilege(s.oid, 'select') and has_sequence_privilege(s.oid, 'update')
 from pg_attribute a join pg_type t on t.oid = a.atttypid
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 left join pg_collation l on l.oid = a.attcollation
@@ -71,6 +75,7 @@ where a.attrelid = any(%s::bigint[]::oid[]) and a.attnum > 0 and not a.attisdrop
 _INDEXES = """
 select i.indrelid::bigint, x.relname, i.indisprimary, i.indimmediate,
   i.indpred is null and i.indexprs is null and not i.indisexclusion,
+  coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::bool, false),
   (select array_agg(a.attname::text order by o.n) from unnest(i.indkey::int2[]) with ordinality o(k, n)
    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = o.k where o.n <= i.indnkeyatts)
 from pg_index i join pg_class x on x.oid = i.indexrelid
@@ -92,20 +97,28 @@ select k.conname, n.nspname, c.relname, fn.nspname, f.relname, k.confdeltype, k.
   exists (select from pg_index i where i.indexrelid = k.conindid and i.indisprimary)
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
 join pg_class f on f.oid = k.confrelid join pg_namespace fn on fn.oid = f.relnamespace
-where k.contype = 'f' and k.conparentid = 0
-  and (k.conrelid = any(%(of)s::bigint[]::oid[]) or k.confrelid = any(%(of)s::bigint[]::oid[]))
+where k.contype = 'f'
+  and (k.conrelid = any(%(of)s::bigint[]::oid[]) and (k.conparentid = 0 or c.relispartition)
+    or k.confrelid = any(%(of)s::bigint[]::oid[]) and (k.conparentid = 0 or f.relispartition))
 order by 2, 3, 1
 """
 _TRIGGERS = """
-select g.tgrelid::bigint, g.tgname, g.tgtype::int, g.tgenabled = 'A' from pg_trigger g
-where not g.tgisinternal and g.tgenabled in ('O', 'A') and g.tgparentid = 0
-  and g.tgrelid = any(%s::bigint[]::oid[]) order by 1, 2
+select o.oid::bigint, g.tgname, g.tgtype::int, g.tgenabled = 'A', n.nspname, c.relname
+from unnest(%s::bigint[]::oid[]) o(oid)
+cross join lateral (select o.oid as relid union select relid from pg_partition_tree(o.oid)) p
+join pg_trigger g on g.tgrelid = p.relid
+join pg_class c on c.oid = p.relid join pg_namespace n on n.oid = c.relnamespace
+-- Of a partition that is itself asked for, also those that it has of its table; not the server's own.
+where g.tgenabled in ('O', 'A') and (not g.tgisinternal and g.tgparentid = 0
+  or p.relid = o.oid and g.tgparentid <> 0 and not exists (select from pg_proc f where f.oid = g.tgfoid
+    and f.pronamespace = 'pg_catalog'::regnamespace and f.proname ~ '^(RI_FKey_|unique_key_recheck)'))
+order by 1, 5, 6, 2
 """
 
 
 def listed(db: postgres.Connection) -> list[tuple[int, Name, str, bool, bool]]:
-    """Every table and view: its number, name, kind, whether it is a partition, and whether it is found
-    without its schema. Asked before `postgres.looking` narrows the search path."""
+    """Every table and view: its number, name, kind, whether it is a partition or an extension's own, and
+    whether it is found without its schema. Asked before `postgres.looking` narrows the search path."""
     rows = db.execute(_LISTED).fetchall()
     return [(row[0], (row[1], row[2]), _KINDS[row[3]], row[4], row[5]) for row in rows]
 
@@ -114,7 +127,7 @@ def matching(
     found: Iterable[tuple[int, Name, str, bool, bool]], patterns: Sequence[str]
 ) -> dict[str, list[tuple[int, Name, str]]]:
     """What each pattern stands for: a name, or a schema and a name, with * and ?. Partitions go with their
-    table; views only where they are named."""
+    table; views, and tables that an extension made, only where they are named."""
     known = list(found)
     answer: dict[str, list[tuple[int, Name, str]]] = {}
     for pattern in patterns:
@@ -141,14 +154,17 @@ def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
         columns.setdefault(row[0], []).append(_column(known, row))
     uniques: dict[int, list[Unique]] = {}
     others: dict[int, list[str]] = {}
-    for oid, name, primary, immediate, plain, names in db.execute(_INDEXES, asked):
+    deferred: dict[int, list[str]] = {}
+    for oid, name, primary, immediate, plain, nulls, names in db.execute(_INDEXES, asked):
         if plain:
-            uniques.setdefault(oid, []).append(Unique(name, tuple(names), primary, immediate))
+            uniques.setdefault(oid, []).append(Unique(name, tuple(names), primary, nulls))
         else:
             others.setdefault(oid, []).append(name)
+        if not immediate:
+            deferred.setdefault(oid, []).append(name)
     triggers: dict[int, list[Trigger]] = {}
-    for oid, name, bits, always in db.execute(_TRIGGERS, asked):
-        triggers.setdefault(oid, []).append(Trigger(name, _events(bits), always))
+    for oid, name, bits, always, *of in db.execute(_TRIGGERS, asked):
+        triggers.setdefault(oid, []).append(Trigger(name, _events(bits), always, (of[0], of[1])))
     refers: dict[int, list[Reference]] = {}
     referred: dict[int, list[Reference]] = {}
     for row in db.execute(_REFERENCES, {"of": asked[0]}):
@@ -184,6 +200,8 @@ def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
             others=tuple(others.get(oid, ())),
             methods=methods.get(oid, ()),
             held=fixed.get(oid, ()),
+            deferred=tuple(deferred.get(oid, ())),
+            owned=row[14],
         )
         found[table.id] = table
     return found
@@ -206,6 +224,7 @@ def _column(known: dict[int, Any], row: tuple[Any, ...]) -> Column:
         binary=how.binary,
         texts=how.texts,
         sequence=(row[10], row[11]) if row[11] else None,
+        settable=bool(row[12]),
     )
 
 

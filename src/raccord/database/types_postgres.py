@@ -33,7 +33,10 @@ select t.oid::bigint, n.nspname, t.typname, t.typtype, t.typelem::bigint, t.typb
   (select string_agg(quote_literal(l.enumlabel), ', ' order by l.enumsortorder)
    from pg_enum l where l.enumtypid = t.oid),
   (select string_agg(pg_get_constraintdef(k.oid), ' ' order by k.conname)
-   from pg_constraint k where k.contypid = t.oid and k.contype = 'c'), t.typnotnull
+   from pg_constraint k where k.contypid = t.oid and k.contype = 'c'), t.typnotnull,
+  (select string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ', '
+     order by a.attnum)
+   from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped)
 from pg_type t join pg_namespace n on n.oid = t.typnamespace
 left join pg_proc sp on sp.oid = t.typsend left join pg_namespace sn on sn.oid = sp.pronamespace
 left join pg_range r on r.rngtypid = t.oid left join pg_range m on m.rngmultitypid = t.oid
@@ -58,6 +61,7 @@ class Type:
     labels: str
     rules: str
     not_null: bool
+    parts: str
 
     @property
     def own(self) -> bool:
@@ -89,7 +93,7 @@ def types(db: postgres.Connection) -> dict[int, Type]:
         send = "" if row[8] is None else (row[8] if row[7] == "pg_catalog" else identifier(row[7], row[8]))
         found[row[0]] = Type(
             row[0], row[1], row[2], row[3], row[4], row[5], row[6] or "", send, row[9], row[10] or 0,
-            row[11] or "", row[12] or "", row[13],
+            row[11] or "", row[12] or "", row[13], row[14] or "",
         )  # fmt: skip
     return found
 
@@ -112,11 +116,11 @@ def ways(known: Mapping[int, Type], oid: int, *, deterministic: bool = True) -> 
     if one.kind in ("r", "m"):
         part = ways(known, one.subtype)
         if part.bytes == _TEXT or not part.binary or one.own or known[one.subtype].own:
-            return Ways(_TEXT)
+            return Ways(_TEXT, detail=part.detail)
         return Ways(f"{one.send}({{}})", binary=one.name)
     # A composite type, or an alias of numbers: those of one server's objects.
     if one.kind == "c" or not one.send or one.builtin.startswith("reg") or one.builtin == "xml":
-        return Ways(_TEXT, texts=one.builtin in _TEXTS)
+        return Ways(_TEXT, detail=one.parts, texts=one.builtin in _TEXTS)
     return _base(one, deterministic)
 
 
