@@ -79,7 +79,7 @@ def ends():
 
 def pushed(ends: Ends, world: World, mode: str, state: Path) -> Job:
     spec = Spec("all", "dev", "prod", tuple(table.name for table in world.tables), mode=mode)
-    with observe.ends(ends.targets["dev"], ends.targets["prod"]) as (one, two):
+    with observe.ends(ends.targets["dev"], ends.targets["prod"], spec) as (one, two):
         seen = observe.seen(one, two, spec, salts.read(state))
         assert not seen.refused and not seen.hindered
         found, made = observe.decided(one, two, spec, seen)

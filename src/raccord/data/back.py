@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raccord.data import change, exchangeable, observe
+from raccord.data import change, exchangeable, observe, places
 from raccord.data.compare import digest
 from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.keeping import Shelf
@@ -14,13 +14,14 @@ from raccord.data.order import ordered
 from raccord.data.pairs import Pair, obstacles
 from raccord.data.personal import is_secret, personal
 from raccord.data.plan import unreferred
-from raccord.data.push import Job, alone, conclude, keep, left, meanwhile
+from raccord.data.push import Job, alone, conclude, keep, left, meanwhile, refuse
 from raccord.data.samples import HIDDEN, cut
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.spec import REPLACE
 from raccord.data.stage import Stage, make, numbered, one_row, run, straight, whole
 from raccord.data.transaction import number, quiet, transaction
 from raccord.database import postgres, pump
+from raccord.database.lock import Held
 from raccord.database.tables import Name, Table, identifier, label
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
@@ -76,7 +77,8 @@ def take_back(job: Job, target: Target, archive: str) -> None:
     """
     document = job.shelf.needed(archive)
     names = _names(document)
-    with alone(job, target), transaction(target, job.spec, names, job.cancelled) as db:
+    with alone(job, target) as held, transaction(target, job.spec, names, job.cancelled) as db:
+        refuse(places.hindered(db, job.spec))
         tables = observe.named_tables(db, names)
         stages: dict[Name, Stage] = {}
         for found, stage in _loaded(
@@ -88,7 +90,7 @@ def take_back(job: Job, target: Target, archive: str) -> None:
                     hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
                 )
             stages[stage.pair.id] = stage
-        _carry(job, db, target, stages, document)
+        _carry(job, db, target, stages, document, held)
 
 
 def _carry(
@@ -97,6 +99,7 @@ def _carry(
     target: Target,
     stages: Mapping[Name, Stage],
     document: Mapping[str, Any],
+    held: Held,
 ) -> None:
     archived = dict(zip(_names(document), document["tables"], strict=True))
     tables = [stage.pair.target for stage in stages.values()]
@@ -105,8 +108,7 @@ def _carry(
         *order.refused,
         *(one for stage in stages.values() for one in obstacles(job.spec, stage.pair)[0]),
     ]
-    if against:
-        raise HeldBack(against[0].message, hint=against[0].hint, finding=against[0].name)
+    refuse(against)
     job.shelf.begin(job.id)
     wanted = {name: _rows(db, stage) for name, stage in stages.items() if not stage.pour}
     parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
@@ -131,6 +133,7 @@ def _carry(
         said["skipped"] = {}
         said["exchanged"] = stage.aside is not None
     exchange(db, stages, job.spec)
+    held.check()
     conclude(job, target, number(db), parts)
 
 

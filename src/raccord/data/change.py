@@ -350,8 +350,13 @@ def _leave_out(work: _Work, stage: Stage) -> None:
                 break
 
 
-def advance(db: postgres.Connection, stages: Sequence[Stage]) -> None:
-    """Moves sequences on, so that they don't give a number again that a row came with. They never go back."""
+def moves(db: postgres.Connection, stages: Sequence[Stage]) -> list[str]:
+    """What moves sequences on behind the numbers that rows came with; they never go back.
+
+    Returns:
+        Statements: no rollback takes them back, so they are run last.
+    """
+    found = []
     for stage in stages:
         for name in stage.columns:
             column = stage.pair.column(name)
@@ -371,7 +376,8 @@ def advance(db: postgres.Connection, stages: Sequence[Stage]) -> None:
                 continue
             ahead = (int(str(reached)) - int(str(last))) * (1 if end == "max" else -1)
             if ahead > 0 or (ahead == 0 and not called):
-                run(db, f"select setval({_literal(seq)}, {reached})")
+                found.append(f"select setval({_literal(seq)}, {reached})")
+    return found
 
 
 def _literal(text: str) -> str:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from raccord.data import places
 from raccord.data.compare import Difference, difference
 from raccord.data.exchangeable import exchanged
 from raccord.data.masks import Salt
@@ -15,6 +16,7 @@ from raccord.data.plan import ANEW, SWAP, Decision, decide, decisions, may_anew,
 from raccord.data.scope import is_named, meets, named, relation, relation_of
 from raccord.data.spec import REMOVES, Spec
 from raccord.data.stage import BATCH, one_row
+from raccord.data.transaction import looking
 from raccord.database import postgres, tables_postgres
 from raccord.database.tables import Name, Reference, Table, identifier, label
 from raccord.database.url import POSTGRESQL, Target
@@ -56,21 +58,26 @@ def check_kinds(source: Target, target: Target) -> None:
     if source.kind != POSTGRESQL:
         raise CannotRun(f"rows of {source.shown} can't be moved", hint="name PostgreSQL databases")
     if source.key == target.key:
-        raise CannotRun(
-            f"source and target are the same database: {target.shown}",
-            hint="correct one of the two environments in raccord.toml",
-        )
+        raise places.one_and_the_same(target)
 
 
 @contextlib.contextmanager
-def ends(source: Target, target: Target) -> Iterator[tuple[postgres.Connection, postgres.Connection]]:
-    """Connections to both, each in a transaction that sees one state and can't write."""
+def ends(
+    source: Target, target: Target, spec: Spec
+) -> Iterator[tuple[postgres.Connection, postgres.Connection]]:
+    """Connections to both, each in a transaction that sees one state and can't write.
+
+    Raises:
+        CannotRun: one of them can't be reached, or both lead to one and the same database.
+    """
     with (
         postgres.connected(source, name="raccord data") as one,
         postgres.connected(target, name="raccord data") as two,
-        postgres.looking(one),
-        postgres.looking(two),
+        looking(one, source, spec),
+        looking(two, target, spec),
     ):
+        if places.same(one, two):
+            raise places.one_and_the_same(target)
         yield one, two
 
 
@@ -80,7 +87,7 @@ def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: S
     target = named_tables(two, source)
     found = pairs(spec, source, target, salt)
     order = ordered([pair.target for pair in found.tables])
-    hindered: list[Finding] = [*order.refused]
+    hindered: list[Finding] = [*places.hindered(two, spec), *order.refused]
     notes = [*found.notes, *_outside(found)]
     for pair in found.tables:
         against, said = obstacles(spec, pair)
@@ -193,7 +200,7 @@ def differences(
 
 def counted(target: Target, spec: Spec) -> dict[str, int]:
     """How many rows of a set an environment has, by table."""
-    with postgres.connected(target, name="raccord data") as db, postgres.looking(db):
+    with postgres.connected(target, name="raccord data") as db, looking(db, target, spec):
         tables, _ = _source(db, spec)
         found = {}
         for table in tables.values():

@@ -29,13 +29,13 @@ from raccord.data.stage import (
     straight,
     whole,
 )
-from raccord.data.transaction import Number, interruptible, number, quiet, transaction
+from raccord.data.transaction import Number, interruptible, looking, number, quiet, transaction
 from raccord.database import postgres, pump
-from raccord.database.lock import lock
+from raccord.database.lock import Held, lock
 from raccord.database.tables import Name, identifier, label
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
-from raccord.model.plan import Json
+from raccord.model.plan import Finding, Json
 from raccord.model.text import shown
 
 LOCK = "raccord data"  # of the advisory lock on the target
@@ -69,12 +69,14 @@ class Job:
 
 
 @contextlib.contextmanager
-def alone(job: Job, target: Target) -> Iterator[None]:
-    """Excludes other pushes into a database, as long as the connection that holds the lock lives."""
+def alone(job: Job, target: Target) -> Iterator[Held]:
+    """Excludes other pushes into a database, as long as the connection that holds the lock lives.
+
+    Whether it still does is to be asked before the commit: afterwards it no longer matters.
+    """
     folder = job.state / LOCKS
     with lock(target, folder, version_table=LOCK, schema="", wait=job.wait, waiting=_waiting(job)) as held:
-        yield
-        held.check()
+        yield held
 
 
 def _waiting(job: Job) -> Callable[[str], None]:
@@ -91,9 +93,9 @@ def push(job: Job, source: Target, target: Target) -> None:
     """
     spec = job.spec
     with (
-        alone(job, target),
+        alone(job, target) as held,
         postgres.connected(source, name="raccord data") as one,
-        postgres.looking(one),
+        looking(one, source, spec),
         interruptible(job.cancelled, one),
         transaction(target, spec, job.expected, job.cancelled) as two,
     ):
@@ -104,7 +106,7 @@ def push(job: Job, source: Target, target: Target) -> None:
             stage = _stage(job, one, two, pair, at)
             if stage is not None:
                 stages[pair.id] = stage
-        _carry(job, one, two, target, seen.order, stages)
+        _carry(job, one, two, target, seen.order, stages, held)
 
 
 def _stage(job: Job, one: postgres.Connection, two: postgres.Connection, pair: Pair, at: int) -> Stage | None:
@@ -164,14 +166,25 @@ def pour(
     return pump.across(one, query, two, goal, binary=pair.binary, frozen=new)
 
 
-def _refuse(seen: observe.Seen, job: Job) -> None:
-    against = (*seen.refused, *seen.hindered)
+def refuse(against: Sequence[Finding]) -> None:
+    """Goes on only where nothing speaks against it.
+
+    Raises:
+        HeldBack: something does.
+    """
     if against:
         raise HeldBack(against[0].message, hint=against[0].hint, finding=against[0].name)
+
+
+def _refuse(seen: observe.Seen, job: Job) -> None:
+    refuse((*seen.refused, *seen.hindered))
     names = {pair.id for pair in seen.tables}
     if names != set(job.expected):
         other = ", ".join(label(name) for name in sorted(names ^ set(job.expected)))
-        raise WorldMoved(f"the tables of the set are others by now: {other}", hint="raccord data diff")
+        raise WorldMoved(
+            f"the tables of the set are others by now: {other}",
+            hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
+        )
     if bad := [
         *changed_ways(job.spec, seen.order, seen.tables, job.expected),
         *exchangeable.changed(job.spec, seen.tables, job.expected),
@@ -225,7 +238,7 @@ def staged(
 
 def _carry(
     job: Job, one: postgres.Connection, db: postgres.Connection, target: Target, order: Order,
-    stages: Mapping[Name, Stage],
+    stages: Mapping[Name, Stage], held: Held,
 ) -> None:  # fmt: skip
     job.shelf.begin(job.id)
     parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
@@ -233,7 +246,6 @@ def _carry(
     with quiet(db, job.spec, [stage.pair.target for stage in stages.values() if not stage.aside]):
         job.say("changing " + ", ".join(stage.pair.shown for stage in stages.values()))
         done = change.carry_out(db, stages, order, job.spec.mode)
-    change.advance(db, list(stages.values()))
     ready(db, stages)
     gather(db, stages)
     for at, (stage, said) in enumerate(zip(stages.values(), parts, strict=True)):
@@ -248,7 +260,11 @@ def _carry(
             said["counts"] = _counts(done[stage.pair.id])
         said["skipped"] = done[stage.pair.id].skipped
         said["exchanged"] = stage.aside is not None
+    moves = change.moves(db, list(stages.values()))
     exchange(db, stages, job.spec)
+    held.check()
+    for statement in moves:
+        run(db, statement)
     conclude(job, target, number(db), parts)
 
 

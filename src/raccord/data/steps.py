@@ -19,7 +19,14 @@ from raccord.data.transaction import Number
 from raccord.database.keeping import new_id
 from raccord.database.tables import Name
 from raccord.database.url import Target
-from raccord.errors import CannotRun, DatabaseError, TransportError, Unanswered, WorldMoved
+from raccord.errors import (
+    CannotRun,
+    DatabaseError,
+    RaccordError,
+    TransportError,
+    Unanswered,
+    WorldMoved,
+)
 from raccord.kernel import fs
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Json, Step
@@ -143,7 +150,7 @@ class _Transaction:
         job.shelf.begin(job.id)
         try:
             act()
-        except (DatabaseError, TransportError):
+        except RaccordError:  # whatever it was: from the document on only the server knows
             if job.shelf.document(job.id) is None:
                 raise
             try:
@@ -191,7 +198,7 @@ class _Transaction:
             ]
         try:
             notes += _afterwards(job, target, document)
-        except (DatabaseError, TransportError) as error:
+        except RaccordError as error:  # it took place: what is found out later can't hold it back
             notes.append(f"not verified afterwards: {error.message}")
         return Outcome({"id": job.id, "counts": counts, "notes": notes}, note="; ".join(notes))
 

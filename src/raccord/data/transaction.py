@@ -7,6 +7,7 @@ The number is written down before the commit. From then on the server alone says
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +18,7 @@ from raccord.data.stage import one_row, run
 from raccord.database import postgres
 from raccord.database.tables import Name, Table, identifier
 from raccord.database.url import Target
-from raccord.errors import DatabaseBusy, HeldBack, RaccordError
+from raccord.errors import DatabaseBusy, DatabaseError, HeldBack, RaccordError
 from raccord.model.text import shown
 
 WAIT_SECONDS = 30.0
@@ -60,25 +61,57 @@ def transaction(
     """
     from psycopg import IsolationLevel
 
-    errors = postgres.driver().errors
     with postgres.connected(target, name="raccord data") as db:
         db.isolation_level, db.read_only = IsolationLevel.READ_COMMITTED, False
-        try:
-            with db.transaction(), interruptible(cancelled, db):
-                _limit(db, spec)
-                for name in sorted(names):
-                    run(db, f"lock table {identifier(*name)} in share row exclusive mode")
-                yield db
-        except (errors.OperationalError, errors.InterfaceError) as error:
-            if (getattr(error, "sqlstate", None) or "") in ("55P03", "57014"):
-                raise DatabaseBusy(
-                    f"others kept {target.shown} busy for longer than {spec.lock_seconds} s, or a statement"
-                    f" took longer than {spec.statement_seconds} s",
-                    hint=f"run it again, or set lock_seconds or statement_seconds in [data.{spec.name}]",
-                ) from None
+        with telling(db, target, spec, changes=True), db.transaction(), interruptible(cancelled, db):
+            limit(db, spec)
+            db.execute("set local row_security to off")  # a policy is to refuse, not to hide rows
+            for name in sorted(names):
+                run(db, f"lock table {identifier(*name)} in share row exclusive mode")
+            yield db
+
+
+@contextlib.contextmanager
+def looking(db: postgres.Connection, target: Target, spec: Spec) -> Iterator[None]:
+    """A transaction that sees one state of one end of a set and can't write.
+
+    Raises:
+        DatabaseBusy: others kept a table for longer than the set allows.
+        DatabaseError: the server refused a statement, or the connection failed.
+    """
+    with telling(db, target, spec), postgres.looking(db):
+        limit(db, spec)
+        yield
+
+
+@contextlib.contextmanager
+def telling(db: postgres.Connection, target: Target, spec: Spec, *, changes: bool = False) -> Iterator[None]:
+    """Turns errors of a connection into raccord's, without the values of rows.
+
+    Args:
+        changes: whether it was to change something.
+    """
+    errors = postgres.driver().errors
+    try:
+        yield
+    except errors.Error as error:
+        state = getattr(error, "sqlstate", None) or ""
+        if postgres.at_fault(error) is not db:
             raise
-        except errors.Error as error:
-            raise told(error, target) from None
+        if state in ("55P03", "57014"):
+            raise DatabaseBusy(
+                f"others kept {target.shown} busy for longer than {spec.lock_seconds} s, or a statement"
+                f" took longer than {spec.statement_seconds} s",
+                hint=f"run it again, or set lock_seconds or statement_seconds in [data.{spec.name}]",
+            ) from None
+        if state == "53200":
+            raise DatabaseError(
+                f"{target.shown} has no room for so many locks: {shown(str(error.diag.message_primary))}",
+                hint="raise max_locks_per_transaction there, or push fewer tables at once",
+            ) from None
+        if isinstance(error, errors.OperationalError | errors.InterfaceError):
+            raise
+        raise told(error, target, spec, changes=changes) from None
 
 
 @contextlib.contextmanager
@@ -116,7 +149,7 @@ def interruptible(cancelled: Callable[[], bool], *connections: postgres.Connecti
         watcher.join()
 
 
-def told(error: Exception, target: Target) -> RaccordError:
+def told(error: Exception, target: Target, spec: Spec, *, changes: bool) -> RaccordError:
     """An error of the server without values of rows: what its detail and its context would repeat."""
     diag = getattr(error, "diag", None)
     state = getattr(error, "sqlstate", None) or ""
@@ -131,25 +164,44 @@ def told(error: Exception, target: Target) -> RaccordError:
         )
         if name
     ]  # fmt: skip
+    refused = f"{target.shown} refused: {said} ({', '.join((*where, state))})"
     hint = f"let the role {target.user or 'that connects'} do this" if state == "42501" else ""
+    if not changes:
+        written = "where or mask" if spec.where or spec.mask else "tables"
+        return DatabaseError(refused, hint=hint or f"correct {written} in [data.{spec.name}]", sqlstate=state)
     return HeldBack(
-        f"{target.shown} refused: {said} ({', '.join((*where, state))}); nothing was changed",
-        hint=hint or "raccord data diff",
+        f"{refused}; nothing was changed",
+        hint=hint or f"raccord data diff {spec.name} --to {spec.goal}",
         finding="data.refused",
         sqlstate=state,
     )
 
 
-def _limit(db: postgres.Connection, spec: Spec) -> None:
-    settings = {
-        "lock_timeout": spec.lock_seconds * 1000,
-        "statement_timeout": spec.statement_seconds * 1000,
-        "idle_in_transaction_session_timeout": 0,
-        # A policy is to refuse, not to hide rows.
-        "row_security": "off",
+_LIMITS = {
+    # The one end waits while the other is at work, as long as it takes.
+    "idle_in_transaction_session_timeout": "0",
+    "transaction_timeout": "0",
+    # Who was cut off keeps nobody waiting.
+    "client_connection_check_interval": "10s",
+    "tcp_keepalives_count": "3",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+}
+
+
+def limit(db: postgres.Connection, spec: Spec) -> None:
+    """Sets, for a transaction, how long it may wait, and that it ends with whoever asked for it."""
+    limits = {
+        **_LIMITS,
+        "lock_timeout": str(spec.lock_seconds * 1000),
+        "statement_timeout": str(spec.statement_seconds * 1000),
     }
-    for name, value in settings.items():
-        db.execute("select set_config(%s, %s, true)", [name, str(value)])
+    # Not every release and system has each of them.
+    db.execute(
+        "select set_config(name, (%s::jsonb) ->> name, true) from pg_catalog.pg_settings where name = any(%s)"
+        " and (name <> 'client_connection_check_interval' or version() like '%%linux%%')",
+        [json.dumps(limits), list(limits)],
+    )
 
 
 def number(db: postgres.Connection) -> Number:
@@ -192,13 +244,13 @@ def status(target: Target, known: Number, *, wait: float = WAIT_SECONDS) -> str:
 def quiet(db: postgres.Connection, spec: Spec, tables: Iterable[Table]) -> Iterator[None]:
     """Switches triggers off for the block, where the set asks for that. Others never see it: it is within the
     transaction."""
-    switched = [(table, one) for table in tables for one in table.triggers] if spec.triggers == "skip" else []
-    for table, one in switched:
-        run(db, f"alter table {identifier(*table.id)} disable trigger {identifier(one.name)}")
+    switched = [one for table in tables for one in table.triggers] if spec.triggers == "skip" else []
+    for one in switched:
+        run(db, f"alter table {identifier(*one.table)} disable trigger {identifier(one.name)}")
     yield
-    for table, one in switched:
+    for one in switched:
         how = "enable always" if one.always else "enable"
-        run(db, f"alter table {identifier(*table.id)} {how} trigger {identifier(one.name)}")
+        run(db, f"alter table {identifier(*one.table)} {how} trigger {identifier(one.name)}")
 
 
 def analyze(target: Target, names: Iterable[Name]) -> None:

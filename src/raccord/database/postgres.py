@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and its errors as raccord's own: what, where, the next command, no password.
+"""Connections to PostgreSQL; errors become raccord's own: what, where, the next command, no password.
 
 psycopg is imported here only, and only when a connection is made. What a session sets, it sets by statements:
 a pooler such as pgbouncer refuses start-up options that it does not know.
@@ -7,16 +7,19 @@ a pooler such as pgbouncer refuses start-up options that it does not know.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import re
-import shlex
 import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from raccord.database.errors_postgres import OF
+from raccord.database.errors_postgres import at_fault as at_fault
+from raccord.database.errors_postgres import condition as condition
+from raccord.database.errors_postgres import translated as translated
 from raccord.database.url import PORT, POSTGRESQL, Target
 from raccord.database.url import masked as masked
-from raccord.errors import DatabaseBusy, DatabaseError, DatabaseMissing, DriverMissing
+from raccord.errors import DatabaseBusy, DatabaseError, DriverMissing
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,6 +28,13 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 10
 POLL_SECONDS = 0.1
+# A machine that vanished without a word is noticed in a minute, by whoever waits for it to answer.
+ALIVE = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
 OURS = "raccord"  # what the server calls sessions that only look
 OURS_SECONDS = 60.0  # how long these may take
 
@@ -37,13 +47,7 @@ _SSL = {
     "0": "disable",
     "no": "disable",
 }
-# How libpq names the socket that stands for a server elsewhere.
-_TUNNEL = re.compile(r'connection to server on socket "[^"]*"')
 _DEMANDS = ("require", "verify-ca", "verify-full")
-# What tells which part of a way to a server is broken.
-ASK_THE_WAY = "raccord env check"
-_BUSY = ("53300", "55006", "55P03", "57014", "57P03")
-_MISSING = ("3D000",)
 
 
 def driver() -> Any:
@@ -104,21 +108,38 @@ def connected(target: Target, database: str = "", *, name: str = OURS) -> Iterat
     Raises:
         DatabaseError: no connection, or a statement failed.
     """
-    module = driver()
     given = keywords(target, database)
     asked = given.pop("connect_timeout", "")
     limit = min(int(asked), CONNECT_SECONDS) if asked.isdigit() and int(asked) else CONNECT_SECONDS
-    with failures(target, database), routed(target, given) as given:
-        db = module.connect(
-            **given,
-            connect_timeout=limit,
-            application_name=name[:63],
-            autocommit=True,
-            # A pooler may give each transaction another session, which knows no prepared statement.
-            prepare_threshold=None,
-        )
-        with contextlib.closing(db):
+    with contextlib.ExitStack() as stack:
+        with failures(target, database):
+            given = stack.enter_context(routed(target, given))
+            db = _kind().connect(
+                **(ALIVE | given),
+                connect_timeout=limit,
+                application_name=name[:63],
+                autocommit=True,
+                # A pooler may give each transaction another session, which knows no prepared statement.
+                prepare_threshold=None,
+            )
+        with contextlib.closing(db), failures(target, database, db):
             yield db
+
+
+@functools.cache
+def _kind() -> Any:
+    """psycopg's connection, on whose errors stands whose they are."""
+    import psycopg
+
+    class Connection(psycopg.Connection[tuple[Any, ...]]):
+        def wait(self, *words: Any, **more: Any) -> Any:
+            try:
+                return super().wait(*words, **more)
+            except psycopg.Error as error:
+                setattr(error, OF, getattr(error, OF, self))
+                raise
+
+    return Connection
 
 
 def cancel(*connections: Connection) -> None:
@@ -170,8 +191,13 @@ def looking(db: Connection, *, seconds: float = 0.0) -> Iterator[None]:
     try:
         with db.transaction():
             bound(db, seconds)
-            db.execute("set local row_security to off")
-            db.execute("set local search_path to pg_catalog")
+            for name, value in (
+                ("idle_in_transaction_session_timeout", "0"),
+                ("quote_all_identifiers", "off"),
+                ("row_security", "off"),
+                ("search_path", "pg_catalog"),
+            ):
+                db.execute(f"set local {name} to {value}".encode())
             yield
     finally:
         db.isolation_level = db.read_only = None
@@ -196,6 +222,7 @@ def spell(db: Connection) -> None:
         ("extra_float_digits", "3"),
         ("intervalstyle", "postgres"),
         ("lc_monetary", "C"),
+        ("standard_conforming_strings", "on"),
         ("synchronize_seqscans", "off"),
         ("timezone", "UTC"),
     ):
@@ -203,60 +230,19 @@ def spell(db: Connection) -> None:
 
 
 @contextlib.contextmanager
-def failures(target: Target, database: str = "") -> Iterator[None]:
-    """Turns psycopg's errors into raccord's. Their chain is cut: a cause may repeat what was passed to it."""
+def failures(target: Target, database: str = "", db: Connection | None = None) -> Iterator[None]:
+    """Turns psycopg's errors into raccord's. Their chain is cut: a cause may repeat what was passed to it.
+
+    Args:
+        db: the connection; the errors of others pass.
+    """
     module = driver()
     try:
         yield
     except (module.Error, UnicodeError) as error:
+        if db is not None and at_fault(error) not in (None, db):
+            raise
         raise translated(error, target, database) from None
-
-
-def translated(error: Exception, target: Target, database: str = "") -> DatabaseError:
-    """The error of psycopg as raccord's."""
-    state = getattr(error, "sqlstate", None) or ""
-    pg = getattr(error, "pgconn", None)
-    text = " ".join(str(error).split())
-    known = (target.name, target.user, target.host, target.scheme)
-    text = masked(text, target.secrets, known)
-    if target.route is not None:
-        text = _TUNNEL.sub("connection to it", text)
-        why = "" if state else target.route.said()
-        text = f"{text} ({why})" if why else text
-    where = target.shown if not database else f"the database {database} beside {target.shown}"
-    kind: type[DatabaseError] = DatabaseError
-    hint = ""
-    if state in _BUSY:
-        kind, hint = DatabaseBusy, "run it again once the others are done"
-    elif state in _MISSING or (pg is not None and "does not exist" in text and "database" in text):
-        kind, hint = DatabaseMissing, f"createdb {shlex.quote(database or target.name)}"
-    elif pg is not None and not state:
-        hint = _reach(target) if target.route is None else ASK_THE_WAY
-        if getattr(pg, "needs_password", False):
-            hint = "give a password in the URL, or in the file that PGPASSFILE names"
-        elif getattr(pg, "used_password", False):
-            hint = "check the user and the password in the URL"
-    elif target.route is not None and not state:
-        hint = ASK_THE_WAY
-    elif state == "42501":
-        hint = f"let the role {target.user or 'that connects'} do this, or use its owner's URL"
-    what = "can't be reached" if pg is not None and not state else "can't be used"
-    # Whoever has more databases there need not wait for each.
-    silent = isinstance(error, driver().errors.ConnectionTimeout)
-    return kind(f"{where} {what}: {text}", hint=hint, sqlstate=state, silent=silent)
-
-
-def condition(error: Exception) -> str:
-    """What went wrong, without the server's words, which may repeat values: "unique violation (23505)"."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-    state = getattr(error, "sqlstate", None)
-    return f"{words} ({state})" if state else words
-
-
-def _reach(target: Target) -> str:
-    host, port = target.hosts[0]
-    words = ["pg_isready", *(["-h", host] if host else []), *(["-p", port] if port else [])]
-    return shlex.join(words)
 
 
 @contextlib.contextmanager

@@ -118,7 +118,7 @@ def found_ends(room: Room, what: Spec) -> Ends:
 @contextlib.contextmanager
 def looked(ends: Ends) -> Iterator[tuple[postgres.Connection, postgres.Connection, observe.Seen]]:
     """Both databases as of one moment each, and what they have of the set."""
-    with observe.ends(ends.source, ends.target) as (one, two):
+    with observe.ends(ends.source, ends.target, ends.spec) as (one, two):
         seen = observe.seen(one, two, ends.spec, ends.salt)
         against = () if seen.refused else unfit(one, two, seen.tables)
         yield one, two, replace(seen, refused=(*seen.refused, *against))
