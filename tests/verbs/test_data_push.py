@@ -8,10 +8,12 @@ from tests import pgkit
 from tests.datakit import ROWS, SEED, SENT, Two, two, why
 
 
-@pytest.fixture
-def seed(tmp_path):
+@pytest.fixture(params=[(16, 18), pytest.param((18, 16), marks=pytest.mark.long)], ids=["up", "down"])
+def seed(tmp_path, request):
+    """On servers of two releases."""
+    dev, prod = request.param
     try:
-        with two(tmp_path) as found:
+        with two(tmp_path, dev, prod) as found:
             found.both(SEED)
             found.run("dev", ROWS)
             yield found

@@ -94,6 +94,12 @@ class _Work:
     def __post_init__(self) -> None:
         self.changed = {stage.pair.id: Changed() for stage in self.stages}
 
+    def carried(self, stage: Stage) -> bool:
+        """Whether rows may go as others of the set do."""
+        return any(
+            one.on_delete == "cascade" and one.target in self.order.tables for one in stage.pair.target.refers
+        )
+
     def late(self, stage: Stage) -> frozenset[str]:
         if stage.pour:
             return frozenset()
@@ -108,9 +114,9 @@ def _empty(work: _Work) -> None:
 
 
 def _puts_first(work: _Work) -> None:
+    if work.mode == INSERT:
+        _leave_out(work)
     for stage in work.stages:
-        if work.mode == INSERT:
-            _leave_out(work, stage)
         _insert(work, stage)
         _update(work, stage)
     _fill_late(work)
@@ -227,9 +233,10 @@ def _delete(work: _Work, stage: Stage) -> None:
         _hold(work, stage, f"exists (select from {stage.gone} g where {stage.goes})")
     for one in referred:
         _refuse_referred(work, stage, one)
-    work.changed[stage.pair.id].removed = run(
-        work.db, f"delete from {relation(stage.pair)} t using {stage.gone} g where {stage.goes}"
-    )
+    # In a circle a key's own action may have removed some of them already, together with what they refer to.
+    there = int(str(one_row(work.db, f"select count(*) from {stage.gone}")[0])) if work.carried(stage) else 0
+    done = run(work.db, f"delete from {relation(stage.pair)} t using {stage.gone} g where {stage.goes}")
+    work.changed[stage.pair.id].removed = max(there, done)
 
 
 def _refuse_referred(work: _Work, stage: Stage, one: Reference) -> None:
@@ -239,9 +246,9 @@ def _refuse_referred(work: _Work, stage: Stage, one: Reference) -> None:
         Referred: some do.
     """
     meeting = meets(one, "c", "t")
-    own = ""
-    if one.table == stage.pair.id:
-        own = f" and not exists (select from {stage.gone} g where {stage.goes_as('c')})"
+    # Rows that go as well are in nobody's way, unless their table is filled anew and empty by now.
+    child = next((other for other in work.stages if other.pair.id == one.table and not other.pour), None)
+    own = f" and not exists (select from {child.gone} g where {child.goes_as('c')})" if child else ""
     count = one_row(
         work.db,
         f"select count(*) from {identifier(*one.table)} c where exists (select from {relation(stage.pair)} t"
@@ -319,10 +326,19 @@ def _refuse_numbered(work: _Work, stage: Stage) -> None:
         )
 
 
-def _leave_out(work: _Work, stage: Stage) -> None:
+def _leave_out(work: _Work) -> None:
     """Takes out what an insert may not bring: rows that are there under another unique key, and rows whose
-    parents were taken out for that reason."""
-    pair, skipped = stage.pair, work.changed[stage.pair.id].skipped
+    parents neither are there nor come, for that reason or since they lack theirs."""
+    for stage in work.stages:
+        _leave_out_taken(work, stage)
+    stages = {stage.pair.id: stage for stage in work.stages}
+    # As long as any goes: its children, in whatever table, have no parent by then.
+    while sum([_leave_out_orphans(work, stage, stages) for stage in work.stages]):
+        pass
+
+
+def _leave_out_taken(work: _Work, stage: Stage) -> None:
+    pair = stage.pair
     for unique in pair.target.uniques:
         if set(unique.columns) == set(pair.key) or not set(unique.columns) <= set(stage.columns):
             continue
@@ -332,22 +348,24 @@ def _leave_out(work: _Work, stage: Stage) -> None:
             work.db, f"delete from {stage.put} p where exists (select from {relation(pair)} t where {same})"
         )
         if count:
-            skipped[f"{', '.join(unique.columns)} is taken"] = count
-    inside = {one.pair.id for one in work.stages}
-    for one in pair.target.refers:
-        if one.target not in inside or not set(one.columns) <= set(stage.columns):
-            continue
-        if frozenset(one.columns) & work.late(stage):
+            work.changed[pair.id].skipped[f"{', '.join(unique.columns)} is taken"] = count
+
+
+def _leave_out_orphans(work: _Work, stage: Stage, stages: Mapping[Name, Stage]) -> int:
+    gone = 0
+    skipped = work.changed[stage.pair.id].skipped
+    for one in stage.pair.target.refers:
+        if one.target not in work.order.tables or not set(one.columns) <= set(stage.columns):
             continue
         filled = " and ".join(f"p.{identifier(name)} is not null" for name in one.columns)
         there = f"exists (select from {identifier(*one.target)} t where {meets(one, 'p', 't')})"
-        if one.target == pair.id:
-            there += f" or exists (select from {stage.put} q where {meets(one, 'p', 'q')})"
-        while count := run(work.db, f"delete from {stage.put} p where {filled} and not ({there})"):
+        if parent := stages.get(one.target):
+            there += f" or exists (select from {parent.put} q where {meets(one, 'p', 'q')})"
+        if count := run(work.db, f"delete from {stage.put} p where {filled} and not ({there})"):
             said = f"the {label(one.target)} it refers to is not there"
             skipped[said] = skipped.get(said, 0) + count
-            if one.target != pair.id:
-                break
+            gone += count
+    return gone
 
 
 def moves(db: postgres.Connection, stages: Sequence[Stage]) -> list[str]:
