@@ -165,6 +165,6 @@ def test_two_thousand_times(ends, part):
     def some(data):
         mode = data.draw(EQUAL | MERGED)
         world = data.draw(worlds(keyless=mode in ("replace", "mirror")))
-        check(ends[part % 2], world, mode, data.draw(FEW))
+        check(ends[part % 2], world, mode, data.draw(FEW), data.draw(st.booleans()))
 
     some()

@@ -42,7 +42,7 @@ def _finding(said: str) -> Finding:
 def _values(one: postgres.Connection, pair: Pair) -> Iterator[Finding]:
     """Masks that fail, or make more than a column holds."""
     for name in pair.masks:
-        column, sql = pair.column(name), pair.masks[name]
+        column, sql = pair.sided(True).column(name), f"{pair.masks[name]}\n"
         what = f"count(({sql})::{column.type})"
         most = limit(column) if column.texts else 0
         if most:
@@ -51,6 +51,8 @@ def _values(one: postgres.Connection, pair: Pair) -> Iterator[Finding]:
         try:
             with one.transaction():
                 row = one_row(one, f"select {what} from {relation(pair, source=True)}{where}")
+        except postgres.driver().OperationalError:
+            raise  # of the server or the way to it, not of the mask
         except postgres.driver().Error as error:
             state = postgres.condition(error)
             yield _finding(f"what masks {pair.shown}.{name} makes no {shown(column.type)}: {state}")
@@ -88,6 +90,8 @@ def _checked(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> 
         try:
             with one.transaction():
                 count = one_row(one, f"select count(*) from {rows} r where not ({sql})")[0]
+        except postgres.driver().OperationalError:
+            raise  # of the server or the way to it, not of the mask
         except postgres.driver().Error as error:
             state = postgres.condition(error)
             yield _finding(f"the rule {shown(rule)} of {pair.shown} can't be tried on masked rows: {state}")
