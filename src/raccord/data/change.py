@@ -366,37 +366,3 @@ def _leave_out_orphans(work: _Work, stage: Stage, stages: Mapping[Name, Stage]) 
             skipped[said] = skipped.get(said, 0) + count
             gone += count
     return gone
-
-
-def moves(db: postgres.Connection, stages: Sequence[Stage]) -> list[str]:
-    """What moves sequences on behind the numbers that rows came with; they never go back.
-
-    Returns:
-        Statements: no rollback takes them back, so they are run last.
-    """
-    found = []
-    for stage in stages:
-        for name in stage.columns:
-            column = stage.pair.column(name)
-            if column.sequence is None or not column.counted:
-                continue
-            seq, of = identifier(*column.sequence), identifier(name)
-            last, called, step, least, most = one_row(
-                db,
-                "select s.last_value, s.is_called, q.seqincrement, q.seqmin, q.seqmax"
-                f" from {seq} s, pg_sequence q where q.seqrelid = {_literal(seq)}::regclass",
-            )
-            end = "max" if int(str(step)) > 0 else "min"
-            # Numbers that it can never give are in nobody's way.
-            within = f"{of} between {least} and {most}"
-            reached = one_row(db, f"select {end}({of}) filter (where {within})::bigint from {stage.put}")[0]
-            if reached is None:
-                continue
-            ahead = (int(str(reached)) - int(str(last))) * (1 if end == "max" else -1)
-            if ahead > 0 or (ahead == 0 and not called):
-                found.append(f"select setval({_literal(seq)}, {reached})")
-    return found
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

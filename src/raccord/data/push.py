@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raccord.data import change, exchangeable, observe, salts
+from raccord.data import change, exchangeable, observe, salts, sequences
 from raccord.data.compare import Difference, again, difference, digest
 from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.keeping import Shelf
@@ -260,7 +260,7 @@ def _carry(
             said["counts"] = _counts(done[stage.pair.id])
         said["skipped"] = done[stage.pair.id].skipped
         said["exchanged"] = stage.aside is not None
-    moves = change.moves(db, list(stages.values()))
+    moves = sequences.moves(db, list(stages.values()))
     exchange(db, stages, job.spec)
     held.check()
     for statement in moves:
