@@ -13,9 +13,10 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from raccord.cli import render_lists, render_run, render_status
-from raccord.cli.render import Column, cut, fitting, size
+from raccord.cli.render import Column, cut, fitting
 from raccord.model.plan import Finding, Plan
 from raccord.model.report import LaneReport, RunReport, StatusReport, StepReport
+from raccord.model.text import size
 from tests.cli import look, samples
 
 

@@ -218,15 +218,6 @@ def cut(text: Text, width: int, sign: str) -> Text:
     return head + Text(sign) + tail
 
 
-def size(number: float) -> str:
-    """A number of bytes for a person: "3.4 MB"."""
-    for unit in ("B", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} GB"
-
-
 def count(number: int, one: str, many: str = "") -> str:
     """A number with its noun: "1 lane", "2 lanes"."""
     return f"{number} {one if number == 1 else many or one + 's'}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from raccord.cli.render import Column, Page, count, size
+from raccord.cli.render import Column, Page, count
 from raccord.cli.render_data import standings
 from raccord.cli.render_run import notes
 from raccord.model.report_files import FilesDiff, FilesObject, FilesStanding, FilesStatus
-from raccord.model.text import shown
+from raccord.model.text import shown, size
 
 STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from raccord.cli.render import Column, Page, count, size
+from raccord.cli.render import Column, Page, count
 from raccord.cli.render_run import STATES, notes
 from raccord.model.report import RemovalReport, RunSummary, SnapshotReport
-from raccord.model.text import shown
+from raccord.model.text import shown, size
 
 
 def log(page: Page, runs: Sequence[RunSummary]) -> None:

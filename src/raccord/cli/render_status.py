@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from raccord.cli.render import Column, Page, count, size
+from raccord.cli.render import Column, Page, count
 from raccord.cli.render_run import STATES, notes
 from raccord.model.report import StatusReport, WorktreeReport
-from raccord.model.text import shown
+from raccord.model.text import shown, size
 
 
 def status(page: Page, report: StatusReport) -> None:

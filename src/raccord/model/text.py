@@ -23,3 +23,12 @@ def shown(text: str) -> str:
         else:
             out.append(char.encode("unicode_escape", "backslashreplace").decode("ascii"))
     return "".join(out)
+
+
+def size(number: float) -> str:
+    """A number of bytes for a person: "3.4 MB"."""
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
