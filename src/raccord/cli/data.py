@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli import html_file
+from raccord.cli import data_archive, html_file
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
 from raccord.model.options_data import DataDiffOptions, DataPullOptions, DataPushOptions
@@ -54,6 +54,8 @@ def group() -> typer.Typer:
     app.callback(help=HELP, epilog=f"Example: {EXAMPLE}")(root)
     verbs: dict[str, tuple[Callable[..., int], str]] = {
         "diff": (diff, "raccord data diff knowledge --to prod --html diff.html"),
+        "export": (data_archive.export, data_archive.EXPORT),
+        "import": (data_archive.bring, data_archive.IMPORT),
         "pull": (pull, "raccord data pull knowledge --from prod --dry-run"),
         "push": (push, EXAMPLE),
         "status": (status, "raccord data status"),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         MigrationStatus,
     )
     from raccord.model.proof import ProofReport
-    from raccord.model.report_data import DataDiff, DataStatus
+    from raccord.model.report_data import DataDiff, DataExport, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.workspace import Workspace
 
@@ -216,6 +216,16 @@ class Face:
             from raccord.cli.render_data import status
 
             self._print(lambda page: status(page, report))
+        return exits.DONE
+
+    def data_export(self, report: DataExport) -> int:
+        """Answers with what was written into files."""
+        if self.as_json:
+            output.document("data-export", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_data import export
+
+            self._print(lambda page: export(page, report))
         return exits.DONE
 
     def files_diff(self, report: FilesDiff) -> int:

@@ -8,9 +8,17 @@ from rich.text import Text
 
 from raccord.cli.render import Column, Page, count
 from raccord.cli.render_run import notes
-from raccord.model.report_data import DataDiff, DataPush, DataRow, DataStanding, DataStatus, DataTable
+from raccord.model.report_data import (
+    DataDiff,
+    DataExport,
+    DataPush,
+    DataRow,
+    DataStanding,
+    DataStatus,
+    DataTable,
+)
 from raccord.model.report_files import FilesStanding
-from raccord.model.text import shown
+from raccord.model.text import shown, size
 
 COMMIT = 10
 
@@ -36,6 +44,34 @@ def diff(page: Page, report: DataDiff) -> None:
     page.gap()
     notes(page, (*report.refused, *report.notes))
     page.command("next", report.next_command)
+
+
+def export(page: Page, report: DataExport) -> None:
+    """Adds a row for each table, and where it is."""
+    sealed = {"none": "in clear", "passphrase": "sealed to a passphrase", "age": "sealed to keys"}
+    words = ["would be written" if report.dry_run else "written", sealed[report.sealed]]
+    page.line(Text(shown(report.name), "bold"), f" of {shown(report.origin)}: {', '.join(words)}")
+    tables = report.tables
+    page.table(
+        [
+            Column("table", [Text(shown(one.table), "bold") for one in tables], least=12),
+            Column("rows", [Text("" if one.rows < 0 else _about(report, one.rows)) for one in tables]),
+            Column("size", [Text(size(one.size) if one.size else "", "dim") for one in tables], rank=1),
+        ],
+        below=[[Text(shown(one.file), "dim")] if one.file else [] for one in tables],
+    )
+    if report.secret:
+        page.line(Text(f"with secrets: {', '.join(map(shown, report.secret))}", "yellow"))
+    if report.resumed:
+        page.line(f"{count(report.resumed, 'table')} had been written before, and are as they were")
+    whole = "" if report.dry_run else f": {size(report.size)}"
+    page.line(shown(report.path), Text(whole, "dim"))
+    notes(page, report.notes)
+    page.command("next", report.next_command)
+
+
+def _about(report: DataExport, rows: int) -> str:
+    return f"about {rows}" if report.dry_run else str(rows)
 
 
 def _number(number: int, style: str) -> Text:

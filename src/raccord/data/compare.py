@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby, islice
+from itertools import chain, count, groupby, islice
 from typing import Any, TypeVar
 
 from raccord.data.pairs import Pair
@@ -28,6 +28,7 @@ MOST = 0.5  # share of rows beyond which they are no longer told apart one by on
 SAMPLED = 64  # blocks that are looked at to know that share
 SPARSE = 64  # numbers for each row, beyond which they are no dense range
 FETCH = 20_000
+_NUMBERS = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,8 @@ Rows = list[tuple[Key, int]]
 
 def _blockwise(db: postgres.Connection, query: str, wanted: frozenset[int]) -> Iterator[tuple[int, Rows]]:
     """The rows of each block that differs, in the order of blocks."""
-    with db.cursor(name="raccord_rows") as cursor:
+    # Both sides may be one session.
+    with db.cursor(name=f"raccord_rows_{next(_NUMBERS)}") as cursor:
         cursor.itersize = FETCH
         cursor.execute(query.encode())
         for number, group in groupby(cursor, key=lambda row: row[0]):

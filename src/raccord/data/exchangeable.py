@@ -83,6 +83,8 @@ def against(spec: Spec, pair: Pair) -> tuple[str, ...]:
     """What speaks against exchanging a table, whatever its rows are."""
     if not spec.swap:
         return (f"swap = false in [data.{spec.name}]",)
+    if not pair.copied:
+        return ("columns of the file that don't travel",)
     return pair.target.held
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.data import places
@@ -83,11 +83,27 @@ def ends(
 
 def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
     """What both ends have; their transactions then spell values alike."""
-    source, unmatched = _source(one, spec)
-    target = named_tables(two, source)
+    source, unmatched = sources(one, spec)
+    return joined(two, spec, source, named_tables(two, source), salt, unmatched)
+
+
+def joined(
+    db: postgres.Connection,
+    spec: Spec,
+    source: Mapping[Name, Table],
+    target: Mapping[Name, Table],
+    salt: Salt,
+    unmatched: Sequence[Finding] = (),
+) -> Seen:
+    """What both ends have of a set, once their tables are known.
+
+    Args:
+        db: leads to the target.
+        unmatched: what speaks against it already.
+    """
     found = pairs(spec, source, target, salt)
     order = ordered([pair.target for pair in found.tables])
-    hindered: list[Finding] = [*places.hindered(two, spec), *order.refused]
+    hindered: list[Finding] = [*places.hindered(db, spec), *order.refused]
     notes = [*found.notes, *_outside(found)]
     for pair in found.tables:
         against, said = obstacles(spec, pair)
@@ -98,19 +114,32 @@ def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: S
     return Seen(listed, order, (*unmatched, *found.refused), tuple(hindered), tuple(notes))
 
 
-def _source(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], list[Finding]]:
+def sources(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], list[Finding]]:
+    """The tables that a set means where its rows come from, and of which of its words there is none."""
     db.execute("set local search_path to default")
-    matched = tables_postgres.matching(tables_postgres.listed(db), spec.tables)
+    oids, refused = chosen(spec, spec.origin, tables_postgres.listed(db))
+    return _read(db, oids), refused
+
+
+def chosen(
+    spec: Spec, where: str, listed: Iterable[tuple[int, Name, str, bool, bool]]
+) -> tuple[list[int], list[Finding]]:
+    """Which of some tables a set means, by their numbers, and of which of its words there is none.
+
+    Args:
+        where: they are, in words.
+        listed: see `tables_postgres.listed`.
+    """
     refused = []
-    oids: dict[int, None] = {}
-    for pattern, hits in matched.items():
+    found: dict[int, None] = {}
+    for pattern, hits in tables_postgres.matching(listed, spec.tables).items():
         wild = bool(WILD & {*pattern})
         meant_ones = [oid for oid, name, _ in hits if not wild or meant(name[1])]
         if not meant_ones:
-            said = f"{spec.origin} has no table {pattern}"
+            said = f"{where} has no table {pattern}"
             refused.append(Finding("data.missing", "fail", said, f"correct tables in [data.{spec.name}]"))
-        oids.update(dict.fromkeys(meant_ones))
-    return _read(db, oids), refused
+        found.update(dict.fromkeys(meant_ones))
+    return list(found), refused
 
 
 def named_tables(db: postgres.Connection, names: Iterable[Name]) -> dict[Name, Table]:
@@ -143,13 +172,22 @@ def decided(
     one: postgres.Connection, two: postgres.Connection, spec: Spec, found: Seen
 ) -> tuple[list[Difference], list[Decision]]:
     """How the rows of each table differ, as well as a push needs to know it, and what it does with each."""
-    differs = [
-        difference(one, two, pair, estimate=may_anew(spec, found.order, pair)) for pair in found.tables
-    ]
+    return compared(spec, found, lambda pair, estimate: difference(one, two, pair, estimate=estimate))
+
+
+def compared(
+    spec: Spec, found: Seen, compare: Callable[[Pair, bool], Difference]
+) -> tuple[list[Difference], list[Decision]]:
+    """The same, by whatever compares.
+
+    Args:
+        compare: says how a table differs, if it will do about how much.
+    """
+    differs = [compare(pair, may_anew(spec, found.order, pair)) for pair in found.tables]
     made = exchanged(spec, found.order, differs, decisions(spec, found.order, differs))
     for at, (each, decision) in enumerate(zip(differs, made, strict=True)):
         if each.share is not None and decision.way not in (ANEW, SWAP):
-            differs[at] = difference(one, two, each.pair)
+            differs[at] = compare(each.pair, False)
             made[at] = decide(spec, differs[at])
     return differs, made
 
@@ -201,7 +239,7 @@ def differences(
 def counted(target: Target, spec: Spec) -> dict[str, int]:
     """How many rows of a set an environment has, by table."""
     with postgres.connected(target, name="raccord data") as db, looking(db, target, spec):
-        tables, _ = _source(db, spec)
+        tables, _ = sources(db, spec)
         found = {}
         for table in tables.values():
             where = condition(spec, table)

@@ -31,6 +31,8 @@ class Pair:
         masks: SQL that is sent in the place of a column; it holds the salt of the masks.
         binary: whether rows travel in PostgreSQL's binary form.
         secret: columns whose values nobody is shown.
+        brought: whether the source holds the rows of the set alone, as they are sent.
+        copied: whether its rows can be copied just as the source holds them.
     """
 
     source: Table
@@ -42,6 +44,8 @@ class Pair:
     masks: Mapping[str, str] = field(default_factory=dict, repr=False)
     binary: bool = True
     secret: frozenset[str] = frozenset()
+    brought: bool = False
+    copied: bool = True
 
     @property
     def id(self) -> Name:
@@ -55,7 +59,7 @@ class Pair:
 
     def sided(self, source: bool) -> Pair:
         """The same as one side spells it: types and their functions may lie in another schema there."""
-        return replace(self, target=self.source) if source else self
+        return replace(self, target=self.source) if source and not self.brought else self
 
     def column(self, name: str) -> Column:
         """A column, as the target has it."""

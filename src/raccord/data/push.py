@@ -12,6 +12,7 @@ from raccord.data.compare import Difference, again, difference, digest
 from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.keeping import Shelf
 from raccord.data.order import Order
+from raccord.data.origin import Origin, pour
 from raccord.data.pairs import Pair
 from raccord.data.plan import ANEW, SKIP, STRAIGHT, SWAP, Counts, Expected, changed_ways, fires, relevant
 from raccord.data.scope import hashed, relation, scope
@@ -100,16 +101,29 @@ def push(job: Job, source: Target, target: Target) -> None:
         transaction(target, spec, job.expected, job.cancelled) as two,
     ):
         seen = observe.seen(one, two, spec, salts.read(job.state))
-        _refuse(seen, job)
-        stages: dict[Name, Stage] = {}
-        for at, pair in enumerate(seen.tables):
-            stage = _stage(job, one, two, pair, at)
-            if stage is not None:
-                stages[pair.id] = stage
-        _carry(job, one, two, target, seen.order, stages, held)
+        origin = Origin(one, lambda pair, goal, new: pour(one, two, pair, goal, new=new))
+        carry(job, origin, two, target, seen, held)
 
 
-def _stage(job: Job, one: postgres.Connection, two: postgres.Connection, pair: Pair, at: int) -> Stage | None:
+def carry(
+    job: Job, origin: Origin, two: postgres.Connection, target: Target, seen: observe.Seen, held: Held
+) -> None:
+    """Does it, within the transaction, wherever the rows come from. See `push`.
+
+    Args:
+        two: the transaction.
+        held: what excludes other pushes.
+    """
+    _refuse(seen, job)
+    stages: dict[Name, Stage] = {}
+    for at, pair in enumerate(seen.tables):
+        stage = _stage(job, origin, two, pair, at)
+        if stage is not None:
+            stages[pair.id] = stage
+    _carry(job, origin, two, target, seen.order, stages, held)
+
+
+def _stage(job: Job, origin: Origin, two: postgres.Connection, pair: Pair, at: int) -> Stage | None:
     """What a table gets, once it is found to be as planned.
 
     Where the plan knows what all rows come to, only those places are compared again where something differed:
@@ -125,14 +139,16 @@ def _stage(job: Job, one: postgres.Connection, two: postgres.Connection, pair: P
         if expected.way == SWAP:
             return aside(
                 two, pair, pair.columns, name=meanwhile(job, at),
-                pour=lambda goal: pour(one, two, pair, goal, new=True),
+                pour=lambda goal: origin.pour(pair, goal, True),
             )  # fmt: skip
         return straight(
             pair,
             pair.columns,
             empties=expected.way == ANEW,
-            pour=lambda goal: pour(one, two, pair, goal),
+            pour=lambda goal: origin.pour(pair, goal, False),
         )
+    origin.ready(pair)
+    one = origin.db
     if expected.blocks is not None:
         differs = again(one, two, pair, expected.blocks, expected.numbers)
     else:
@@ -151,19 +167,6 @@ def _moved(job: Job, pair: Pair) -> WorldMoved:
 def meanwhile(job: Job, at: int) -> str:
     """A name for a table until it takes another's place."""
     return f"raccord_{job.id.rpartition('-')[2]}_{at}"
-
-
-def pour(
-    one: postgres.Connection, two: postgres.Connection, pair: Pair, goal: str, *, new: bool = False
-) -> int:
-    """Copies all rows of the source straight to their place; returns how many.
-
-    Args:
-        new: whether the table was made just now, within the same subtransaction.
-    """
-    listed = ", ".join(f"r.{identifier(name)}" for name in pair.columns)
-    query = f"select {listed} from {scope(pair, source=True)} r"
-    return pump.across(one, query, two, goal, binary=pair.binary, frozen=new)
 
 
 def refuse(against: Sequence[Finding]) -> None:
@@ -237,7 +240,7 @@ def staged(
 
 
 def _carry(
-    job: Job, one: postgres.Connection, db: postgres.Connection, target: Target, order: Order,
+    job: Job, origin: Origin, db: postgres.Connection, target: Target, order: Order,
     stages: Mapping[Name, Stage], held: Held,
 ) -> None:  # fmt: skip
     job.shelf.begin(job.id)
@@ -249,7 +252,7 @@ def _carry(
     ready(db, stages)
     gather(db, stages)
     for at, (stage, said) in enumerate(zip(stages.values(), parts, strict=True)):
-        _demand(job, one, db, stage, done[stage.pair.id])
+        _demand(job, origin, db, stage, done[stage.pair.id])
         said["new"] = left(job, db, at, stage)
         expected = job.expected[stage.pair.id]
         if stage.pour:
@@ -314,9 +317,7 @@ def left(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
     return part.document()
 
 
-def _demand(
-    job: Job, one: postgres.Connection, db: postgres.Connection, stage: Stage, done: change.Changed
-) -> None:
+def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, done: change.Changed) -> None:
     """Proves, before the commit, that the target is what it shall be.
 
     Raises:
@@ -332,10 +333,10 @@ def _demand(
         return  # what they do to the rows is theirs
     if stage.pour or spec.mode in REMOVES:
         now = digest(db, stage.now)
-        wanted = wanted if wanted is not None else digest(one, pair, source=True)
+        wanted = wanted if wanted is not None else origin.digest(pair)
         if now == wanted:
             return
-        if digest(one, pair, source=True) != wanted or _elsewhere(expected, one, db, pair):
+        if origin.digest(pair) != wanted or _elsewhere(expected, origin.db, db, pair):
             raise _moved(job, pair)
         said = f"{pair.shown} would hold {now.rows} rows that are not the {wanted.rows} of {spec.origin}"
     else:

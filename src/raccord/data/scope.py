@@ -33,13 +33,13 @@ def scope(pair: Pair, *, source: bool = False, columns: Sequence[str] = ()) -> s
         source: as the source sends them, with what is masked in its place.
         columns: other columns than those that travel.
     """
-    said, own = [], pair.sided(source)
+    said, own, brought = [], pair.sided(source), source and pair.brought
     for name in columns or pair.columns:
-        mask = pair.masks.get(name) if source else None
+        mask = pair.masks.get(name) if source and not brought else None
         said.append(
             f"({mask}\n)::{own.column(name).type} as {identifier(name)}" if mask else identifier(name)
         )
-    where = f" where ({pair.where}\n)" if pair.where else ""
+    where = f" where ({pair.where}\n)" if pair.where and not brought else ""
     return f"(select {', '.join(said)} from {relation(pair, source=source)}{where})"
 
 

@@ -29,6 +29,7 @@ class Spec:
             `config.DataSet`.
         allow_empty: whether an empty source may empty the target.
         verb: "push" or "pull".
+        command: plans it anew, where that is neither of them; else "".
         masking: whether columns are masked that may hold secrets or personal data by their names.
     """
 
@@ -48,10 +49,13 @@ class Spec:
     allow_empty: bool = False
     verb: str = "push"
     masking: bool = False
+    command: str = ""
 
     @property
     def again(self) -> str:
         """The command that plans it anew."""
+        if self.command:
+            return self.command
         ends = f"--from {self.origin} --to {self.goal}" if self.verb == "pull" else f"--to {self.goal}"
         return f"raccord data {self.verb} {shown(self.name)} {ends}"
 
@@ -81,6 +85,11 @@ class Spec:
         if [made.document()[what] for what in ("where", "mask")] != [self.where, self.mask]:
             raise WorldMoved(f"[data.{shown(self.name)}] has another where or mask by now", hint=self.again)
         return made
+
+
+def conditioned(text: str) -> str:
+    """What tells the condition of a table's rows from another and doesn't show it; "" for all rows."""
+    return fingerprint(text) if text else ""
 
 
 def fingerprint(text: str) -> str:

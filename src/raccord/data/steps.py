@@ -6,6 +6,7 @@ payload has no URL: the environment's name leads to it again.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -72,20 +73,39 @@ def push_step(
         expected: what it must find in each table.
         commit: where the worktree stands, for those who ask later.
     """
+    return written_step(PUSH, spec, state, id_, {"source": source.key}, target, expected, commit)
+
+
+def written_step(
+    kind: str,
+    spec: Spec,
+    state: Path,
+    id_: str,
+    origin: Mapping[str, Json],
+    target: Target,
+    expected: Mapping[Name, Expected],
+    commit: str,
+) -> Step:
+    """A step that writes a set in one transaction, wherever its rows come from. See `push_step`.
+
+    Args:
+        origin: what the payload says of where they come from.
+    """
     tables = [{"table": list(name), **one.document()} for name, one in sorted(expected.items())]
     total = [sum(one.counts[at] for one in expected.values()) for at in range(3)]
     payload: dict[str, Json] = {
         "spec": spec.document(),
         "state": str(state),
         "id": id_,
-        "source": source.key,
+        **origin,
         "target": target.key,
         "expected": tables,
         "commit": commit,
     }
+    from_ = "" if kind == PUSH else f" from {spec.origin}"
     said = f"in one transaction: {total[0]} rows added, {total[1]} changed, {total[2]} removed"
-    title = f"{spec.mode} {spec.name} in {spec.goal}, {said}"
-    return Step(PUSH, 1, title, payload, resources=(resource(target),), destroys=True)
+    title = f"{spec.mode} {spec.name} in {spec.goal}{from_}, {said}"
+    return Step(kind, 1, title, payload, resources=(resource(target),), destroys=True)
 
 
 class KeepHandler:
@@ -119,12 +139,41 @@ class KeepHandler:
         return ()
 
 
-class _Transaction:
-    """What a step has in common whose archive says by which transaction it took place."""
+class Transaction(ABC):
+    """What the steps have in common whose archive says by which transaction they took place.
+
+    Args:
+        resolve: leads from an environment's name to its database.
+        wait: seconds to wait for another push.
+    """
 
     def __init__(self, resolve: Resolve, wait: float) -> None:
         self._resolve = resolve
         self._wait = wait
+
+    @abstractmethod
+    def act(self, step: Step, job: Job, target: Target) -> None:
+        """Does it, in one transaction."""
+
+    def probe(self, step: Step, context: Context) -> Position:
+        """The server knows."""
+        job = self.job(step, context)
+        return self.position(job, self.found(job.spec.goal, step.payload["target"]))
+
+    def apply(self, step: Step, context: Context) -> Outcome:
+        """Does it, or finds that it was done."""
+        job = self.job(step, context)
+        target = self.found(job.spec.goal, step.payload["target"])
+        self.settled(job, target, lambda: self.act(step, job, target))
+        return self.outcome(job, target, context)
+
+    def revert(self, step: Step, context: Context) -> None:  # noqa: B027
+        """It happened whole or not at all."""
+
+    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
+        """Brings back what was overwritten, where it is as the step left it."""
+        got = step.payload
+        return return_steps(got["spec"], Path(got["state"]), got["id"], got["target"])
 
     def position(self, job: Job, target: Target) -> Position:
         """Asks the server about the transaction that the archive names."""
@@ -222,12 +271,10 @@ def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[
     return notes
 
 
-class PushHandler(_Transaction):
+class PushHandler(Transaction):
     """Pushes a set in one transaction.
 
     Args:
-        resolve: leads from an environment's name to its database.
-        wait: seconds to wait for another push.
         sql: leads from a set's name to its conditions and masks.
     """
 
@@ -237,34 +284,14 @@ class PushHandler(_Transaction):
         super().__init__(resolve, wait)
         self._sql = sql
 
-    def probe(self, step: Step, context: Context) -> Position:
-        """The server knows."""
-        job = self.job(step, context)
-        return self.position(job, self.found(job.spec.goal, step.payload["target"]))
-
-    def apply(self, step: Step, context: Context) -> Outcome:
-        """Pushes, or finds that it was done."""
-        job = self.job(step, context)
-        target = self.found(job.spec.goal, step.payload["target"])
+    def act(self, step: Step, job: Job, target: Target) -> None:
+        """Pushes."""
         source = self.found(job.spec.origin, step.payload["source"])
-
-        def act() -> None:
-            spec = job.spec.filled(*self._sql(job.spec.name))
-            push.push(replace(job, spec=spec), source, target)
-
-        self.settled(job, target, act)
-        return self.outcome(job, target, context)
-
-    def revert(self, step: Step, context: Context) -> None:
-        """It happened whole or not at all."""
-
-    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
-        """Brings back what was overwritten, where it is as the push left it."""
-        got = step.payload
-        return return_steps(got["spec"], Path(got["state"]), got["id"], got["target"])
+        spec = job.spec.filled(*self._sql(job.spec.name))
+        push.push(replace(job, spec=spec), source, target)
 
 
-class ReturnHandler(_Transaction):
+class ReturnHandler(Transaction):
     """Takes a push back, or puts back what that took."""
 
     kind, version = RETURN, 1
@@ -284,20 +311,9 @@ class ReturnHandler(_Transaction):
         target = self.found(job.spec.goal, step.payload["target"])
         return "; ".join(one.said for one in back.moved(target, job, step.payload["archive"]))
 
-    def apply(self, step: Step, context: Context) -> Outcome:
-        """Takes it back, or finds that it was done."""
-        job = self.job(step, context)
-        target = self.found(job.spec.goal, step.payload["target"])
-        self.settled(job, target, lambda: back.take_back(job, target, step.payload["archive"]))
-        return self.outcome(job, target, context)
-
-    def revert(self, step: Step, context: Context) -> None:
-        """It happened whole or not at all."""
-
-    def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...]:
-        """Brings back what was there just before."""
-        got = step.payload
-        return return_steps(got["spec"], Path(got["state"]), got["id"], got["target"])
+    def act(self, step: Step, job: Job, target: Target) -> None:
+        """Takes it back."""
+        back.take_back(job, target, step.payload["archive"])
 
 
 def return_steps(spec: Mapping[str, Json], state: Path, archive: str, target: str) -> tuple[Step, ...]:

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from raccord.database import postgres
 
-BINARY = " (format binary)"
+BINARY = "format binary"
 BLOCK = 1 << 17  # bytes that are passed on at once: PostgreSQL itself gives row by row
+
+
+def given(
+    db: postgres.Connection, query: str, form: str, counted: Callable[[int], object] = int
+) -> Iterator[bytes]:
+    """The rows of a query, gathered into blocks.
+
+    Args:
+        form: options of COPY, such as `BINARY`; "" for its text.
+        counted: is told how many rows there were, in the end.
+    """
+    with db.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout{_options(form)}".encode()):
+        while True:
+            block, result = db.wait(_block(db.pgconn))
+            if block:
+                yield block
+            if result is not None:
+                counted(result.command_tuples or 0)
+                return
 
 
 def out(db: postgres.Connection, query: str, binary: bool, take: Callable[[bytes], object]) -> int:
     """Gives the rows of a query to whoever takes them; returns how many there were."""
-    with db.cursor() as cursor, cursor.copy(f"copy ({query}) to stdout{BINARY if binary else ''}".encode()):
-        while True:
-            block, result = db.wait(_block(db.pgconn))
-            if block:
-                take(block)
-            if result is not None:
-                return result.command_tuples or 0
+    count: list[int] = []
+    for block in given(db, query, BINARY if binary else "", count.append):
+        take(block)
+    return count[0]
 
 
 def _block(raw: Any) -> Generator[Any, Any, tuple[bytes, Any]]:
@@ -60,38 +76,56 @@ def _block(raw: Any) -> Generator[Any, Any, tuple[bytes, Any]]:
     return b"".join(parts), last
 
 
-def _from(goal: str, binary: bool, frozen: bool) -> bytes:
-    options = ", ".join(["format binary"] * binary + ["freeze"] * frozen)
-    return f"copy {goal} from stdin{f' ({options})' if options else ''}".encode()
-
-
-def into(
-    db: postgres.Connection, goal: str, binary: bool, blocks: Iterable[bytes], *, frozen: bool = False
+def fed(
+    db: postgres.Connection,
+    goal: str,
+    form: str,
+    feed: Callable[[Callable[[bytes], object]], object],
+    *,
+    frozen: bool = False,
 ) -> int:
     """Puts rows into a table; returns how many there were.
 
     Args:
         goal: the table and its columns, as SQL.
+        form: options of COPY, such as `BINARY`; "" for its text.
+        feed: gives the rows, block by block.
         frozen: whether older snapshots see them too, once they are committed: of a table that was made in
             this subtransaction, which those would take for empty otherwise.
     """
     with db.cursor() as cursor:
-        with cursor.copy(_from(goal, binary, frozen)) as rows:
-            for block in blocks:
-                rows.write(block)
+        with cursor.copy(f"copy {goal} from stdin{_options(form, 'freeze' * frozen)}".encode()) as rows:
+            feed(rows.write)
         return cursor.rowcount
+
+
+def _options(*words: str) -> str:
+    said = ", ".join(filter(None, words))
+    return f" ({said})" if said else ""
+
+
+def into(
+    db: postgres.Connection, goal: str, binary: bool, blocks: Iterable[bytes], *, frozen: bool = False
+) -> int:
+    """Puts rows into a table; returns how many there were. See `fed`."""
+
+    def feed(take: Callable[[bytes], object]) -> None:
+        for block in blocks:
+            take(block)
+
+    return fed(db, goal, BINARY if binary else "", feed, frozen=frozen)
 
 
 def across(
     one: postgres.Connection, query: str, two: postgres.Connection, goal: str, *, binary: bool,
     frozen: bool = False,
 ) -> int:  # fmt: skip
-    """Puts the rows of a query on one server into a table of another; returns how many there were.
+    """Puts the rows of a query into a table of another server, or of the same session; returns how many.
 
     Args:
-        frozen: see `into`.
+        frozen: see `fed`; not within one session.
     """
-    with two.cursor() as cursor:
-        with cursor.copy(_from(goal, binary, frozen)) as rows:
-            out(one, query, binary, rows.write)
-        return cursor.rowcount
+    if one is two:
+        return one.execute(f"insert into {goal} overriding system value {query}".encode()).rowcount
+    form = BINARY if binary else ""
+    return fed(two, goal, form, lambda take: out(one, query, binary, take), frozen=frozen)

@@ -25,6 +25,7 @@ _SPELLED = {"numeric": "trim_scale({})::text", "float4": "({} + 0)::text", "floa
 _TEXTS = frozenset({"bpchar", "char", "json", "jsonb", "name", "text", "varchar", "xml", "hstore", "citext"})
 _FIRST_OWN = 16384  # numbers of types from here on are this server's own
 _TEXT = "textsend(({})::text)"
+_OWN_ARRAY = "array of "
 
 _QUERY = """
 select t.oid::bigint, n.nspname, t.typname, t.typtype, t.typelem::bigint, t.typbasetype::bigint,
@@ -124,6 +125,11 @@ def ways(known: Mapping[int, Type], oid: int, *, deterministic: bool = True) -> 
     return _base(one, deterministic)
 
 
+def portable(binary: str) -> bool:
+    """Whether a binary form is the same on every server, and not only on those that number types alike."""
+    return bool(binary) and not binary.startswith(_OWN_ARRAY)
+
+
 def _base(one: Type, deterministic: bool) -> Ways:
     exact = one.builtin in _EXACT and deterministic
     return Ways(
@@ -161,5 +167,6 @@ def _array(known: Mapping[int, Type], one: Type) -> Ways:
         return Ways(_TEXT, detail=part.detail, texts=texts)
     if element.own:
         # The array names its element's type by its number.
-        return Ways(_TEXT, binary=f"array of {element.name} {element.oid}", detail=part.detail, texts=texts)
+        binary = f"{_OWN_ARRAY}{element.name} {element.oid}"
+        return Ways(_TEXT, binary=binary, detail=part.detail, texts=texts)
     return Ways("array_send({})", binary=one.name, texts=texts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,77 @@ class DataPullOptions:
     mode: str = ""
     unmasked: bool = False
     reason: str = ""
+    allow_empty: bool = False
+    yes_to: str = ""
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """What seals an archive, or opens it.
+
+    Attributes:
+        passphrase: where it comes from: "env:VARIABLE", "file:PATH", "command:WORDS", "prompt"; "" for none.
+        typed: what a person typed, where it is "prompt".
+        recipients: public keys of age to seal to.
+        key_file: the file with secret keys of age; "" for none.
+    """
+
+    passphrase: str = ""
+    typed: str = field(default="", repr=False)
+    recipients: tuple[str, ...] = ()
+    key_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataExportOptions:
+    """How a set is written into files.
+
+    Attributes:
+        name: of the set.
+        origin: the environment that the rows come from; "" for the set's own.
+        out: the archive, or the folder of CSV files; "" for `exports/` at the top of the worktree.
+        form: "archive" or "csv".
+        secrets: "include" or "exclude"; "" for the set's own.
+        in_clear: whether secrets may stand in CSV files.
+        key: what seals it.
+        dry_run: only look.
+        by: who asked.
+    """
+
+    name: str
+    origin: str = ""
+    out: str = ""
+    form: str = "archive"
+    secrets: str = ""
+    in_clear: bool = False
+    key: KeyOptions = field(default_factory=KeyOptions)
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataImportOptions:
+    """How rows of files are brought into an environment.
+
+    Attributes:
+        name: the archive, or the folder of CSV files.
+        goal: the environment that gets them.
+        set: the set that they are of; "" for the archive's own, or the only one.
+        form: "archive" or "csv".
+        mode, allow_empty, yes_to, dry_run, by: see `DataPushOptions`.
+        secrets: "include" or "exclude"; "" for the set's own.
+        key: what opens it.
+    """
+
+    name: str
+    goal: str
+    set: str = ""
+    form: str = "archive"
+    mode: str = ""
+    secrets: str = ""
+    key: KeyOptions = field(default_factory=KeyOptions)
     allow_empty: bool = False
     yes_to: str = ""
     dry_run: bool = False

@@ -148,3 +148,57 @@ class DataStatus:
 
     sets: tuple[DataStanding, ...]
     next_command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataExportTable:
+    """One table that was exported.
+
+    Attributes:
+        table: its name.
+        rows: how many; -1 where nobody counted yet.
+        size: of its rows in bytes, packed; 0 before they are written.
+        file: the file that holds it alone, or "".
+    """
+
+    table: str
+    rows: int
+    size: int = 0
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataExport:
+    """A set that was written into files, or would be.
+
+    Attributes:
+        name: of the set.
+        origin: the environment that the rows come from.
+        source: its database, without its secrets.
+        path: the archive, or the folder of CSV files.
+        tables: in the order in which they are filled.
+        form: "archive" or "csv".
+        sealed: "none", "passphrase" or "age".
+        secret: columns in it that may hold secrets.
+        resumed: how many tables an earlier, cut off call had written.
+        size: of all files in bytes.
+        sha256: tells the archive apart from every other; "" for CSV files.
+        dry_run: whether nothing was written.
+        notes: what a person should know.
+        next_command: what to type next, or "".
+    """
+
+    name: str
+    origin: str
+    source: str
+    path: str
+    tables: tuple[DataExportTable, ...]
+    form: str
+    sealed: str
+    secret: tuple[str, ...] = ()
+    resumed: int = 0
+    size: int = 0
+    sha256: str = ""
+    dry_run: bool = False
+    notes: tuple[Finding, ...] = ()
+    next_command: str = ""

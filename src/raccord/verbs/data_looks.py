@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from raccord.data import samples
 from raccord.data.compare import Difference
+from raccord.data.import_steps import IMPORT
 from raccord.data.observe import counted, differences
 from raccord.data.steps import PUSH
 from raccord.database import postgres
@@ -76,7 +77,7 @@ def status(room: Room, name: str = "") -> DataStatus:
         UsageError: no such set.
     """
     names = [name] if name else sorted(room.config.data)
-    last = pushes(room.journal(), PUSH)
+    last = pushes(room.journal(), PUSH, IMPORT)
     found = []
     for each in names:
         data_sets.configured(room, each)
@@ -99,17 +100,17 @@ def _rows(room: Room, name: str, place: str) -> dict[str, int]:
     return counted(target, spec)
 
 
-def pushes(journal: Journal | None, kind: str) -> dict[tuple[str, str], DataPush]:
+def pushes(journal: Journal | None, *kinds: str) -> dict[tuple[str, str], DataPush]:
     """The last push of each set into each environment.
 
     Args:
-        kind: of the steps that push.
+        kinds: of the steps that push.
     """
     found: dict[tuple[str, str], DataPush] = {}
     for run in journal.newest(1_000_000) if journal else ():
         record = journal.load(run) if journal else None
         for step in record.steps if record else ():
-            if record is None or step.step.kind != kind or step.state != "done" or step.back:
+            if record is None or step.step.kind not in kinds or step.state != "done" or step.back:
                 continue
             if record.plan.undo_of:
                 continue

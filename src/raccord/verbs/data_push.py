@@ -6,16 +6,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Mapping, Sequence
 
 from raccord.data import salts
+from raccord.data.compare import Difference
 from raccord.data.observe import decided, referred
-from raccord.data.plan import DELTA, FILL, SKIP, Decision, emptied, expect, staying, unfilled
+from raccord.data.plan import DELTA, FILL, SKIP, Decision, Expected, emptied, expect, staying, unfilled
+from raccord.data.spec import Spec
 from raccord.data.steps import keep_step, push_step
 from raccord.database.keeping import new_id
+from raccord.database.tables import Name
 from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
 from raccord.model.options_data import DataPullOptions, DataPushOptions
-from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver
+from raccord.model.plan import Finding, Lane, Plan, Stage, Step, Waiver
 from raccord.verbs import data_sets
 from raccord.verbs.room import Room
 
@@ -33,7 +37,8 @@ def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
         words = ["raccord", "data", "pull", options.name, "--from", options.origin]
         said = f"{options.name} comes from {options.goal}: what goes there is pulled, with masks on"
         raise UsageError(said, hint=shlex.join(words))
-    return data_sets.promoted(room, options, "data push", lambda: plan(room, options))
+    command = f"raccord data push {options.name} --to {options.goal}"
+    return data_sets.promoted(room, options, command, lambda: plan(room, options))
 
 
 def pull(room: Room, options: DataPullOptions) -> tuple[Plan, RunRecord | None]:
@@ -55,10 +60,12 @@ def pull(room: Room, options: DataPullOptions) -> tuple[Plan, RunRecord | None]:
         options.name, goal, options.origin, options.mode, options.allow_empty, options.yes_to,
         options.dry_run, options.by, pulls=True, unmasked=reason,
     )  # fmt: skip
-    words = ["data", "pull", options.name, "--from", options.origin]
+    words = ["raccord", "data", "pull", options.name, "--from", options.origin]
     words += ["--unmasked", "--reason", reason] if reason else []
     also = [options.origin] if reason else []
-    return data_sets.promoted(room, asked, shlex.join(words), lambda: plan(room, asked), also)
+    return data_sets.promoted(
+        room, asked, shlex.join([*words, "--to", goal]), lambda: plan(room, asked), also
+    )
 
 
 def plan(room: Room, options: DataPushOptions) -> Plan:
@@ -83,13 +90,40 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
             return _plan(options, Lane(key, title, held=against[0], notes=(*against[1:], *seen.notes)))
         found, decisions = decided(one, two, spec, seen)
         referring = referred(two, spec, seen, found)
-    notes = (*seen.notes, *(_note(each) for each in decisions), *staying(spec, decisions))
+    notes = (*seen.notes, *map(noted, decisions), *staying(spec, decisions))
+    return _plan(
+        options,
+        lane(
+            room, spec, key, title, (found, decisions, referring), notes,
+            lambda id_, expected: push_step(
+                spec, room.state, id_, ends.source, ends.target, expected, data_sets.commit(room)
+            ),
+        ),
+    )  # fmt: skip
+
+
+def lane(
+    room: Room,
+    spec: Spec,
+    key: str,
+    title: str,
+    seen: tuple[Sequence[Difference], Sequence[Decision], Sequence[Finding]],
+    notes: Sequence[Finding],
+    last: Callable[[str, Mapping[Name, Expected]], Step],
+) -> Lane:
+    """What becomes of a set, once it is known how its rows differ: steps, nothing, or why not.
+
+    Args:
+        seen: how each table differs, what is decided for it, and which rows refer to those that would go.
+        last: makes the step that does it, from the id of what is kept and what must be found.
+    """
+    found, decisions, referring = seen
     against = [one for one in referring if one.status == "fail"]
     notes = (*notes, *(one for one in referring if one not in against[:1]))
     if held := emptied(spec, found) or unfilled(found) or next(iter(against), None):
-        return _plan(options, Lane(key, title, held=held, notes=notes))
+        return Lane(key, title, held=held, notes=notes)
     if all(each.way == SKIP for each in decisions):
-        return _plan(options, Lane(key, title, notes=notes))
+        return Lane(key, title, notes=notes)
     expected = {each.pair.id: expect(spec, each, made) for each, made in zip(found, decisions, strict=True)}
     # What is kept is never more than the tables that lose something.
     about = sum(
@@ -98,14 +132,7 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
         if made.way not in (SKIP, DELTA, FILL) and (made.changed or made.removed)
     )
     id_ = new_id()
-    here = room.here
-    steps = (
-        keep_step(room.state, id_, about),
-        push_step(
-            spec, room.state, id_, ends.source, ends.target, expected, (here.head if here else "") or ""
-        ),
-    )
-    return _plan(options, Lane(key, title, steps, notes=notes))
+    return Lane(key, title, (keep_step(room.state, id_, about), last(id_, expected)), notes=notes)
 
 
 def _plan(options: DataPushOptions, lane: Lane) -> Plan:
@@ -114,7 +141,8 @@ def _plan(options: DataPushOptions, lane: Lane) -> Plan:
     return Plan(f"data {verb}", (Stage(verb, (lane,)),), waivers, by=options.by)
 
 
-def _note(one: Decision) -> Finding:
+def noted(one: Decision) -> Finding:
+    """What is decided for a table, for a person."""
     data = {
         "table": one.table,
         "way": one.way,

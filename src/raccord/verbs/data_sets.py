@@ -115,6 +115,12 @@ def found_ends(room: Room, what: Spec) -> Ends:
     return ends
 
 
+def commit(room: Room) -> str:
+    """On which commit the worktree stands, "" where there is none."""
+    here = room.here
+    return (here.head if here else "") or ""
+
+
 @contextlib.contextmanager
 def looked(ends: Ends) -> Iterator[tuple[postgres.Connection, postgres.Connection, observe.Seen]]:
     """Both databases as of one moment each, and what they have of the set."""

@@ -22,7 +22,8 @@ def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
         UsageError: no such set or environment, or a protected one that was not named.
         CannotRun: a store can't be reached.
     """
-    return promoting.promoted(room, options, VERB, lambda: plan(room, options))
+    command = f"raccord {VERB} {options.name} --to {options.goal}"
+    return promoting.promoted(room, options, command, lambda: plan(room, options))
 
 
 def plan(room: Room, options: FilesPushOptions) -> Plan:

@@ -89,14 +89,25 @@ def _then(room: Room) -> list[Handler]:
 
 
 def _data(room: Room) -> list[Handler]:
+    from raccord.data.import_steps import ImportHandler
     from raccord.data.steps import KeepHandler, PushHandler, ReturnHandler
+    from raccord.database.url import Target
+    from raccord.verbs.data_import import opened
     from raccord.verbs.data_sets import environments, sql
 
     wait = float(room.config.sync.lock_wait_seconds)
+
+    def resolve(name: str) -> Target:
+        return environments(room).target(name)
+
+    def texts(name: str) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        return sql(room, name)
+
     return [
+        ImportHandler(resolve, wait, texts, lambda said: opened(room, said)),
         KeepHandler(),
-        PushHandler(lambda name: environments(room).target(name), wait, lambda name: sql(room, name)),
-        ReturnHandler(lambda name: environments(room).target(name), wait),
+        PushHandler(resolve, wait, texts),
+        ReturnHandler(resolve, wait),
     ]
 
 
@@ -113,7 +124,7 @@ def _files(room: Room) -> list[Handler]:
 
 # What most runs have no step of, and many repositories never: loaded once a run has one.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
-    (("data.keep", "data.push", "data.return"), _data),
+    (("data.import", "data.keep", "data.push", "data.return"), _data),
     (("database.backup", "database.restore", "migration.upgrade"), _databases),
     (("database.fork", "database.refork", "database.unfork", "worktree.point"), _forks),
     (("migration.exclude", "migration.files"), _copies),

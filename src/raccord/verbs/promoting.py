@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from raccord.config import variable
 from raccord.data.environments import Environments
 from raccord.kernel.record import RunRecord
-from raccord.model.options_data import DataPushOptions, FilesPushOptions
+from raccord.model.options_data import DataImportOptions, DataPushOptions, FilesPushOptions
 from raccord.model.plan import Plan
 from raccord.verbs import protected
 from raccord.verbs.room import Room
@@ -20,15 +20,15 @@ def environments(room: Room) -> Environments:
 
 def promoted(
     room: Room,
-    options: DataPushOptions | FilesPushOptions,
-    words: str,
+    options: DataImportOptions | DataPushOptions | FilesPushOptions,
+    command: str,
     make: Callable[[], Plan],
     also: Sequence[str] = (),
 ) -> tuple[Plan, RunRecord | None]:
     """Plans a push of rows or of objects and, unless only that is asked for, applies it.
 
     Args:
-        words: of the command: "data push", or more of it.
+        command: to be typed again, as far as `--yes-to`.
         also: environments besides the one that is changed that have to be named where they are protected.
 
     Raises:
@@ -38,8 +38,7 @@ def promoted(
     environments(room).environment(goal)
     if options.dry_run:
         return make(), None
-    command = f"raccord {words}" + ("" if also or f" {options.name} " in f"{words} " else f" {options.name}")
-    protected.refuse_unnamed(room, [goal, *also], options.yes_to, f"{command} --to {goal}")
+    protected.refuse_unnamed(room, [goal, *also], options.yes_to, command)
     engine = room.engine()
     engine.recover()
     return engine.apply(make)

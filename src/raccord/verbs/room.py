@@ -27,6 +27,7 @@ from raccord.model.event import Listener, silent
 from raccord.model.text import shown
 
 if TYPE_CHECKING:
+    from raccord.data.sealing import Opener
     from raccord.kernel.engine import Engine
     from raccord.transport.links import Links
     from raccord.transport.model import Ask
@@ -56,6 +57,8 @@ class Room:
     refused: dict[tuple[str, str, str | None], RaccordError] = field(
         default_factory=dict, init=False, repr=False
     )
+    # What opens archives, by what tells these apart: what a person typed is nowhere else.
+    openers: dict[str, Opener] = field(default_factory=dict, init=False, repr=False)
     _note: Path | None = field(default=None, init=False, repr=False)
 
     @classmethod

@@ -1,0 +1,152 @@
+"""`raccord data export` and `import`: rows in files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
+from raccord.errors import UsageError
+from raccord.model.options_data import DataExportOptions, DataImportOptions, KeyOptions
+
+if TYPE_CHECKING:
+    from raccord.model.report import Answer
+    from raccord.workspace import Workspace
+
+EXPORT = "raccord data export knowledge --passphrase prompt"
+IMPORT = "raccord data import exports/knowledge_20260101_120000.raccord --to prod --dry-run"
+FORMS = ("archive",)
+PROMPT = "prompt"
+SECRETS = ("include", "exclude")
+MODES = ("replace", "insert", "upsert", "mirror")
+
+Passphrase = Annotated[
+    str,
+    typer.Option(
+        "--passphrase",
+        metavar="SOURCE",
+        help="Where the archive's passphrase comes from: env:VARIABLE, file:PATH, command:WORDS or prompt.",
+        show_default=False,
+    ),
+]
+Secrets = Annotated[
+    str,
+    typer.Option(
+        "--secrets",
+        metavar="WHAT",
+        help="Whether columns that may hold secrets travel: include or exclude; as the set says by default.",
+        show_default=False,
+    ),
+]
+
+
+def export(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="SET", help="A set of tables of the configuration.")],
+    origin: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="ENV",
+            help="The environment that the rows come from; the set's by default.",
+            show_default=False,
+        ),
+    ] = "",
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out", metavar="PATH", help="The file to write; one in exports/ by default.", show_default=False
+        ),
+    ] = "",
+    secrets: Secrets = "",
+    passphrase: Passphrase = "",
+    to_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--to-key", metavar="age1…", help="Seal it to this public key of age; may be given several times."
+        ),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> int:
+    """Write the rows of a set into an archive."""
+    face = Face.of(context, as_json)
+    _one_of("--secrets", secrets, SECRETS)
+    typed = _typed(face, passphrase, again=True) if not dry_run else ""
+    key = KeyOptions(passphrase, typed, tuple(to_key or ()))
+    with face.workspace() as workspace:
+        report = workspace.data_export(
+            DataExportOptions(name, origin, out, secrets=secrets, key=key, dry_run=dry_run, by=person())
+        )
+    return face.data_export(report)
+
+
+def bring(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="PATH", help="The archive.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="ENV", help="The environment that gets the rows.", show_default=False),
+    ],
+    set_: Annotated[
+        str,
+        typer.Option("--set", metavar="SET", help="The set that it has to hold.", show_default=False),
+    ] = "",
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="replace, insert, upsert or mirror; the set's by default.",
+            show_default=False,
+        ),
+    ] = "",
+    secrets: Secrets = "",
+    passphrase: Passphrase = "",
+    key_file: Annotated[
+        str,
+        typer.Option(
+            "--key-file", metavar="FILE", help="The file with the secret key of age.", show_default=False
+        ),
+    ] = "",
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")
+    ] = False,
+    yes_to: YesTo = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> int:
+    """Make the rows of a set in an environment what they are in an archive, in one transaction."""
+    face = Face.of(context, as_json)
+    _one_of("--mode", mode, MODES)
+    _one_of("--secrets", secrets, SECRETS)
+    key = KeyOptions(passphrase, _typed(face, passphrase), key_file=key_file)
+
+    def call(workspace: Workspace, dry: bool, named: str) -> Answer:
+        return workspace.data_import(
+            DataImportOptions(
+                name, to, set_, mode=mode, secrets=secrets, key=key, allow_empty=allow_empty, yes_to=named,
+                dry_run=dry, by=person(),
+            )
+        )  # fmt: skip
+
+    return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
+
+
+def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in ("", *known):
+        raise UsageError(f"{option} {value}: not one of {', '.join(known)}", hint="raccord data --help")
+
+
+def _typed(face: Face, passphrase: str, *, again: bool = False) -> str:
+    """What a person types, where that was asked for; twice where nothing else would tell a slip."""
+    if passphrase != PROMPT:
+        return ""
+    if not face.asks:
+        raise UsageError(
+            "there is no terminal to type the passphrase on", hint="--passphrase env:VARIABLE or file:PATH"
+        )
+    typed: str = typer.prompt("Passphrase", hide_input=True, confirmation_prompt=again, err=True)
+    return typed

@@ -1,0 +1,68 @@
+"""An archive as a source of rows: opened and verified before anything of it is used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from raccord.data import container, manifest
+from raccord.data.arrival import Load, Loads
+from raccord.data.container import Reader, damaged
+from raccord.data.manifest import Held, Manifest
+from raccord.data.sealing import Opener
+from raccord.data.spec import Spec
+from raccord.database import postgres, pump
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An archive that was found to be whole."""
+
+    reader: Reader
+    manifest: Manifest
+
+    @property
+    def sha256(self) -> str:
+        """Tells it apart from every other."""
+        return self.reader.sha256
+
+    def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
+        """See `arrival.Source`."""
+        return {one.id: self._load(one) for one in self.manifest.tables}
+
+    def _load(self, one: Held) -> Load:
+        return Load(
+            one.table, one.columns, pump.BINARY if one.binary else "",
+            lambda take: self.reader.read(one.part, take),
+            kept=one.kept, rows=one.rows, size=one.part.size, digest=one.digest, keyed=bool(one.key),
+            where=one.where, masked=one.masked,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def opened(path: Path, opener: Opener) -> Iterator[Archive]:
+    """An archive, verified as far as its head, its manifest and its end say.
+
+    Raises:
+        CannotRun: it can't be read, or takes a key that was not given.
+        Damaged: it is not as it was written.
+    """
+    with container.opened(path, opener) as reader:
+        try:
+            known = manifest.parse(reader.manifest)
+        except ValueError as error:
+            raise damaged(path, f"its manifest can't be read: {error}") from None
+        reader.tiles([one.part for one in known.tables])
+        yield Archive(reader, known)
+
+
+def verify(archive: Archive) -> None:
+    """Reads all of it, and makes sure that every byte is what was written; unpacks nothing.
+
+    Raises:
+        Damaged: one isn't.
+    """
+    for one in archive.manifest.tables:
+        archive.reader.check(one.part)

@@ -1,0 +1,103 @@
+"""`raccord data export`: the rows of a set in files. No environment is changed, so this is no run."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+
+from raccord import __version__
+from raccord.data import export as exporting
+from raccord.data import salts
+from raccord.data.export import Notes, Order, Seen
+from raccord.data.manifest import Made
+from raccord.data.spec import Spec
+from raccord.data.transaction import looking
+from raccord.database import postgres
+from raccord.database.url import POSTGRESQL, Target
+from raccord.errors import CannotRun, UsageError
+from raccord.kernel import fs
+from raccord.model.event import Event
+from raccord.model.options_data import DataExportOptions
+from raccord.model.report_data import DataExport, DataExportTable
+from raccord.model.text import shown
+from raccord.verbs import data_keys, data_sets
+from raccord.verbs.room import Room
+
+FOLDER, SUFFIX = "exports", ".raccord"
+NOWHERE = ""  # a set that goes to no environment yet
+
+
+def export(room: Room, options: DataExportOptions) -> DataExport:
+    """Writes a set into files, read back before they get their names.
+
+    Raises:
+        UsageError: no such set or environment, secrets that would stand in clear, or a name that is taken.
+        CannotRun: the database can't be read, or the disk not written.
+    """
+    spec = data_sets.spec(room, options.name, NOWHERE, origin=options.origin)
+    spec = replace(spec, secrets=options.secrets or spec.secrets)
+    source = data_sets.environments(room).target(spec.origin)
+    if source.kind != POSTGRESQL:
+        raise CannotRun(f"rows of {source.shown} can't be exported", hint="name a PostgreSQL database")
+    if salts.needed(spec) and not options.dry_run:
+        salts.make(room.state)
+    with postgres.connected(source, name="raccord data") as db, looking(db, source, spec):
+        found = exporting.seen(db, spec, salts.read(room.state))
+    if found.refused:
+        raise CannotRun(found.refused[0].message, hint=found.refused[0].hint)
+    return _archive(room, options, spec, source, found)
+
+
+def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Seen) -> DataExport:
+    key = options.key
+    sealed = data_keys.sealed_to(key)
+    if found.secret and not sealed:
+        raise UsageError(
+            f"{', '.join(map(shown, found.secret))} may hold secrets, which no archive holds in clear",
+            hint="--passphrase prompt, --to-key age1…, or --secrets exclude",
+        )
+    notes = Notes.below(room.state)
+    path = _path(room, options, spec, notes, sealed)
+    report = DataExport(
+        spec.name, spec.origin, source.shown, str(path),
+        tuple(DataExportTable(pair.shown, pair.source.rows) for pair in found.tables), options.form,
+        data_keys.cipher(key), tuple(found.secret), dry_run=True, notes=found.notes,
+    )  # fmt: skip
+    if options.dry_run:
+        return report
+    made = Made(spec.origin, found.server, time.time(), __version__, data_sets.commit(room), options.by)
+    order = Order(
+        spec, path, made, salts.read(room.state), sealed, lambda: data_keys.seal(room, key),
+        data_keys.opener(room, key), lambda text: room.listen(Event("", spec.name, "said", text)),
+    )  # fmt: skip
+    if path.parent == _folder(room):
+        fs.self_ignoring(path.parent)
+    done = exporting.export(order, notes, source)
+    tables = tuple(
+        DataExportTable(pair.shown, one["rows"], one["part"]["stored"])
+        for pair, one in zip(found.tables, done.tables, strict=True)
+    )
+    return replace(
+        report, tables=tables, resumed=done.resumed, size=done.size, sha256=done.sha256, dry_run=False,
+        next_command=f"raccord data import {shown(shlex.quote(str(path)))} --to ENV --dry-run",
+    )  # fmt: skip
+
+
+def _folder(room: Room) -> Path:
+    return (room.repo.top or room.path) / FOLDER
+
+
+def _path(room: Room, options: DataExportOptions, spec: Spec, notes: Notes, sealed: tuple[str, ...]) -> Path:
+    """Where the archive goes: where it was begun, if it was."""
+    if options.out:
+        return Path(room.path / options.out).absolute()
+    folder = _folder(room).absolute()
+    earlier = exporting.begun(notes, spec, folder, sealed)
+    if earlier is not None:
+        return Path(earlier.path)
+    stem = f"{spec.name}_{time.strftime('%Y%m%d_%H%M%S')}"
+    names = chain([stem], (f"{stem}_{number}" for number in count(2)))
+    return next(path for name in names if not (path := folder / f"{name}{SUFFIX}").exists())

@@ -1,0 +1,182 @@
+"""`raccord data import`: rows of files into an environment: a push whose source is no server."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from raccord.data import archived, arrival, observe
+from raccord.data.archived import Archive
+from raccord.data.arrival import Landing, Source
+from raccord.data.compare import Difference
+from raccord.data.import_steps import import_step
+from raccord.data.manifest import Manifest
+from raccord.data.plan import Decision, staying
+from raccord.data.sealing import Opener
+from raccord.database.url import POSTGRESQL
+from raccord.errors import CannotRun, UsageError, WorldMoved
+from raccord.kernel.record import RunRecord
+from raccord.model.event import Event
+from raccord.model.options_data import DataImportOptions, KeyOptions
+from raccord.model.plan import Finding, Json, Lane, Plan, Stage
+from raccord.model.text import shown
+from raccord.verbs import data_keys, data_push, data_sets
+from raccord.verbs.room import Room
+
+VERB = "data import"
+ARCHIVE = "the archive"  # where its rows are from, in messages
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files with rows, as one command takes them.
+
+    Attributes:
+        name: of the set.
+        origin: what they are, in words.
+        title: for a person.
+        what: leads to them again.
+    """
+
+    source: Source
+    name: str
+    origin: str
+    title: str
+    what: Mapping[str, Json]
+    notes: tuple[Finding, ...] = ()
+
+
+def bring(room: Room, options: DataImportOptions) -> tuple[Plan, RunRecord | None]:
+    """Imports.
+
+    Raises:
+        UsageError: no such set or environment, or a protected one that was not named.
+        CannotRun: the files or the database can't be used; nothing was changed.
+    """
+    return data_sets.promoted(room, options, again(VERB, options), lambda: plan(room, options))
+
+
+def plan(room: Room, options: DataImportOptions) -> Plan:
+    """Verifies, observes and decides."""
+    with _files(room, options) as files:
+        return planned(room, options, files, VERB)
+
+
+def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> Plan:
+    """The plan for files that were opened."""
+    spec = data_sets.spec(
+        room,
+        files.name,
+        options.goal,
+        origin=files.origin,
+        mode=options.mode,
+        allow_empty=options.allow_empty,
+    )
+    # What is in files was masked before.
+    spec = replace(spec, mask={}, secrets=options.secrets or spec.secrets, command=again(verb, options))
+    target = data_sets.environments(room).target(options.goal)
+    if target.kind != POSTGRESQL:
+        raise CannotRun(f"rows can't be imported into {target.shown}", hint="name a PostgreSQL database")
+    key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {files.title} to {spec.goal}"
+
+    def made(lane: Lane) -> Plan:
+        return Plan(verb, (Stage("import", (lane,)),), by=options.by)
+
+    with arrival.looked(target, spec) as db:
+        loads = files.source.loads(db, spec)
+        seen = arrival.seen(db, loads, spec)
+        if against := [*seen.refused, *seen.hindered]:
+            notes = (*against[1:], *files.notes, *seen.notes)
+            return made(Lane(key, title, held=against[0], notes=notes))
+        landing = Landing(db, loads, lambda text: room.listen(Event("", key, "said", text)))
+        found, decisions = observe.compared(spec, seen, landing.compare)
+        referring = observe.referred(db, spec, seen, found)
+    notes = (
+        *files.notes, *seen.notes, *map(data_push.noted, decisions), *staying(spec, decisions),
+        *map(_counted, found, decisions),
+    )  # fmt: skip
+    lane = data_push.lane(
+        room, spec, key, title, (found, decisions, referring), notes,
+        lambda id_, expected: import_step(
+            spec, room.state, id_, files.what, target, expected, data_sets.commit(room)
+        ),
+    )  # fmt: skip
+    if lane.held is not None and lane.held.name == "data.empty":
+        lane = replace(lane, held=replace(lane.held, hint=f"{again(verb, options)} --allow-empty"))
+    return made(lane)
+
+
+def again(verb: str, options: DataImportOptions) -> str:
+    """The command that plans it anew."""
+    return f"raccord {verb} {shown(shlex.quote(options.name))} --to {options.goal}"
+
+
+def _counted(one: Difference, made: Decision) -> Finding:
+    """How many rows a table has, and will have."""
+    before, after = one.target.rows, one.target.rows + made.added - made.removed
+    said = f"{one.pair.shown}: {before} rows before, {after} after"
+    return Finding("data.count", "note", said, data={"before": before, "after": after})
+
+
+@contextlib.contextmanager
+def _files(room: Room, options: DataImportOptions) -> Iterator[Files]:
+    path = Path(room.path / options.name).absolute()
+    with archived.opened(path, _opener(room, path, options.key)) as found:
+        room.listen(Event("", path.name, "said", "verifying the archive"))
+        archived.verify(found)
+        yield archive_files(room, options, path, found)
+
+
+def archive_files(room: Room, options: DataImportOptions, path: Path, found: Archive) -> Files:
+    """An archive as one command takes it."""
+    said = found.manifest
+    if options.set and options.set != said.name:
+        raise UsageError(
+            f"{shown(str(path))} holds the set {shown(said.name)}, and not {shown(options.set)}",
+            hint=again(VERB, options),
+        )
+    key = options.key
+    what = {
+        "kind": "archive",
+        "path": str(path),
+        "sha256": found.sha256,
+        # Where a passphrase comes from is no secret; what a person typed is gone with this process.
+        "passphrase": key.passphrase,
+        "key_file": str(room.path / key.key_file) if key.key_file else "",
+    }
+    return Files(found, said.name, ARCHIVE, shown(path.name), what, (_provenance(said),))
+
+
+def _provenance(said: Manifest) -> Finding:
+    made = said.made
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(made.at)) if 0 <= made.at < 1 << 40 else "unknown"
+    parts = [f"exported {at} from {made.environment} ({made.server})", f"raccord {made.raccord}"]
+    parts += [f"by {made.by}"] if made.by else []
+    parts += [f"commit {made.commit[:10]}"] if made.commit else []
+    return Finding("data.archive", "note", shown(", ".join(parts)))
+
+
+def _opener(room: Room, path: Path, key: KeyOptions) -> Opener:
+    if str(path) not in room.openers:
+        room.openers[str(path)] = data_keys.opener(room, key)
+    return room.openers[str(path)]
+
+
+@contextlib.contextmanager
+def opened(room: Room, what: Mapping[str, Json]) -> Iterator[Source]:
+    """What a step says of its files, opened again.
+
+    Raises:
+        WorldMoved: they are others by now.
+        CannotRun: they can't be read, or a person has to type what opens them.
+    """
+    path = Path(what["path"])
+    key = KeyOptions(passphrase=what["passphrase"], key_file=what["key_file"])
+    with archived.opened(path, _opener(room, path, key)) as found:
+        if found.sha256 != what["sha256"]:
+            raise WorldMoved(f"{shown(str(path))} is another archive by now", hint="raccord data import")
+        yield found
