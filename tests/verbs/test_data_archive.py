@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from raccord.data import sealing
-from raccord.errors import CannotRun, UsageError
+from raccord.errors import CannotRun, RaccordError, UsageError
 from raccord.model.options_data import DataExportOptions, DataImportOptions, KeyOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
@@ -361,3 +362,104 @@ def run(seed: Two, *words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "raccord", "-C", str(seed.repo.path), "data", *words],
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+CSV = {"form": "csv"}
+
+
+def test_csv_files_there_and_back(seed):
+    with pytest.raises(
+        UsageError, match=r"platform_config.value may hold secrets, which would stand in clear"
+    ):
+        export(seed, **CSV)
+    made = export(seed, in_clear=True, **CSV)
+    files = [Path(one.file) for one in made.tables]
+    stamps = {one.name[-19:] for one in files}
+    assert len(stamps) == 1 and re.fullmatch(r"\d{8}_\d{6}\.csv", min(stamps))
+    assert f"platform_config_{min(stamps)}" in {one.name for one in files}
+    assert {one.stat().st_mode & 0o777 for one in files} == {0o600}
+    config = next(one for one in files if "config" in one.name).read_text()
+    assert config.startswith("key,value,updated_at\n") and "gsk_canary" in config
+    before = seed.rows("prod")
+    report = bring(seed, "exports", **CSV)
+    assert (report.state, why(report)) == ("done", ""), report
+    assert seed.diff().equal and bring(seed, "exports", **CSV).state == "nothing"
+    assert seed.undo().state == "done" and seed.rows("prod") == before
+
+
+def test_the_seeds_own_files(plain):
+    """As its script writes them: by psql's copy."""
+    folder = plain.repo.path / "exports"
+    folder.mkdir()
+    for stamp in ("20251010_143000", "20251011_090000"):
+        for table in PLAIN:
+            server, database = plain.ends["dev"]
+            said = f"copy {table} to stdout with csv header"
+            with server.connect(database) as db, db.cursor() as cursor, cursor.copy(said) as copy:
+                (folder / f"{table}_{stamp}.csv").write_bytes(b"".join(map(bytes, copy)))
+        plain.run("dev", "update knowledge_base set title = 'newer' where id = 1")
+    (folder / "templates_20251012_000000.csv").write_text("name,body\n")
+    (folder / "other_20251013_000000.csv").write_text("x\n")
+    found = plan(plain, "exports", **CSV)
+    assert "files of 20251011_090000" in notes(found)
+    assert (
+        "the files of 20251012_000000 are not complete: knowledge_base, knowledge_base_chunks,"
+        " knowledge_categories missing" in notes(found)
+    )
+    assert bring(plain, "exports", **CSV).state == "done"
+    assert plain.rows("prod", *PLAIN) == plain.rows("dev", *PLAIN)
+    (folder / "knowledge_base_20251011_090000.csv").unlink()
+    (folder / "knowledge_base_20251010_143000.csv").unlink()
+    with pytest.raises(CannotRun, match=r"exports has no complete set of .*; the files of 20251012_000000"):
+        bring(plain, "exports", **CSV)
+
+
+def test_every_type_in_csv(tmp_path):
+    for found in lend(tmp_path, schema="create extension vector;" + UGLY, rows=UGLY_ROWS, dev=16):
+        export(found, **CSV)
+        found.run("prod", "insert into ugly (id, empty) values (1.5, 'old'), (7, '')")
+        report = bring(found, "exports", **CSV)
+        assert (report.state, why(report)) == ("done", "")
+        assert found.rows("prod", "ugly", "keyless", "parts") == found.rows("dev", "ugly", "keyless", "parts")
+
+
+def test_csv_files_that_don_t_fit(plain):
+    plain.configure(tables=("templates",))
+    folder = plain.repo.path / "exports"
+    folder.mkdir()
+    plain.run("prod", "insert into templates values ('own', 'x')")
+    before = plain.rows("prod")
+    path = folder / "templates_20251010_143000.csv"
+    for text, said in (
+        ("", "has no header"),
+        ("name,body,more\na,b,c\n", "has the column more, which templates has not"),
+        ("name,name\na,b\n", "names a column twice"),
+        ("name,body\na,b,c\n", "refused: a value does not fit"),
+        ("name,body\na,b\na,c\n", "refused: "),
+        ('name,body\na,"b\n', "refused: a value does not fit"),
+        ("name,body\n,b\n", ""),
+        ("name\na\n", "templates.body is missing in the CSV files"),
+        ("name,body\n\xff\xfe,b\n", ""),
+    ):
+        path.write_bytes(text.encode("latin-1"))
+        try:
+            held = why(bring(plain, "exports", **CSV))
+        except RaccordError as error:
+            held = error.message
+        assert said in held and held and "gsk" not in held, (text, held)
+        assert plain.rows("prod") == before
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    with pytest.raises(CannotRun, match="is no file"):
+        bring(plain, "exports", **CSV)
+
+
+def test_csv_files_say_not_of_which_set_they_are(plain):
+    with (plain.repo.path / "raccord.toml").open("a") as file:
+        file.write('[data.other]\ntables = ["templates"]\n')
+    export(plain, **CSV)
+    with pytest.raises(UsageError, match="known: all, other"):
+        bring(plain, "exports", **CSV)
+    assert bring(plain, "exports", set="other", **CSV).state == "done"
+    assert plain.rows("prod", "templates") == plain.rows("dev", "templates")
+    assert plain.run("prod", "select count(*) from knowledge_base") == [(0,)]

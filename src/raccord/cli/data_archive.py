@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXPORT = "raccord data export knowledge --passphrase prompt"
 IMPORT = "raccord data import exports/knowledge_20260101_120000.raccord --to prod --dry-run"
-FORMS = ("archive",)
+FORMS = ("archive", "csv")
 PROMPT = "prompt"
 SECRETS = ("include", "exclude")
 MODES = ("replace", "insert", "upsert", "mirror")
@@ -41,6 +41,12 @@ Secrets = Annotated[
 ]
 
 
+Format = Annotated[
+    str,
+    typer.Option("--format", metavar="FORMAT", help="archive, or csv: a file TABLE_TIME.csv for each table."),
+]
+
+
 def export(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="SET", help="A set of tables of the configuration.")],
@@ -56,10 +62,17 @@ def export(
     out: Annotated[
         str,
         typer.Option(
-            "--out", metavar="PATH", help="The file to write; one in exports/ by default.", show_default=False
+            "--out",
+            metavar="PATH",
+            help="The file, or the folder of CSV files; in exports/ by default.",
+            show_default=False,
         ),
     ] = "",
+    form: Format = "archive",
     secrets: Secrets = "",
+    in_clear: Annotated[
+        bool, typer.Option("--secrets-in-clear", help="Let secrets stand in CSV files.")
+    ] = False,
     passphrase: Passphrase = "",
     to_key: Annotated[
         list[str] | None,
@@ -70,29 +83,31 @@ def export(
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
-    """Write the rows of a set into an archive."""
+    """Write the rows of a set into an archive, or into CSV files."""
     face = Face.of(context, as_json)
+    _one_of("--format", form, FORMS)
     _one_of("--secrets", secrets, SECRETS)
     typed = _typed(face, passphrase, again=True) if not dry_run else ""
     key = KeyOptions(passphrase, typed, tuple(to_key or ()))
     with face.workspace() as workspace:
         report = workspace.data_export(
-            DataExportOptions(name, origin, out, secrets=secrets, key=key, dry_run=dry_run, by=person())
+            DataExportOptions(name, origin, out, form, secrets, in_clear, key, dry_run, person())
         )
     return face.data_export(report)
 
 
 def bring(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="PATH", help="The archive.")],
+    name: Annotated[str, typer.Argument(metavar="PATH", help="The archive, or the folder of CSV files.")],
     to: Annotated[
         str,
         typer.Option("--to", metavar="ENV", help="The environment that gets the rows.", show_default=False),
     ],
     set_: Annotated[
         str,
-        typer.Option("--set", metavar="SET", help="The set that it has to hold.", show_default=False),
+        typer.Option("--set", metavar="SET", help="The set that the rows are of.", show_default=False),
     ] = "",
+    form: Format = "archive",
     mode: Annotated[
         str,
         typer.Option(
@@ -118,8 +133,9 @@ def bring(
     yes: Yes = False,
     as_json: Json = False,
 ) -> int:
-    """Make the rows of a set in an environment what they are in an archive, in one transaction."""
+    """Make the rows of a set in an environment what they are in files, in one transaction."""
     face = Face.of(context, as_json)
+    _one_of("--format", form, FORMS)
     _one_of("--mode", mode, MODES)
     _one_of("--secrets", secrets, SECRETS)
     key = KeyOptions(passphrase, _typed(face, passphrase), key_file=key_file)
@@ -127,7 +143,7 @@ def bring(
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.data_import(
             DataImportOptions(
-                name, to, set_, mode=mode, secrets=secrets, key=key, allow_empty=allow_empty, yes_to=named,
+                name, to, set_, form, mode, secrets, key, allow_empty, yes_to=named,
                 dry_run=dry, by=person(),
             )
         )  # fmt: skip

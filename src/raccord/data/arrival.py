@@ -209,7 +209,10 @@ class Landing:
         )
         self._fed(load, pair, f"{place} ({listed})")
         if pair.key:
-            run(self.db, f"create index on {place} ({', '.join(map(identifier, pair.key))})")
+            # A file may hold what no table with this key would.
+            filled = ", ".join(f"alter {identifier(name)} set not null" for name in pair.key)
+            run(self.db, f"alter table {place} {filled}")
+            run(self.db, f"create unique index on {place} ({', '.join(map(identifier, pair.key))})")
         run(self.db, f"analyze {place}")
         sums = load.digest if _as_told(load, pair) else None
         if sums is not None and digest(self.db, pair, source=True) != sums:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
 from raccord import __version__
+from raccord.data import csv_set, salts
 from raccord.data import export as exporting
-from raccord.data import salts
 from raccord.data.export import Notes, Order, Seen
 from raccord.data.manifest import Made
 from raccord.data.spec import Spec
@@ -27,6 +28,7 @@ from raccord.verbs import data_keys, data_sets
 from raccord.verbs.room import Room
 
 FOLDER, SUFFIX = "exports", ".raccord"
+CSV = "csv"
 NOWHERE = ""  # a set that goes to no environment yet
 
 
@@ -45,10 +47,57 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
     if salts.needed(spec) and not options.dry_run:
         salts.make(room.state)
     with postgres.connected(source, name="raccord data") as db, looking(db, source, spec):
-        found = exporting.seen(db, spec, salts.read(room.state))
+        found = _seen(room, db, spec)
+    if options.form == CSV:
+        return _csv(room, options, spec, source, found)
+    return _archive(room, options, spec, source, found)
+
+
+def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Seen) -> DataExport:
+    if options.key.passphrase or options.key.recipients:
+        raise UsageError("CSV files are not sealed", hint="leave --format csv out, for an archive")
+    if found.secret and not options.in_clear:
+        raise UsageError(
+            f"{', '.join(map(shown, found.secret))} may hold secrets, which would stand in clear",
+            hint="--secrets exclude, or --secrets-in-clear; an archive can be sealed",
+        )
+    folder = Path(room.path / options.out).absolute() if options.out else _folder(room)
+    report = _report(options, spec, source, folder, found)
+    if options.dry_run:
+        return report
+    if not options.out:
+        fs.self_ignoring(folder)
+    with postgres.connected(source, name="raccord data") as db, looking(db, source, spec):
+        tables = _seen(room, db, spec).tables
+        done = csv_set.write(db, tables, folder, time.time(), _say(room, spec))
+    written = tuple(
+        DataExportTable(pair.shown, one.rows, one.size, str(one.path))
+        for pair, one in zip(tables, done, strict=True)
+    )
+    again = f"raccord data import {shown(shlex.quote(str(folder)))} --format {CSV} --set {spec.name} --to ENV"
+    return replace(
+        report, tables=written, size=sum(one.size for one in done), dry_run=False,
+        next_command=f"{again} --dry-run",
+    )  # fmt: skip
+
+
+def _report(options: DataExportOptions, spec: Spec, source: Target, path: Path, found: Seen) -> DataExport:
+    tables = tuple(DataExportTable(pair.shown, pair.source.rows) for pair in found.tables)
+    return DataExport(
+        spec.name, spec.origin, source.shown, str(path), tables, options.form, data_keys.cipher(options.key),
+        tuple(found.secret), dry_run=True, notes=found.notes,
+    )  # fmt: skip
+
+
+def _seen(room: Room, db: postgres.Connection, spec: Spec) -> Seen:
+    found = exporting.seen(db, spec, salts.read(room.state))
     if found.refused:
         raise CannotRun(found.refused[0].message, hint=found.refused[0].hint)
-    return _archive(room, options, spec, source, found)
+    return found
+
+
+def _say(room: Room, spec: Spec) -> Callable[[str], None]:
+    return lambda text: room.listen(Event("", spec.name, "said", text))
 
 
 def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Seen) -> DataExport:
@@ -61,17 +110,13 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
         )
     notes = Notes.below(room.state)
     path = _path(room, options, spec, notes, sealed)
-    report = DataExport(
-        spec.name, spec.origin, source.shown, str(path),
-        tuple(DataExportTable(pair.shown, pair.source.rows) for pair in found.tables), options.form,
-        data_keys.cipher(key), tuple(found.secret), dry_run=True, notes=found.notes,
-    )  # fmt: skip
+    report = _report(options, spec, source, path, found)
     if options.dry_run:
         return report
     made = Made(spec.origin, found.server, time.time(), __version__, data_sets.commit(room), options.by)
     order = Order(
         spec, path, made, salts.read(room.state), sealed, lambda: data_keys.seal(room, key),
-        data_keys.opener(room, key), lambda text: room.listen(Event("", spec.name, "said", text)),
+        data_keys.opener(room, key), _say(room, spec),
     )  # fmt: skip
     if path.parent == _folder(room):
         fs.self_ignoring(path.parent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from raccord.data import archived, arrival, observe
 from raccord.data.archived import Archive
 from raccord.data.arrival import Landing, Source
 from raccord.data.compare import Difference
+from raccord.data.csv_set import CsvSet
 from raccord.data.import_steps import import_step
 from raccord.data.manifest import Manifest
 from raccord.data.plan import Decision, staying
@@ -28,7 +29,9 @@ from raccord.verbs import data_keys, data_push, data_sets
 from raccord.verbs.room import Room
 
 VERB = "data import"
-ARCHIVE = "the archive"  # where its rows are from, in messages
+# Where rows are from, in messages.
+ARCHIVE, FILES = "the archive", "the CSV files"
+CSV = "csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +42,16 @@ class Files:
         name: of the set.
         origin: what they are, in words.
         title: for a person.
-        what: leads to them again.
+        what: leads to them again, once they were looked at.
+        notes: what a person should know, then.
     """
 
     source: Source
     name: str
     origin: str
     title: str
-    what: Mapping[str, Json]
-    notes: tuple[Finding, ...] = ()
+    what: Callable[[], Mapping[str, Json]]
+    notes: Callable[[], tuple[Finding, ...]]
 
 
 def bring(room: Room, options: DataImportOptions) -> tuple[Plan, RunRecord | None]:
@@ -90,19 +94,19 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
         loads = files.source.loads(db, spec)
         seen = arrival.seen(db, loads, spec)
         if against := [*seen.refused, *seen.hindered]:
-            notes = (*against[1:], *files.notes, *seen.notes)
+            notes = (*against[1:], *files.notes(), *seen.notes)
             return made(Lane(key, title, held=against[0], notes=notes))
         landing = Landing(db, loads, lambda text: room.listen(Event("", key, "said", text)))
         found, decisions = observe.compared(spec, seen, landing.compare)
         referring = observe.referred(db, spec, seen, found)
     notes = (
-        *files.notes, *seen.notes, *map(data_push.noted, decisions), *staying(spec, decisions),
+        *files.notes(), *seen.notes, *map(data_push.noted, decisions), *staying(spec, decisions),
         *map(_counted, found, decisions),
     )  # fmt: skip
     lane = data_push.lane(
         room, spec, key, title, (found, decisions, referring), notes,
         lambda id_, expected: import_step(
-            spec, room.state, id_, files.what, target, expected, data_sets.commit(room)
+            spec, room.state, id_, files.what(), target, expected, data_sets.commit(room)
         ),
     )  # fmt: skip
     if lane.held is not None and lane.held.name == "data.empty":
@@ -112,7 +116,9 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
 
 def again(verb: str, options: DataImportOptions) -> str:
     """The command that plans it anew."""
-    return f"raccord {verb} {shown(shlex.quote(options.name))} --to {options.goal}"
+    more = f" --format {CSV}" if options.form == CSV else ""
+    more += f" --set {options.set}" if options.set else ""
+    return f"raccord {verb} {shown(shlex.quote(options.name))} --to {options.goal}{more}"
 
 
 def _counted(one: Difference, made: Decision) -> Finding:
@@ -125,6 +131,9 @@ def _counted(one: Difference, made: Decision) -> Finding:
 @contextlib.contextmanager
 def _files(room: Room, options: DataImportOptions) -> Iterator[Files]:
     path = Path(room.path / options.name).absolute()
+    if options.form == CSV:
+        yield _csv_files(room, options, path)
+        return
     with archived.opened(path, _opener(room, path, options.key)) as found:
         room.listen(Event("", path.name, "said", "verifying the archive"))
         archived.verify(found)
@@ -148,7 +157,31 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
         "passphrase": key.passphrase,
         "key_file": str(room.path / key.key_file) if key.key_file else "",
     }
-    return Files(found, said.name, ARCHIVE, shown(path.name), what, (_provenance(said),))
+    notes = (_provenance(said),)
+    return Files(found, said.name, ARCHIVE, shown(path.name), lambda: what, lambda: notes)
+
+
+def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
+    known = sorted(room.config.data)
+    if not options.set and len(known) != 1:
+        raise UsageError(
+            f"CSV files don't say of which set they are; known: {', '.join(known) or 'none'}",
+            hint=f"{again(VERB, options)} --set SET",
+        )
+    found = CsvSet(folder)
+
+    def what() -> Mapping[str, Json]:
+        return {
+            "kind": CSV,
+            "path": str(folder),
+            "stamp": found.stamp,
+            "sha256": dict(found.sha256),
+        }
+
+    def notes() -> tuple[Finding, ...]:
+        return (*found.notes, Finding("data.files", "note", f"files of {found.stamp}"))
+
+    return Files(found, options.set or known[0], FILES, f"CSV files in {shown(folder.name)}", what, notes)
 
 
 def _provenance(said: Manifest) -> Finding:
@@ -175,6 +208,9 @@ def opened(room: Room, what: Mapping[str, Json]) -> Iterator[Source]:
         CannotRun: they can't be read, or a person has to type what opens them.
     """
     path = Path(what["path"])
+    if what["kind"] == CSV:
+        yield CsvSet(path, what["stamp"], what["sha256"])
+        return
     key = KeyOptions(passphrase=what["passphrase"], key_file=what["key_file"])
     with archived.opened(path, _opener(room, path, key)) as found:
         if found.sha256 != what["sha256"]:

@@ -1,0 +1,253 @@
+"""Rows in CSV files, a file for each table: `TABLE_20251010_143000.csv`, all of a set with one time.
+
+PostgreSQL writes and reads the rows, so null and the empty text stay apart, and nothing is lost in quotes. A
+set that lacks a table is not complete, and never used.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from raccord.data import observe
+from raccord.data.arrival import Load, Loads, Take
+from raccord.data.pace import Pace
+from raccord.data.pairs import Pair
+from raccord.data.personal import is_secret
+from raccord.data.scope import scope
+from raccord.data.spec import Spec
+from raccord.database import postgres, pump, tables_postgres
+from raccord.database.tables import Name, Table, identifier, label
+from raccord.errors import CannotRun, WorldMoved
+from raccord.kernel import fs, fs_part
+from raccord.model.plan import Finding
+from raccord.model.text import shown
+
+FORM = "format csv, header"
+STAMP = "%Y%m%d_%H%M%S"
+PART = ".part"
+BLOCK = 1 << 17
+LONGEST_HEADER = 1 << 20
+_FILE = re.compile(r"(?P<table>.+)_(?P<stamp>\d{8}_\d{6})\.csv")
+# What no name of a file may have, on any system.
+_UNFIT = re.compile(r'[/\\:*?"<>|\x00-\x1f]|^\.')
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that was written and read back.
+
+    Attributes:
+        rows: how many it has.
+        size: in bytes.
+    """
+
+    path: Path
+    rows: int
+    size: int
+
+
+def file_name(name: Name, stamp: str) -> str:
+    """The name of a table's file.
+
+    Raises:
+        CannotRun: the table has a name that no file may have.
+    """
+    if _UNFIT.search(label(name)):
+        raise CannotRun(
+            f"{shown(label(name))} can't be the name of a file", hint="raccord data export, without --format"
+        )
+    return f"{label(name)}_{stamp}.csv"
+
+
+def write(
+    db: postgres.Connection, tables: Sequence[Pair], folder: Path, now: float, say: Callable[[str], None]
+) -> list[Written]:
+    """Writes a set; its files, readable by their owner alone, have their names once all of them are whole.
+
+    Args:
+        db: within a transaction that sees one state.
+        now: the time that the files are named by, in seconds since the epoch.
+
+    Raises:
+        CannotRun: the disk can't be written, or a name not be used.
+    """
+    fs.make_dirs(folder)
+    there = fs.names(folder)
+    while any(_taken(pair, now, there) for pair in tables):
+        now += 1
+    stamp = time.strftime(STAMP, time.localtime(now))
+    parts: list[Path] = []
+    try:
+        made = []
+        for pair in tables:
+            path = folder / file_name(pair.id, stamp)
+            parts.append(path.with_name(path.name + PART))
+            made.append(_written(db, pair, path, parts[-1], say))
+        for one in made:
+            fs_part.publish(one.path.with_name(one.path.name + PART), one.path)
+        return made
+    finally:
+        for part in parts:
+            fs.unlink(part)
+
+
+def _taken(pair: Pair, now: float, there: set[str]) -> bool:
+    name = file_name(pair.id, time.strftime(STAMP, time.localtime(now)))
+    return name in there or name + PART in there
+
+
+def _written(
+    db: postgres.Connection, pair: Pair, path: Path, part: Path, say: Callable[[str], None]
+) -> Written:
+    listed = ", ".join(f"r.{identifier(name)}" for name in pair.columns)
+    query = f"select {listed} from {scope(pair, source=True)} r"
+    count: list[int] = []
+    pace, digest = Pace(say, f"writing {pair.shown}"), hashlib.sha256()
+    with fs_part.continued(part, 0) as file:
+        for block in pump.given(db, query, FORM, count.append):
+            digest.update(block)
+            file.write(block)
+            pace.add(len(block))
+        file.sync()
+        size = file.size
+    if _sha256(part) != digest.hexdigest():
+        raise CannotRun(f"{shown(str(part))} can't be read back as it was written")
+    return Written(path, count[0], size)
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    for block in _blocks(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    seen = fs.signature(path)
+    # A link may lead anywhere, and a pipe never ends.
+    if seen is None or not seen.is_file:
+        raise CannotRun(f"{shown(str(path))} is no file")
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+    except OSError as error:
+        raise CannotRun(f"{shown(str(path))} can't be read: {error.strerror}") from None
+
+
+@dataclass(slots=True)
+class CsvSet:
+    """The files of one set, as a source of rows.
+
+    Attributes:
+        folder: where they are.
+        stamp: which of them; "" for the newest complete ones.
+        sha256: of each table's file, by the table's name for a person; {} where it isn't known yet.
+        notes: what a person should know, once the files were looked at.
+    """
+
+    folder: Path
+    stamp: str = ""
+    sha256: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Finding, ...] = ()
+
+    def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
+        """See `arrival.Source`. Which tables there are is the target's to say."""
+        listed = tables_postgres.listed(db)
+        numbers, refused = observe.chosen(spec, spec.goal, listed)
+        if refused:
+            raise CannotRun(refused[0].message, hint=refused[0].hint)
+        names = {number: name for number, name, *_ in listed}
+        tables = observe.named_tables(db, [names[number] for number in numbers])
+        if not self.stamp:
+            self.stamp, self.notes = chosen(self.folder, tables)
+        paths = {name: self.folder / file_name(name, self.stamp) for name in tables}
+        known = dict(self.sha256) or {label(name): _sha256(path) for name, path in paths.items()}
+        self.sha256 = known
+        return {
+            name: _load(spec, table, paths[name], known.get(label(name), ""))
+            for name, table in tables.items()
+        }
+
+
+def chosen(folder: Path, names: Iterable[Name]) -> tuple[str, tuple[Finding, ...]]:
+    """The time of the newest files that are complete, and what is to be said of newer ones.
+
+    Raises:
+        CannotRun: there are none.
+    """
+    wanted = {label(name) for name in names}
+    found: dict[str, set[str]] = {}
+    for name in fs.names(folder):
+        if known := _FILE.fullmatch(name):
+            found.setdefault(known["stamp"], set()).add(known["table"])
+    notes: list[Finding] = []
+    for stamp in sorted((one for one, tables in found.items() if tables & wanted), reverse=True):
+        missing = wanted - found[stamp]
+        if not missing:
+            return stamp, tuple(notes)
+        said = f"the files of {stamp} are not complete: {', '.join(map(shown, sorted(missing)))} missing"
+        notes.append(Finding("data.incomplete", "note", said))
+    raise CannotRun(
+        f"{shown(str(folder))} has no complete set of {', '.join(map(shown, sorted(wanted)))}"
+        + (f"; {notes[0].message}" if notes else ""),
+        hint="raccord data export SET --format csv",
+    )
+
+
+def _load(spec: Spec, table: Table, path: Path, sha256: str) -> Load:
+    header = _header(path)
+    unknown = [name for name in header if table.column(name) is None]
+    if unknown or len({*header}) != len(header):
+        said = (
+            f"has the column {shown(unknown[0])}, which {table.shown} has not"
+            if unknown
+            else "names a column twice"
+        )
+        raise CannotRun(f"{shown(path.name)} {said}", hint="raccord migrations status")
+    # Where secrets stay behind, an export has left them out.
+    kept = [
+        column.name
+        for column in table.columns
+        if column.name not in header and spec.secrets == "exclude" and is_secret(table, column)
+    ]
+    there = tuple(column for column in table.columns if column.name in {*header, *kept})
+    size = max(0, fs_part.size_of(path))
+    return Load(
+        Table(table.schema, table.name, table.kind, there, table.uniques), tuple(header), FORM,
+        lambda take: _fed(path, sha256, take), kept=tuple(kept), size=size,
+    )  # fmt: skip
+
+
+def _header(path: Path) -> list[str]:
+    start = b"".join(_first(path))
+    try:
+        # Only the first line is read: a value further on may end anywhere.
+        return next(csv.reader(io.StringIO(start.decode("utf-8-sig", "ignore"), newline="")))
+    except (StopIteration, csv.Error):
+        raise CannotRun(f"{shown(str(path))} has no header") from None
+
+
+def _first(path: Path) -> Iterator[bytes]:
+    left = LONGEST_HEADER
+    for block in _blocks(path):
+        yield block
+        left -= len(block)
+        if left <= 0:
+            return
+
+
+def _fed(path: Path, sha256: str, take: Take) -> None:
+    digest = hashlib.sha256()
+    for block in _blocks(path):
+        digest.update(block)
+        take(block)
+    if digest.hexdigest() != sha256:
+        raise WorldMoved(f"{shown(str(path))} is another file by now", hint="raccord data import")
