@@ -93,7 +93,9 @@ def test_masked_by_default(crm):
     join = "select l.at, u.id from logins l join users u using (email) order by 1"
     assert crm.run("dev", join) == crm.run("prod", join)
     assert crm.run("dev", "select telephone, birth_date, iban from users where id = 6") == [(None,) * 3]
-    assert crm.run("dev", "select count(api_token), count(distinct nom) from users") == [(0, 6)]
+    assert crm.run("dev", "select count(api_token) from users") == [(0,)]
+    # There are more people than names.
+    assert crm.run("dev", "select count(distinct nom) > 1 from users") == [(True,)]
     assert re.fullmatch(r"[0-9a-f]{20}@example\.org", crm.run("dev", "select email from users")[0][0])
     # The same again, so nothing is left to do; and the salt is its owner's alone.
     assert pull(crm).state == "nothing"
