@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raccord.cli import data_archive, html_file
+from raccord.cli.data_options import MODES, AllowEmpty, From, Mode, Name, To, one_of
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
-from raccord.errors import UsageError
 from raccord.model.options_data import DataDiffOptions, DataPullOptions, DataPushOptions
 
 if TYPE_CHECKING:
@@ -18,34 +18,7 @@ if TYPE_CHECKING:
     from raccord.workspace import Workspace
 
 EXAMPLE = "raccord data push knowledge --to prod --dry-run"
-MODES = ("replace", "insert", "upsert", "mirror")
 HELP = "Compare the rows of two environments, and promote them."
-
-Name = Annotated[str, typer.Argument(metavar="SET", help="A set of tables of the configuration.")]
-To = Annotated[
-    str, typer.Option("--to", metavar="ENV", help="The environment that gets the rows.", show_default=False)
-]
-From = Annotated[
-    str,
-    typer.Option(
-        "--from",
-        metavar="ENV",
-        help="The environment that they come from; the set's by default.",
-        show_default=False,
-    ),
-]
-
-
-Mode = Annotated[
-    str,
-    typer.Option(
-        "--mode",
-        metavar="MODE",
-        help="replace, insert, upsert or mirror; the set's by default.",
-        show_default=False,
-    ),
-]
-AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")]
 
 
 def group() -> typer.Typer:
@@ -138,7 +111,7 @@ def pull(
 ) -> int:
     """Bring the rows of a set back from another environment, with what is secret or personal masked."""
     face = Face.of(context, as_json)
-    _check(mode, "pull")
+    one_of("--mode", mode, MODES, "pull")
     with face.workspace() as workspace:
         goal = to or workspace.data_home(name)
 
@@ -165,17 +138,12 @@ def push(
 ) -> int:
     """Make the rows of a set in an environment what they are in another, in one transaction."""
     face = Face.of(context, as_json)
-    _check(mode, "push")
+    one_of("--mode", mode, MODES, "push")
 
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.data_push(DataPushOptions(name, to, origin, mode, allow_empty, named, dry, person()))
 
     return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
-
-
-def _check(mode: str, verb: str) -> None:
-    if mode not in ("", *MODES):
-        raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint=f"raccord data {verb} --help")
 
 
 def status(

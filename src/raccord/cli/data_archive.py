@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from raccord.cli.data_options import MODES, AllowEmpty, From, Mode, Name, To, one_of
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
 from raccord.model.options_data import DataExportOptions, DataImportOptions, KeyOptions
@@ -19,7 +20,6 @@ IMPORT = "raccord data import exports/knowledge_20260101_120000.raccord --to pro
 FORMS = ("archive", "csv")
 PROMPT = "prompt"
 SECRETS = ("include", "exclude")
-MODES = ("replace", "insert", "upsert", "mirror")
 
 Passphrase = Annotated[
     str,
@@ -49,16 +49,8 @@ Format = Annotated[
 
 def export(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="SET", help="A set of tables of the configuration.")],
-    origin: Annotated[
-        str,
-        typer.Option(
-            "--from",
-            metavar="ENV",
-            help="The environment that the rows come from; the set's by default.",
-            show_default=False,
-        ),
-    ] = "",
+    name: Name,
+    origin: From = "",
     out: Annotated[
         str,
         typer.Option(
@@ -85,8 +77,8 @@ def export(
 ) -> int:
     """Write the rows of a set into an archive, or into CSV files."""
     face = Face.of(context, as_json)
-    _one_of("--format", form, FORMS)
-    _one_of("--secrets", secrets, SECRETS)
+    one_of("--format", form, FORMS, "export")
+    one_of("--secrets", secrets, SECRETS, "export")
     typed = _typed(face, passphrase, again=True) if not dry_run else ""
     key = KeyOptions(passphrase, typed, tuple(to_key or ()))
     with face.workspace() as workspace:
@@ -99,24 +91,13 @@ def export(
 def bring(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="PATH", help="The archive, or the folder of CSV files.")],
-    to: Annotated[
-        str,
-        typer.Option("--to", metavar="ENV", help="The environment that gets the rows.", show_default=False),
-    ],
+    to: To,
     set_: Annotated[
         str,
         typer.Option("--set", metavar="SET", help="The set that the rows are of.", show_default=False),
     ] = "",
     form: Format = "archive",
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="MODE",
-            help="replace, insert, upsert or mirror; the set's by default.",
-            show_default=False,
-        ),
-    ] = "",
+    mode: Mode = "",
     secrets: Secrets = "",
     passphrase: Passphrase = "",
     key_file: Annotated[
@@ -125,9 +106,7 @@ def bring(
             "--key-file", metavar="FILE", help="The file with the secret key of age.", show_default=False
         ),
     ] = "",
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")
-    ] = False,
+    allow_empty: AllowEmpty = False,
     yes_to: YesTo = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -135,9 +114,9 @@ def bring(
 ) -> int:
     """Make the rows of a set in an environment what they are in files, in one transaction."""
     face = Face.of(context, as_json)
-    _one_of("--format", form, FORMS)
-    _one_of("--mode", mode, MODES)
-    _one_of("--secrets", secrets, SECRETS)
+    one_of("--format", form, FORMS, "import")
+    one_of("--mode", mode, MODES, "import")
+    one_of("--secrets", secrets, SECRETS, "import")
     key = KeyOptions(passphrase, _typed(face, passphrase), key_file=key_file)
 
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
@@ -149,11 +128,6 @@ def bring(
         )  # fmt: skip
 
     return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
-
-
-def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in ("", *known):
-        raise UsageError(f"{option} {value}: not one of {', '.join(known)}", hint="raccord data --help")
 
 
 def _typed(face: Face, passphrase: str, *, again: bool = False) -> str:
