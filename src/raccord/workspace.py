@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raccord.kernel.record import RunRecord
 from raccord.model.event import Listener, silent
 from raccord.model.options import (
     ForkOptions,
@@ -29,7 +27,6 @@ from raccord.model.options_data import (
     FilesDiffOptions,
     FilesPushOptions,
 )
-from raccord.model.plan import Plan
 from raccord.model.report import (
     Answer,
     RemovalReport,
@@ -38,7 +35,8 @@ from raccord.model.report import (
     SnapshotReport,
     StatusReport,
 )
-from raccord.verbs.report import plan_report, run_report, summaries
+from raccord.verbs.report import answer as _answer
+from raccord.verbs.report import run_report, summaries
 from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
@@ -383,9 +381,3 @@ class Workspace:
         from raccord.verbs import care
 
         return care.eject(self._room, dry_run=dry_run)
-
-
-def _answer(plan: Plan, record: RunRecord | None, *, dry_run: bool) -> Answer:
-    if dry_run:
-        return plan
-    return run_report(record) if record else plan_report(plan, time.time())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 from raccord.code.push import KIND as PUSH
 from raccord.kernel.journal import Journal
 from raccord.kernel.record import LaneRecord, RunRecord, StepRecord
 from raccord.model.plan import Finding, Plan
-from raccord.model.report import LaneReport, LaneState, RunReport, RunState, RunSummary, StepReport
+from raccord.model.report import Answer, LaneReport, LaneState, RunReport, RunState, RunSummary, StepReport
 from raccord.model.text import shown
 
 
@@ -53,6 +54,13 @@ def _half_undone(record: RunRecord, lane: LaneRecord) -> list[Finding]:
     there = shown(pushed[-1].step.payload["remote"])
     said = f"{branch} was put back on {there}, and stays as it is here: a sync pushes it again"
     return [Finding("undo.half", "note", said, f"raccord -C {shlex.quote(lane.key)} sync")]
+
+
+def answer(plan: Plan, record: RunRecord | None, *, dry_run: bool) -> Answer:
+    """What a verb that plans answers with: the plan, or what became of it."""
+    if dry_run:
+        return plan
+    return run_report(record) if record else plan_report(plan, time.time())
 
 
 def plan_report(plan: Plan, now: float) -> RunReport:
