@@ -20,8 +20,6 @@ from raccord.model.options import (
 )
 from raccord.model.options_data import (
     DataDiffOptions,
-    DataExportOptions,
-    DataImportOptions,
     DataPullOptions,
     DataPushOptions,
     FilesDiffOptions,
@@ -43,10 +41,11 @@ if TYPE_CHECKING:
     from raccord.model.lint import LintReport
     from raccord.model.migration_report import ForkUrls, MigrationFind, MigrationList, MigrationStatus
     from raccord.model.proof import ProofReport
-    from raccord.model.report_data import DataDiff, DataExport, DataStatus
+    from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.transport.model import Ask
     from raccord.verbs.coordination import Coordination
+    from raccord.verbs.data_archives import ArchiveVerbs
     from raccord.verbs.environments import EnvironmentVerbs
 
 # Verbs are imported where they are called: looking loads nothing of what changes the world.
@@ -292,17 +291,12 @@ class Workspace:
 
         return _answer(*data_push.push(self._room, options), dry_run=options.dry_run)
 
-    def data_export(self, options: DataExportOptions) -> DataExport:
-        """Writes a data set into files; where `dry_run` is set, only what would be written."""
-        from raccord.verbs import data_export
+    @property
+    def archives(self) -> ArchiveVerbs:
+        """Rows in files: written, and brought into an environment."""
+        from raccord.verbs.data_archives import ArchiveVerbs
 
-        return data_export.export(self._room, options)
-
-    def data_import(self, options: DataImportOptions) -> Answer:
-        """Brings rows of files into an environment; the plan where `dry_run` is set."""
-        from raccord.verbs import data_import
-
-        return _answer(*data_import.bring(self._room, options), dry_run=options.dry_run)
+        return ArchiveVerbs(self._room)
 
     def data_pull(self, options: DataPullOptions) -> Answer:
         """Brings a set back to where it comes from, with what is personal masked."""

@@ -72,17 +72,17 @@ def plain(seed):
 
 
 def export(seed: Two, **options: Any) -> DataExport:
-    return seed.workspace.data_export(DataExportOptions("all", **options))
+    return seed.workspace.archives.export(DataExportOptions("all", **options))
 
 
 def bring(seed: Two, path: str, **options: Any) -> RunReport:
-    report = seed.workspace.data_import(DataImportOptions(path, "prod", **options))
+    report = seed.workspace.archives.bring(DataImportOptions(path, "prod", **options))
     assert isinstance(report, RunReport)
     return report
 
 
 def plan(seed: Two, path: str, **options: Any) -> Plan:
-    report = seed.workspace.data_import(DataImportOptions(path, "prod", dry_run=True, **options))
+    report = seed.workspace.archives.bring(DataImportOptions(path, "prod", dry_run=True, **options))
     assert isinstance(report, Plan)
     return report
 
@@ -311,7 +311,7 @@ def table(*words):
         os.kill(os.getpid(), 9)
     return real(*words)
 export._table = table
-Workspace.open(sys.argv[1]).data_export(DataExportOptions("all", key=KeyOptions(sys.argv[3])))
+Workspace.open(sys.argv[1]).archives.export(DataExportOptions("all", key=KeyOptions(sys.argv[3])))
 """
 
 

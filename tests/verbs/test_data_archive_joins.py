@@ -118,6 +118,6 @@ def test_a_protected_environment_is_named_for_an_import_and_for_its_undo(pair):
     with pytest.raises(UsageError, match="prod is protected") as raised:
         bring(pair, made.path)
     assert raised.value.hint == f"raccord data import {made.path} --to prod --yes-to prod"
-    pair.workspace.data_import(DataImportOptions(made.path, "prod", yes_to="prod"))
+    pair.workspace.archives.bring(DataImportOptions(made.path, "prod", yes_to="prod"))
     with pytest.raises(UsageError, match="prod is protected"):
         pair.undo()

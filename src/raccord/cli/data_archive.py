@@ -82,7 +82,7 @@ def export(
     typed = _typed(face, passphrase, again=True) if not dry_run else ""
     key = KeyOptions(passphrase, typed, tuple(to_key or ()))
     with face.workspace() as workspace:
-        report = workspace.data_export(
+        report = workspace.archives.export(
             DataExportOptions(name, origin, out, form, secrets, in_clear, key, dry_run, person())
         )
     return face.data_export(report)
@@ -120,7 +120,7 @@ def bring(
     key = KeyOptions(passphrase, _typed(face, passphrase), key_file=key_file)
 
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
-        return workspace.data_import(
+        return workspace.archives.bring(
             DataImportOptions(
                 name, to, set_, form, mode, secrets, key, allow_empty, yes_to=named,
                 dry_run=dry, by=person(),
