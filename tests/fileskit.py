@@ -17,6 +17,7 @@ from raccord.objects.opening import opened
 from raccord.workspace import Workspace
 from tests import s3kit
 from tests.gitkit import Repo
+from tests.sshkit import Host
 
 
 def bucket(kind: str, path: Path) -> dict[str, str]:
@@ -68,6 +69,12 @@ class Two:
         lines += [f"{name.rstrip('_')} = {json.dumps(value)}" for name, value in keys.items()]
         (self.repo.path / "raccord.toml").write_text("\n".join(lines) + "\n")
 
+    def behind(self, far: Host, *names: str) -> None:
+        """Has environments reached through a host."""
+        for name in names:
+            self.keys[name] |= {"ssh": far.alias, "ssh_config": far.config}
+        self.configure()
+
     def put(self, name: str, objects: Mapping[str, bytes], **attributes: str) -> None:
         """Writes objects, whatever is there."""
         at = store(self.keys[name])
@@ -94,17 +101,20 @@ class Two:
         return Workspace.open(self.repo.path)
 
     def push(self, **options: Any) -> RunReport:
-        report = self.workspace.files_push(FilesPushOptions("all", "prod", **options))
+        with self.workspace as workspace:
+            report = workspace.files_push(FilesPushOptions("all", "prod", **options))
         assert isinstance(report, RunReport)
         return report
 
     def plan(self, **options: Any) -> Plan:
-        report = self.workspace.files_push(FilesPushOptions("all", "prod", dry_run=True, **options))
+        with self.workspace as workspace:
+            report = workspace.files_push(FilesPushOptions("all", "prod", dry_run=True, **options))
         assert isinstance(report, Plan)
         return report
 
     def diff(self, **options: Any) -> FilesDiff:
-        return self.workspace.files_diff(FilesDiffOptions("all", "prod", **options))
+        with self.workspace as workspace:
+            return workspace.files_diff(FilesDiffOptions("all", "prod", **options))
 
     def numbers(self) -> tuple[int, int, int, int]:
         """Added, changed, same, removed."""
@@ -112,6 +122,7 @@ class Two:
         return (found.added, found.changed, found.same, found.removed)
 
     def undo(self, run: str | None = None) -> RunReport:
-        report = self.workspace.undo(run)
+        with self.workspace as workspace:
+            report = workspace.undo(run)
         assert isinstance(report, RunReport)
         return report

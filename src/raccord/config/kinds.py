@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from raccord.model import masks
 from raccord.model.language import LANGUAGES
@@ -235,6 +236,10 @@ def _endpoint(value: object) -> str:
     text = string(value)
     if text and not re.fullmatch(r"https?://[^/@?#]+(/[^@?#]*)?", text):
         raise Invalid("is no URL such as https://s3.example.org, without a user in it")
+    try:
+        urlsplit(text).port  # noqa: B018 - it is read as it is asked for
+    except ValueError:
+        raise Invalid("has no host, or no port, that can be read") from None
     return text
 
 

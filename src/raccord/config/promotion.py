@@ -37,7 +37,12 @@ class Environment:
         "The URL of its database, or where it comes from; a relative file starts at the worktree.",
     )
     objects: str = key("", STORE, "Its object store: a bucket, or part of one, or a local directory.")
-    objects_endpoint: str = key("", ENDPOINT, "The server of the bucket; that of AWS where it is empty.")
+    objects_endpoint: str = key(
+        "",
+        ENDPOINT,
+        "The server of the bucket; that of AWS where it is empty. With `ssh` an address such as localhost is "
+        "meant as seen from there.",
+    )
     objects_region: str = key("us-east-1", TEXT, "The region of the bucket.")
     objects_key_id: Secret | None = key(
         None, HIDDEN, "Where the id of the key comes from; without one the bucket is asked as a stranger."

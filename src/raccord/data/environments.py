@@ -15,6 +15,7 @@ from raccord.transport.container import Container
 from raccord.transport.links import Links
 from raccord.transport.local import Local
 from raccord.transport.model import Transport
+from raccord.transport.proxy import Proxied
 from raccord.transport.ssh import Ssh
 from raccord.transport.ssh_settings import Login, valid_destination
 
@@ -104,6 +105,15 @@ class Environments:
         """
         login = self.login(name)
         return None if login is None else self.links.host(login)
+
+    def proxied(self, name: str) -> Proxied | None:
+        """The way to servers that an environment's host sees, for clients of HTTP; None where it is here.
+
+        Raises:
+            UsageError, CannotRun: as `route`.
+        """
+        far = self.far(name)
+        return None if far is None else self.links.proxied(far)
 
     def login(self, name: str) -> Login | None:
         """The host of an environment, and who logs in there; None where it has none.

@@ -16,9 +16,10 @@ KINDS: dict[str, Callable[[Place], Store]] = {
 
 
 def opened(place: Place) -> Store:
-    """The store of a place; asks nothing yet.
+    """The store of a place; asks nothing of it yet.
 
     Raises:
         DriverMissing: a package isn't installed.
+        TransportError: what lies between can't be reached.
     """
     return KINDS[place.kind](place)

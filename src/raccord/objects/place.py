@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
 
 from raccord.model.text import shown
+
+PORTS = {"http": 80, "https": 443}
+OWN_NAMES = (".internal", ".local", ".localhost")
+
+
+class Route(Protocol):
+    """How a server is reached that is not reached from here.
+
+    Attributes:
+        key: tells routes apart, and is the same tomorrow.
+        shown: how a person knows where it leads.
+    """
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def shown(self) -> str: ...
+
+    def proxy(self, host: str, port: int) -> str:
+        """The URL, with its password, of an HTTP proxy here that leads to a server as seen from there."""
+
+    def said(self) -> str:
+        """Why it last led nowhere; "" where that isn't known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +47,7 @@ class Place:
         endpoint: URL of the server, "" for that of AWS.
         region: of the bucket.
         key_id, secret: who asks; both "" for a stranger. No message has them.
+        route: from where the server is seen; None for here.
     """
 
     kind: str
@@ -30,6 +57,7 @@ class Place:
     region: str = ""
     key_id: str = ""
     secret: str = ""
+    route: Route | None = None
 
     def __repr__(self) -> str:
         return f"Place({self.key})"
@@ -44,7 +72,8 @@ class Place:
         """Tells places apart; without secrets."""
         if self.kind == "file":
             return f"file:{self.prefix}"
-        return f"s3:{self.url.rstrip('/')}/{self.bucket}/{self.prefix}"
+        way = f"{self.route.key}|" if self.route else ""
+        return f"{way}s3:{self.url.rstrip('/')}/{self.bucket}/{self.prefix}"
 
     @property
     def shown(self) -> str:
@@ -52,7 +81,20 @@ class Place:
         if self.kind == "file":
             return shown(f"file://{self.prefix}")
         at = f" at {self.endpoint}" if self.endpoint else ""
-        return shown(f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "") + at)
+        way = f" through {self.route.shown}" if self.route else ""
+        return shown(f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "") + at) + way
+
+    @property
+    def proxy(self) -> str:
+        """The proxy that leads to the server, "" where none is needed. It holds a password.
+
+        Raises:
+            TransportError: what lies between can't be reached.
+        """
+        if self.route is None:
+            return ""
+        found = urlsplit(self.url)
+        return self.route.proxy(found.hostname or "", found.port or PORTS[found.scheme])
 
     def meets(self, other: Place) -> bool:
         """Whether one lies in the other, or both are one."""
@@ -60,10 +102,27 @@ class Place:
         return mine.startswith(theirs) or theirs.startswith(mine)
 
 
-def parse(url: str, *, endpoint: str = "", region: str = "", key_id: str = "", secret: str = "") -> Place:
+def is_own(endpoint: str) -> bool:
+    """Whether the address of a server says nothing outside of where it is, such as that of localhost."""
+    host = (urlsplit(endpoint).hostname or "").rstrip(".")
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return bool(host) and ("." not in host or host.endswith(OWN_NAMES))
+
+
+def parse(
+    url: str,
+    *,
+    endpoint: str = "",
+    region: str = "",
+    key_id: str = "",
+    secret: str = "",
+    route: Route | None = None,
+) -> Place:
     """Takes apart a URL that the configuration found valid. A directory's links are resolved."""
     kind, _, rest = url.partition("://")
     where, _, below = rest.partition("/")
     if kind == "file":
         return Place(kind, "", str(Path(os.path.realpath("/" + unquote(below)))))
-    return Place(kind, where, below.strip("/"), endpoint.rstrip("/"), region, key_id, secret)
+    return Place(kind, where, below.strip("/"), endpoint.rstrip("/"), region, key_id, secret, route)

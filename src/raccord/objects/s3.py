@@ -25,6 +25,8 @@ AT_ONCE = 4  # parts of one object
 DELETES = 1_000  # of one request
 COPIED = 5_000_000_000  # bytes that a server copies in one request
 RETRIES = 4
+UNREACHED = "it can't be reached"
+ASK_THE_WAY = "raccord env check"  # tells which part of a way to a server is broken
 # What servers say, and what it means for a person.
 SAYS = (
     (r"NoSuchBucket", "there is no such bucket", "make the bucket, or edit objects in raccord.toml"),
@@ -35,7 +37,7 @@ SAYS = (
     ),
     (
         r"error sending request|dns error|tcp connect|HTTP error",
-        "it can't be reached",
+        UNREACHED,
         "look at objects_endpoint of the environment",
     ),
     (
@@ -51,10 +53,11 @@ class S3:
     """A bucket, or part of one."""
 
     def __init__(self, place: Place) -> None:
-        """Opens it; asks nothing.
+        """Opens it; asks nothing of the server.
 
         Raises:
             DriverMissing: obstore isn't installed.
+            TransportError: what lies between can't be reached.
         """
         try:
             from obstore.store import S3Store
@@ -81,6 +84,7 @@ class S3:
                 "connect_timeout": "10s",
                 "read_timeout": "60s",
                 "timeout": "6h",
+                **({"proxy_url": place.proxy} if place.route else {}),
             },
             retry_config={"max_retries": RETRIES, "retry_timeout": datetime.timedelta(seconds=60)},
             **given,
@@ -250,6 +254,9 @@ class S3:
         what = f"can't {doing} {shown(key) + ' in ' if key else ''}{self.shown}"
         for pattern, why, hint in SAYS:
             if re.search(pattern, text):
+                if why == UNREACHED and self.place.route:
+                    said, hint = self.place.route.said(), ASK_THE_WAY
+                    why = f"{why} ({said})" if said else why
                 return ObjectsError(f"{what}: {why}", hint=hint)
         status = re.search(r"status code: (\d{3} [A-Za-z ]+)", text)
         code = re.search(r"<Code>(\w{1,60})</Code>", text)

@@ -76,13 +76,14 @@ class Door:
 
 def joined(one: socket.socket, two: socket.socket) -> None:
     """Passes on what each of two sockets brings to the other, until both have ended."""
-    back = threading.Thread(target=_pour, args=(two, one), daemon=True)
+    back = threading.Thread(target=pour, args=(two, one), daemon=True)
     back.start()
-    _pour(one, two)
+    pour(one, two)
     back.join()
 
 
-def _pour(source: socket.socket, goal: socket.socket) -> None:
+def pour(source: socket.socket, goal: socket.socket) -> None:
+    """Passes on what one socket brings, and its end."""
     with contextlib.suppress(OSError):
         while data := source.recv(BLOCK):
             goal.sendall(data)
