@@ -143,8 +143,8 @@ class Secret:
     """Where a value comes from that may be secret; it never shows itself.
 
     Attributes:
-        kind: "env", "file", "command", or "text" where the value itself stands there.
-        words: the variable, the path, the command's words, or the value.
+        kind: "env", "file", "keyring", "command", or "text" where the value itself stands there.
+        words: the variable, the path, the service and the user, the command's words, or the value.
     """
 
     kind: str
@@ -152,6 +152,9 @@ class Secret:
 
     def __repr__(self) -> str:
         return f"Secret({self.kind})"
+
+
+SOURCES = ("command", "env", "file", "keyring")
 
 
 def secret(value: object) -> Secret:
@@ -169,10 +172,15 @@ def secret(value: object) -> Secret:
         if not rest:
             raise Invalid("names no file")
         return Secret(kind, (rest,))
+    if kind == "keyring":
+        service, _, user = rest.rpartition("/")
+        if not (service and user):
+            raise Invalid("names no service and user, with a slash between them")
+        return Secret(kind, (service, user))
     if kind == "command":
         return Secret(kind, command(rest))
     if "://" not in text:
-        raise Invalid("is neither a URL nor env:, file: or command:")
+        raise Invalid("is neither a URL nor env:, file:, keyring: or command:")
     return Secret("text", (text,))
 
 
@@ -187,7 +195,7 @@ def _host(value: object) -> Secret:
     """Reads a destination of ssh's, or where it comes from."""
     text = string(value).strip()
     kind, _, rest = text.partition(":")
-    if kind in ("env", "file", "command") and not rest.startswith("//"):
+    if kind in SOURCES and not rest.startswith("//"):
         return _hidden(text)
     if not re.fullmatch(r"(?!-)[\w.@:/%+\[\]~-]+", text):
         raise Invalid(f"is {text!r}")
@@ -197,7 +205,7 @@ def _host(value: object) -> Secret:
 def _login(value: object) -> Secret:
     """Reads a user's name, or where it comes from."""
     text = string(value).strip()
-    if text.partition(":")[0] in ("env", "file", "command"):
+    if text.partition(":")[0] in SOURCES:
         return _hidden(text)
     if not re.fullmatch(r"(?!-)[\w.@+~\\-]+", text):
         raise Invalid(f"is {text!r}")
@@ -308,8 +316,9 @@ LANGUAGE = Kind(" or ".join(f'"{one}"' for one in LANGUAGES), _language, '"fr"')
 FILE = Kind("a path inside the worktree", _glob, '"raccord-lint.json"')
 TEXT = Kind("a string", string, '"main"')
 TRUTH = Kind("true or false", _truth, "true")
-SECRET = Kind("a URL, env:VARIABLE, file:PATH or command:WORDS that print one", secret, '"env:DATABASE_URL"')
-HIDDEN = Kind("env:VARIABLE, file:PATH or command:WORDS that print it", _hidden, '"env:S3_KEY"')
+_FROM = "env:VARIABLE, file:PATH, keyring:SERVICE/USER or command:WORDS that print"
+SECRET = Kind(f"a URL, {_FROM} one", secret, '"env:DATABASE_URL"')
+HIDDEN = Kind(f"{_FROM} it", _hidden, '"env:S3_KEY"')
 HOST = Kind(
     "HOST, USER@HOST, an alias of ~/.ssh/config, ssh://USER@HOST:PORT or env:VARIABLE",
     _host,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,8 @@ def read(
         example: of a value, for a hint.
 
     Raises:
-        CannotRun: where it comes from says nothing, or more than one line.
+        CannotRun: where it comes from says nothing, or more than one line, or the package keyring is needed
+            and not installed.
     """
     if source.kind == "text":
         return source.words[0]
@@ -37,6 +39,9 @@ def read(
                 f"the variable {name}, which has {what}, is not set", hint=f"export {name}={example}"
             )
         return value
+    if source.kind == "keyring":
+        service, user = source.words
+        return _keyring(service, user, what)
     by = _file if source.kind == "file" else _command
     lines = by(source.words, what, top).strip().splitlines()
     if len(lines) != 1:
@@ -56,6 +61,35 @@ def _file(words: tuple[str, ...], what: str, top: Path) -> str:
         ) from None
     except UnicodeDecodeError:
         raise CannotRun(f"{shown(str(place))} is no text") from None
+
+
+def _keyring(service: str, user: str, what: str) -> str:
+    try:
+        import keyring
+        from keyring.errors import KeyringError, NoKeyringError
+    except ImportError:
+        raise CannotRun(
+            f"{what} is in a keyring, which needs the package keyring", hint="pip install 'raccord[keyring]'"
+        ) from None
+    named = shown(f"{user} of {service}")
+    try:
+        value = keyring.get_password(service, user)
+    except NoKeyringError:
+        raise CannotRun(
+            f"there is no keyring here that could have {what}", hint="python -m keyring --list-backends"
+        ) from None
+    except KeyringError as error:
+        # What a backend says may repeat what it read.
+        raise CannotRun(
+            f"the keyring does not tell {what}, {named}: {type(error).__name__}",
+            hint="unlock it, then run this again",
+        ) from None
+    if not value:
+        hint = f"python -m keyring set {shown(shlex.join([service, user]))}"
+        raise CannotRun(f"the keyring has no {named}, which is to be {what}", hint=hint)
+    if len(value.splitlines()) != 1:
+        raise CannotRun(f"{what} is to be one line, and no more: it comes from a keyring")
+    return value
 
 
 def _command(words: tuple[str, ...], what: str, top: Path) -> str:

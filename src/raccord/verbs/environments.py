@@ -109,7 +109,7 @@ def _source(source: Secret | None, show: Callable[[str], str]) -> str:
     if source is None:
         return ""
     if source.kind != "text":
-        return source.kind if source.kind == "command" else shown(f"{source.kind}:{source.words[0]}")
+        return source.kind if source.kind == "command" else shown(f"{source.kind}:{'/'.join(source.words)}")
     try:
         return show(source.words[0])
     except RaccordError as error:
