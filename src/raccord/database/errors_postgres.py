@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 OF = "raccord_connection"  # on an error: whose it is
 # What tells which part of a way to a server is broken.
 ASK_THE_WAY = "raccord env check"
-# How libpq names the socket that stands for a server elsewhere.
-_TUNNEL = re.compile(r'connection to server on socket "[^"]*"')
+# How libpq names the socket, or the port, that stands for a server elsewhere.
+_TUNNEL = re.compile(r'connection to server (?:on socket "[^"]*"|at "[^"]*"(?: \([^)]*\))?, port \d+)')
 _BUSY = ("40001", "40P01", "53300", "55006", "55P03", "57014", "57P03")
 _MISSING = ("3D000",)
 
@@ -49,6 +49,8 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
         kind, hint = DatabaseMissing, f"createdb {shlex.quote(database or target.name)}"
     elif not state or state[:2] in ("08", "57"):
         hint = _reach(target) if target.route is None else ASK_THE_WAY
+        if target.route is not None and "no encryption" in text:
+            hint = "add ?sslmode=require to the URL: that server wants TLS, even from its own host"
         if getattr(pg, "needs_password", False):
             hint = "give a password in the URL, or in the file that PGPASSFILE names"
         elif getattr(pg, "used_password", False):

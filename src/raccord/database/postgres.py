@@ -17,7 +17,7 @@ from raccord.database.errors_postgres import OF
 from raccord.database.errors_postgres import at_fault as at_fault
 from raccord.database.errors_postgres import condition as condition
 from raccord.database.errors_postgres import translated as translated
-from raccord.database.url import PORT, POSTGRESQL, Target
+from raccord.database.url import PORT, POSTGRESQL, Route, Target
 from raccord.database.url import masked as masked
 from raccord.errors import DatabaseBusy, DatabaseError, DriverMissing
 
@@ -47,6 +47,7 @@ _SSL = {
     "0": "disable",
     "no": "disable",
 }
+LOOPBACK = "127.0.0.1"
 _DEMANDS = ("require", "verify-ca", "verify-full")
 
 
@@ -159,23 +160,44 @@ def routed(target: Target, given: dict[str, str]) -> Iterator[dict[str, str]]:
     if target.route is None:
         yield given
         return
-    if given.get("sslmode", "") in _DEMANDS:
-        raise DatabaseError(
-            f"{target.shown} asks for TLS, and what goes through a socket has none",
-            hint="leave sslmode out of the URL: ssh encrypts as far as its host",
-        )
-    folders, ports = [], []
+    hosts, addresses = list(target.hosts), given.get("hostaddr", "").split(",")
+    if not target.host:
+        hosts *= len(addresses)
+    elif addresses == [""]:
+        addresses *= len(hosts)
+    if len(hosts) != len(addresses):
+        raise DatabaseError(f"{target.shown} needs as many addresses in hostaddr as it has hosts")
+    tls = (given.get("sslmode") or _default("sslmode")) in _DEMANDS
     with contextlib.ExitStack() as stack:
-        for host, port in target.hosts:
-            port = port or PORT
-            # A directory is that of a socket there.
-            goal = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else host or "localhost"
-            socket = target.route.forwarded(goal, int(port), name=f".s.PGSQL.{port}")
-            folders.append(str(stack.enter_context(socket).parent))
-            ports.append(port)
+        found = [
+            stack.enter_context(_way(target.route, host, address, port or PORT, tls))
+            for (host, port), address in zip(hosts, addresses, strict=True)
+        ]
         hidden = {"hostaddr", "service", "requiressl"}
         kept = {key: value for key, value in given.items() if key not in hidden}
-        yield kept | {"host": ",".join(folders), "port": ",".join(ports)}
+        places = dict(zip(("host", "hostaddr", "port"), map(",".join, zip(*found, strict=True)), strict=True))
+        yield kept | {key: value for key, value in places.items() if value.strip(",")}
+
+
+@contextlib.contextmanager
+def _way(route: Route, host: str, address: str, port: str, tls: bool) -> Iterator[tuple[str, str, str]]:
+    """The host, address and port for libpq that lead to a server as seen from elsewhere."""
+    goal = address or host or "localhost"
+    if tls and not goal.startswith("/"):
+        # Over a socket's file libpq speaks no TLS. With an address it still verifies the host's name.
+        with route.listening(goal, int(port)) as number:
+            yield host or goal, LOOPBACK, str(number)
+        return
+    # A directory is that of a socket there.
+    goal = f"{goal}/.s.PGSQL.{port}" if goal.startswith("/") else goal
+    with route.forwarded(goal, int(port), name=f".s.PGSQL.{port}") as socket:
+        yield str(socket.parent), "", port
+
+
+def _default(keyword: str) -> str:
+    """What libpq takes where nothing is said, such as from its environment."""
+    found = (one.val for one in driver().pq.Conninfo.get_defaults() if one.keyword.decode() == keyword)
+    return next(filter(None, found), b"").decode()
 
 
 @contextlib.contextmanager

@@ -53,6 +53,9 @@ class Route(Protocol):
     def forwarded(self, host: str, port: int, *, name: str = "s") -> AbstractContextManager[Path]:
         """A socket here, whose file has that name, that leads to a server as seen from there."""
 
+    def listening(self, host: str, port: int) -> AbstractContextManager[int]:
+        """A port on loopback, for this process alone, that leads to a server as seen from there."""
+
     def said(self) -> str:
         """Why it last led nowhere; "" where that isn't known."""
 

@@ -10,6 +10,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from raccord.kernel.fs_private import private_folder
 from raccord.kernel.proc import Child, Result
 from raccord.model.text import shown
 from raccord.transport.door import Door
+from raccord.transport.loopback import listening
 from raccord.transport.model import Transport
 from raccord.transport.relays import PROBE, PROGRAMS, relay
 
@@ -124,6 +126,14 @@ class Container:
                 door.close()
                 for child in tuple(running):
                     proc.finish(child)
+
+    def listening(self, host: str, port: int) -> AbstractContextManager[int]:
+        """A port on loopback, for this process alone, that leads to a server as seen from there.
+
+        Raises:
+            TransportError: as `forwarded`.
+        """
+        return listening(self.forwarded(host, port))
 
     def said(self) -> str:
         """Why a server in it could not be reached, as the last relay told it; "" where none did."""

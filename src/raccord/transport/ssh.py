@@ -14,6 +14,7 @@ import shlex
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,7 @@ from raccord.kernel.fs_private import private_folder
 from raccord.kernel.proc import OUTPUT_LIMIT, Child, Result
 from raccord.model.text import shown
 from raccord.transport.askpass import Answers, Askpass
+from raccord.transport.loopback import listening
 from raccord.transport.model import SECONDS, Ask, Words
 from raccord.transport.ssh_errors import unreachable
 from raccord.transport.ssh_settings import Login, config_file, settings
@@ -100,6 +102,14 @@ class Ssh:
             if path is None:
                 path = self._forward(host, port, name)
         yield path
+
+    def listening(self, host: str, port: int) -> AbstractContextManager[int]:
+        """A port on loopback, for this process alone, that leads to a server as seen from there.
+
+        Raises:
+            TransportError: as `forwarded`.
+        """
+        return listening(self.forwarded(host, port))
 
     def riders(self) -> list[str]:
         """Options with which another program of OpenSSH, such as sftp, goes through the same connection.
