@@ -50,6 +50,23 @@ def test_what_lasts_is_shown(monkeypatch):
     assert stream.getvalue().endswith(("\x1b[2K", "\x1b[?25h"))  # erased, and the cursor is back
 
 
+def test_pauses_within_pauses(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    with Progress(stream, patience=0.0) as progress:
+        with progress.paused():
+            with progress.paused():
+                time.sleep(0.05)  # it is due by now
+            before = stream.getvalue()
+            time.sleep(0.05)
+            assert stream.getvalue() == before
+        assert len(stream.getvalue()) > len(before)
+    quiet = Terminal()
+    with Progress(quiet, patience=0.0, quiet=True) as progress, progress.paused():
+        time.sleep(0.05)
+    assert quiet.getvalue() == ""
+
+
 def test_the_lines_and_the_count():
     progress = Progress(io.StringIO())
     for number in range(30):

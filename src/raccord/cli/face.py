@@ -91,9 +91,7 @@ class Face:
         from raccord.workspace import Workspace
 
         with contextlib.ExitStack() as stack:
-            progress = stack.enter_context(Progress(sys.stderr, color=self.color))
-            if quiet:
-                stack.enter_context(progress.paused())
+            progress = stack.enter_context(Progress(sys.stderr, color=self.color, quiet=quiet))
             person = stack.enter_context(Asking(progress.paused)) if self.asks else None
             # The person asked when the process started, not once it had loaded.
             began = time.time() - age()

@@ -20,23 +20,31 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-PATIENCE = 1.0  # seconds before anything is shown
+PATIENCE = 1.0
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 
 
 class Progress:
-    """Listens to a run, from any thread, while its block lasts."""
+    """Listens to a run, from any thread, while its block lasts.
 
-    def __init__(self, stream: IO[str], *, color: bool = True, patience: float = PATIENCE) -> None:
+    Args:
+        patience: seconds before anything is shown.
+        quiet: whether nothing ever is: the terminal is a command's.
+    """
+
+    def __init__(
+        self, stream: IO[str], *, color: bool = True, patience: float = PATIENCE, quiet: bool = False
+    ) -> None:
         self._stream, self._color = stream, color
         self._lock = threading.RLock()  # the first refresh comes from within `_show`
         self._running: dict[str, tuple[str, float]] = {}  # lane -> what it does, since when
         self._counts = {"done": 0, "held": 0, "stopped": 0}
         self._whole = ""
         self._live: Live | None = None
-        self._over = self._paused = False
+        self._over = self._due = False
+        self._pauses = 0  # whoever asks a person may do so in a longer pause
         self._timer: threading.Timer | None = None
-        if stream.isatty():
+        if stream.isatty() and not quiet:
             self._timer = threading.Timer(patience, self._show)
             self._timer.daemon = True
 
@@ -62,14 +70,17 @@ class Progress:
     def paused(self) -> Iterator[None]:
         """Shows nothing while the block lasts: the screen is somebody else's."""
         with self._lock:
-            live, self._live, self._paused = self._live, None, True
+            live, self._live = self._live, None
+            self._pauses += 1
         if live is not None:
             live.stop()
         try:
             yield
         finally:
-            self._paused = False
-            if live is not None:
+            with self._lock:
+                self._pauses -= 1
+                again = self._due and not self._pauses
+            if again:
                 self._show()
 
     def listen(self, event: Event) -> None:
@@ -122,7 +133,8 @@ class Progress:
             redirect_stderr=False,
         )
         with self._lock:
-            if self._over or self._paused:
+            self._due = True
+            if self._over or self._pauses or self._live is not None:
                 return
             self._live = live
             live.start()
