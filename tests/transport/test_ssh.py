@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -232,3 +233,21 @@ def test_what_is_no_destination():
         assert valid_destination(good), good
     for bad in ("", "-oProxyCommand=x", "a b", "a;b", "$(x)", "a\nb", "a`b", "a'b"):
         assert not valid_destination(bad), bad
+
+
+def test_what_to_type_is_what_a_person_can_type(tmp_path, docker, far):
+    """An alias of another configuration, behind a jump host that nobody knows."""
+    with sshkit.host(tmp_path / "jump", "jump", known=False) as jump:
+        far.configure(jump, ProxyJump="jump")
+        with pytest.raises(HostKeyUnknown) as caught:
+            Ssh(Login(far.alias, config=far.config)).run("true")
+        said = caught.value
+        assert f"far can't be logged in to: the key of [127.0.0.1]:{jump.port} is not known" in said.message
+        assert jump.fingerprint() in said.message
+        assert said.hint.endswith(f": ssh -F {far.config} far true")
+        command = said.hint.partition("there: ")[2]
+        # A terminal would be asked there; here the key is known, to see that the words lead to the host.
+        jump.know()
+        assert subprocess.run(shlex.split(command), stdin=subprocess.DEVNULL, timeout=60).returncode == 0
+    known = Login("example.org", user="deploy")
+    assert known.command == "ssh -l deploy example.org"

@@ -24,7 +24,7 @@ from raccord.transport.model import Ask
 MOST = 65536  # bytes of a question
 _HOST_KEY = re.compile(r"The authenticity of (?:the )?host .* can't be established", re.DOTALL)
 _FINGERPRINT = re.compile(r"^(\S+) key fingerprint is (\S+?)\.?$", re.MULTILINE)
-_HOST = re.compile(r"authenticity of (?:the )?host '([^']*)'")
+_HOST = re.compile(r"authenticity of (?:the )?host '([^' ]*)[^']*'")  # without its address behind it
 _PASSWORD = re.compile(r"password|passwort|passwd|mot de passe|contrase|parola|wachtwoord", re.IGNORECASE)
 
 PROGRAM = """\

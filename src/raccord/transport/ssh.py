@@ -206,7 +206,7 @@ class Ssh:
                 "there is no program ssh here", hint="install OpenSSH's client (openssh-client)"
             ) from None
         if done.returncode:
-            raise unreachable(self.shown, done.stderr)
+            raise unreachable(self.shown, self._login.command, done.stderr)
         return done.stdout.decode("utf-8", "replace")
 
     def _logged_in(self, master: Child, talk: Dialogue, answers: Answers) -> None:
@@ -214,7 +214,7 @@ class Ssh:
             here = talk.ask(b"", seconds=LOGIN_SECONDS)
         except TimeoutError:
             raise TransportError(
-                f"{self.shown} lets nobody in: no answer after {LOGIN_SECONDS:g} s", hint=f"ssh {self.shown}"
+                f"{self.shown} lets nobody in: no answer after {LOGIN_SECONDS:g} s", hint=self._login.command
             ) from None
         if here is not None:
             return
@@ -222,7 +222,8 @@ class Ssh:
         if answers.failed is not None:
             raise answers.failed
         raise unreachable(
-            self.shown, talk.said, unknown=answers.unknown, asked=answers.used, refused=answers.refused,
+            self.shown, self._login.command, talk.said,
+            unknown=answers.unknown, asked=answers.used, refused=answers.refused,
         )  # fmt: skip
 
 

@@ -33,11 +33,11 @@ SAYS: tuple[tuple[str, str, str], ...] = (
         "it was offered too many keys",
         "set IdentityFile and IdentitiesOnly for it in ~/.ssh/config",
     ),
-    (r"[Bb]ad configuration", "ssh doesn't take its configuration", "ssh -G HOST"),
+    (r"[Bb]ad configuration", "ssh doesn't take its configuration", "{login} -G"),
     (
         r"no matching (host key|key exchange|cipher|MAC)",
         "it and the ssh here have no algorithm in common",
-        "ssh -v HOST",
+        "{login} -v true",
     ),
     (
         r"kex_exchange_identification|Connection (reset|closed)",
@@ -49,6 +49,7 @@ SAYS: tuple[tuple[str, str, str], ...] = (
 
 def unreachable(
     where: str,
+    login: str,
     said: str,
     *,
     unknown: Sequence[HostKey] = (),
@@ -59,19 +60,23 @@ def unreachable(
 
     Args:
         where: the host, as a person knows it.
+        login: what a person types to log in there.
         said: what ssh said on its standard error.
         unknown: keys of hosts that nobody vouched for.
         asked: whether a password was given.
         refused: what nobody answered.
     """
     said = said.replace("\r", "")
+    command = f"{login} true"
     if _CHANGED.search(said):
         return _changed(where, said)
     if unknown:
-        return _unknown(where, unknown[0])
-    command = f"ssh {where} true"
+        return _unknown(where, command, unknown[0])
     if "Permission denied" in said:
-        what, hint = "it lets nobody in with the keys that were offered", f"{command}, or set ssh_password"
+        what, hint = (
+            "it lets nobody in with the keys that were offered",
+            f"{command}, or set ssh_password",
+        )
         if asked:
             what, hint = "it refuses the password", "correct what ssh_password leads to"
         elif refused:
@@ -81,15 +86,16 @@ def unreachable(
     for pattern, what, hint in SAYS:
         if re.search(pattern, said):
             return TransportError(
-                f"{where} can't be reached: {what} ({_last(said)})", hint=hint.replace("HOST", where)
+                f"{where} can't be reached: {what} ({_last(said)})", hint=hint.format(login=login)
             )
     return TransportError(f"{where} can't be reached: {_last(said) or 'ssh says nothing'}", hint=command)
 
 
-def _unknown(where: str, key: HostKey) -> HostKeyUnknown:
+def _unknown(where: str, command: str, key: HostKey) -> HostKeyUnknown:
     return HostKeyUnknown(
-        f"the key of {shown(key.host) or where} is not known: {key.kind} {key.fingerprint}",
-        hint=f"compare it with what its owner says, then accept it there: ssh {where} true",
+        f"{where} can't be logged in to: the key of {shown(key.host) or 'a host'} is not known: "
+        f"{key.kind} {key.fingerprint}",
+        hint=f"compare it with what its owner says, then accept it there: {command}",
         host=key.host,
         kind=key.kind,
         fingerprint=key.fingerprint,

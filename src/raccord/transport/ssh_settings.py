@@ -7,8 +7,11 @@ that is given the same file (`-F`): so a file of ours begins, and then includes 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from raccord.model.text import shown
 
 CONNECT_SECONDS = 15
 ALIVE_SECONDS = 15
@@ -63,6 +66,13 @@ class Login:
     def shown(self) -> str:
         """Who, and where."""
         return f"{self.user}@{self.destination}" if self.user else self.destination
+
+    @property
+    def command(self) -> str:
+        """What a person types to log in there."""
+        other = ["-F", self.config] if self.config else []
+        user = ["-l", self.user] if self.user else []
+        return shown(shlex.join(["ssh", *other, *user, self.destination]))
 
     @property
     def key(self) -> str:
