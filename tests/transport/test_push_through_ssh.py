@@ -137,6 +137,8 @@ def test_a_host_that_dies_in_the_middle(pair, far, monkeypatch, where, inside):
         finding = report.lanes[0].finding
         assert finding is not None
         said, hint = finding.message, finding.hint
-    assert left[0] <= 0 and "far can't be used" in said and hint == "raccord env check", (said, hint)
+    # Between two connections the next one finds nobody.
+    lost = "far can't be used" in said and hint == "raccord env check"
+    assert left[0] <= 0 and (lost or "nobody listens there" in said), (said, hint)
     idle(pair)
     assert pair.rows("prod", *TABLES) == old
