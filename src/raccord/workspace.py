@@ -6,18 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raccord.model.event import Listener, silent
-from raccord.model.options import (
-    ForkOptions,
-    HealOptions,
-    LintOptions,
-    MergeOptions,
-    NewOptions,
-    ProveOptions,
-    RebaseOptions,
-    RollbackOptions,
-    SyncOptions,
-    UpgradeOptions,
-)
+from raccord.model.options import SyncOptions
 from raccord.model.options_data import (
     DataDiffOptions,
     DataPullOptions,
@@ -33,14 +22,12 @@ from raccord.model.report import (
     SnapshotReport,
     StatusReport,
 )
+from raccord.verbs.migration_face import Migrations
 from raccord.verbs.report import answer as _answer
 from raccord.verbs.report import run_report, summaries
 from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
-    from raccord.model.lint import LintReport
-    from raccord.model.migration_report import ForkUrls, MigrationFind, MigrationList, MigrationStatus
-    from raccord.model.proof import ProofReport
     from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.transport.model import Ask
@@ -51,11 +38,8 @@ if TYPE_CHECKING:
 # Verbs are imported where they are called: looking loads nothing of what changes the world.
 
 
-class Workspace:
+class Workspace(Migrations):
     """A repository, its worktrees, its configuration and its state."""
-
-    def __init__(self, room: Room) -> None:
-        self._room = room
 
     @classmethod
     def open(
@@ -160,101 +144,6 @@ class Workspace:
 
         return _answer(*snapshots.restore(self._room, snapshot, dry_run=dry_run, by=by), dry_run=dry_run)
 
-    def migration_status(self, backend: str = "") -> MigrationStatus:
-        """Every worktree's migrations against its database."""
-        from raccord.verbs import migration_looks
-
-        return migration_looks.status(self._room, backend)
-
-    def migration_list(self, backend: str = "") -> MigrationList:
-        """The revisions of every worktree, branch and commit."""
-        from raccord.verbs import migration_looks
-
-        return migration_looks.listing(self._room, backend)
-
-    def migration_find(self, revision: str, backend: str = "", *, diff: bool = False) -> MigrationFind:
-        """Every content of a revision, and every place that holds it."""
-        from raccord.verbs import migration_looks
-
-        return migration_looks.find(self._room, revision, backend, diff=diff)
-
-    def migration_current(self, backend: str = "") -> tuple[MigrationList, ...]:
-        """What this worktree's databases are at."""
-        from raccord.verbs import migration_looks
-
-        return migration_looks.current(self._room, backend)
-
-    def migration_history(self, backend: str = "") -> tuple[MigrationList, ...]:
-        """This worktree's history, and what is missing in it."""
-        from raccord.verbs import migration_looks
-
-        return migration_looks.history(self._room, backend)
-
-    def migration_heads(self, backend: str = "") -> tuple[MigrationList, ...]:
-        """The heads of this worktree's files."""
-        from raccord.verbs import migration_looks
-
-        return migration_looks.heads(self._room, backend)
-
-    def migration_heal(self, options: HealOptions | None = None) -> Answer:
-        """Puts back what is missing; the plan where `dry_run` is set."""
-        from raccord.verbs import migrations
-
-        chosen = options or HealOptions()
-        return _answer(*migrations.put_back(self._room, chosen), dry_run=chosen.dry_run)
-
-    def migration_upgrade(self, options: UpgradeOptions | None = None) -> Answer:
-        """Heals, backs up and upgrades databases; the plan where `dry_run` is set."""
-        from raccord.verbs import migration_upgrade
-
-        chosen = options or UpgradeOptions()
-        return _answer(*migration_upgrade.upgrade(self._room, chosen), dry_run=chosen.dry_run)
-
-    def migration_fork(self, options: ForkOptions | None = None) -> Answer:
-        """Gives this worktree databases of its own, or takes them away; the plan where `dry_run` is set."""
-        from raccord.verbs import migration_fork
-
-        chosen = options or ForkOptions()
-        return _answer(*migration_fork.fork(self._room, chosen), dry_run=chosen.dry_run)
-
-    def migration_fork_urls(self, backend: str = "", *, password: bool = False) -> ForkUrls:
-        """The URLs of this worktree's forks."""
-        from raccord.verbs import migration_fork
-
-        return migration_fork.urls(self._room, backend, password=password)
-
-    def migration_merge(self, options: MergeOptions) -> Answer:
-        """Joins the heads of this worktree's history; the plan where `dry_run` is set."""
-        from raccord.verbs import migration_merge
-
-        return _answer(*migration_merge.merge(self._room, options), dry_run=options.dry_run)
-
-    def migration_rollback(self, options: RollbackOptions | None = None) -> Answer:
-        """Takes down what nobody has any more; the plan where `dry_run` is set."""
-        from raccord.verbs import migration_rollback
-
-        chosen = options or RollbackOptions()
-        return _answer(*migration_rollback.rollback(self._room, chosen), dry_run=chosen.dry_run)
-
-    def migration_prove(self, options: ProveOptions | None = None) -> ProofReport:
-        """Tries revisions on clones: up, down and up again."""
-        from raccord.verbs import migration_prove
-
-        return migration_prove.prove(self._room, options or ProveOptions())
-
-    def migration_new(self, options: NewOptions) -> Answer:
-        """Writes a new revision; the plan where `dry_run` is set."""
-        from raccord.verbs import migration_new
-
-        return _answer(*migration_new.new(self._room, options), dry_run=options.dry_run)
-
-    def migration_rebase(self, options: RebaseOptions | None = None) -> Answer:
-        """Puts this branch's own revisions on top of the base's; the plan where `dry_run` is set."""
-        from raccord.verbs import migration_rebase
-
-        chosen = options or RebaseOptions()
-        return _answer(*migration_rebase.rebase(self._room, chosen), dry_run=chosen.dry_run)
-
     def data_diff(self, options: DataDiffOptions) -> DataDiff:
         """How a data set differs between two environments."""
         from raccord.verbs import data_looks
@@ -334,19 +223,6 @@ class Workspace:
         from raccord.verbs import files_push
 
         return _answer(*files_push.push(self._room, options), dry_run=options.dry_run)
-
-    def migration_lint(self, options: LintOptions | None = None) -> LintReport:
-        """What is wrong with revisions, read from their text."""
-        from raccord.verbs import migration_lint
-
-        return migration_lint.lint(self._room, options or LintOptions())
-
-    def migration_baseline(self, options: LintOptions | None = None) -> Answer:
-        """Writes what lint finds into the baseline, where it counts no more."""
-        from raccord.verbs import migration_lint
-
-        chosen = options or LintOptions()
-        return _answer(*migration_lint.write_baseline(self._room, chosen), dry_run=chosen.dry_run)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

@@ -57,7 +57,7 @@ def _half_undone(record: RunRecord, lane: LaneRecord) -> list[Finding]:
 
 
 def answer(plan: Plan, record: RunRecord | None, *, dry_run: bool) -> Answer:
-    """What a verb that plans answers with: the plan, or what became of it."""
+    """What a verb answers with: its plan where only that was asked for, else how it ended."""
     if dry_run:
         return plan
     return run_report(record) if record else plan_report(plan, time.time())
