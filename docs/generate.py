@@ -27,6 +27,7 @@ from raccord.model import (
     report_data,
     report_env,
     report_files,
+    report_promote,
 )
 
 DOCS = Path(__file__).resolve().parent
@@ -148,6 +149,8 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "environments": ("`raccord env list`", (report_env.EnvironmentEntry,), "environments"),
     "environment-checks": ("`raccord env check`", (report_env.EnvironmentCheck,), "environments"),
     "environment-run": ("`raccord env exec`", (report_env.EnvironmentRun,), ""),
+    "profile-diff": ("`raccord promote --diff`", (report_promote.ProfileDiff,), ""),
+    "profile-status": ("`raccord promote --status`", (report_promote.ProfileStatus,), ""),
     "lint": ("`raccord migrations lint`", (lint.LintReport,), ""),
     "removal": ("`raccord gc`, `raccord eject`", (report.RemovalReport,), ""),
     "init": ("`raccord init`", (), ""),

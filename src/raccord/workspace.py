@@ -13,6 +13,8 @@ from raccord.model.options_data import (
     DataPushOptions,
     FilesDiffOptions,
     FilesPushOptions,
+    ProfileDiffOptions,
+    PromoteOptions,
 )
 from raccord.model.report import (
     Answer,
@@ -30,6 +32,7 @@ from raccord.verbs.room import Room
 if TYPE_CHECKING:
     from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
+    from raccord.model.report_promote import ProfileDiff, ProfileStatus
     from raccord.transport.model import Ask
     from raccord.verbs.coordination import Coordination
     from raccord.verbs.data_archives import ArchiveVerbs
@@ -223,6 +226,24 @@ class Workspace(Migrations):
         from raccord.verbs import files_push
 
         return _answer(*files_push.push(self._room, options), dry_run=options.dry_run)
+
+    def promote(self, options: PromoteOptions) -> Answer:
+        """Takes a profile to an environment, objects first; the plan where `dry_run` is set."""
+        from raccord.verbs import promote
+
+        return _answer(*promote.promote(self._room, options), dry_run=options.dry_run)
+
+    def profile_diff(self, options: ProfileDiffOptions) -> ProfileDiff:
+        """How the sets of a profile differ between two environments."""
+        from raccord.verbs import promote_looks
+
+        return promote_looks.diff(self._room, options)
+
+    def profile_status(self, name: str, goal: str = "") -> ProfileStatus:
+        """What is where of a profile, in one environment or in all."""
+        from raccord.verbs import promote_looks
+
+        return promote_looks.status(self._room, name, goal)
 
     def log(self, limit: int = 20) -> tuple[RunSummary, ...]:
         """The newest runs."""

@@ -36,6 +36,7 @@ VERBS = {
     "watch": ACT,
     "serve": ACT,
     "consolidate": ACT,
+    "promote": ACT,
     "continue": RUN,
     "skip": RUN,
     "abort": RUN,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from raccord.model.proof import ProofReport
     from raccord.model.report_data import DataDiff, DataExport, DataStatus
     from raccord.model.report_files import FilesDiff, FilesStatus
+    from raccord.model.report_promote import ProfileDiff, ProfileStatus
     from raccord.workspace import Workspace
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -242,6 +243,26 @@ class Face:
             output.document("files-status", dataclasses.asdict(report))
         else:
             from raccord.cli.render_files import status
+
+            self._print(lambda page: status(page, report))
+        return exits.DONE
+
+    def profile_diff(self, report: ProfileDiff) -> int:
+        """Answers with how the sets of a profile differ."""
+        if self.as_json:
+            output.document("profile-diff", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_promote import diff
+
+            self._print(lambda page: diff(page, report))
+        return exits.FAILED if report.equal is None else exits.DONE
+
+    def profile_status(self, report: ProfileStatus) -> int:
+        """Answers with what is where of a profile."""
+        if self.as_json:
+            output.document("profile-status", dataclasses.asdict(report))
+        else:
+            from raccord.cli.render_promote import status
 
             self._print(lambda page: status(page, report))
         return exits.DONE

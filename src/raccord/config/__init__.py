@@ -10,13 +10,14 @@ from raccord.config.keys import (
     Sync,
 )
 from raccord.config.kinds import Secret
-from raccord.config.promotion import DataSet, Environment, FileSet
+from raccord.config.promotion import OBJECT_MODES, ROW_MODES, DataSet, Environment, FileSet, Profile
 from raccord.config.read import FILE, expanded, libpq_defaults, load, parse, refused, variable
 from raccord.config.surroundings import language, spoken
 from raccord.config.text import commented
 
 __all__ = [
-    "FILE", "WATCHES", "Channel", "Config", "Coordination", "DataSet", "Environment", "FileSet", "Gates",
-    "Lint", "Migrations", "Secret", "Snapshots", "Sync", "commented", "expanded", "language",
-    "libpq_defaults", "load", "parse", "refused", "spoken", "variable",
+    "FILE", "OBJECT_MODES", "ROW_MODES", "WATCHES", "Channel", "Config", "Coordination", "DataSet",
+    "Environment", "FileSet", "Gates", "Lint", "Migrations", "Profile", "Secret", "Snapshots", "Sync",
+    "commented", "expanded", "language", "libpq_defaults", "load", "parse", "refused", "spoken",
+    "variable",
 ]  # fmt: skip

@@ -27,7 +27,7 @@ from raccord.config.kinds import (
     key,
     whole,
 )
-from raccord.config.promotion import DataSet, Environment, FileSet
+from raccord.config.promotion import DataSet, Environment, FileSet, Profile
 
 Command = tuple[str, ...]
 
@@ -217,6 +217,7 @@ class Config:
     data: Mapping[str, DataSet] = dataclasses.field(default_factory=dict)
     files: Mapping[str, FileSet] = dataclasses.field(default_factory=dict)
     channels: Mapping[str, Channel] = dataclasses.field(default_factory=dict)
+    profiles: Mapping[str, Profile] = dataclasses.field(default_factory=dict)
     source: str = ""
 
 
@@ -234,9 +235,16 @@ NAMED: dict[str, type] = {
     "environments": Environment,
     "data": DataSet,
     "files": FileSet,
+    "profiles": Profile,
     "channels": Channel,
 }
-EXAMPLES = {"environments": "dev", "data": "knowledge", "files": "web-files", "channels": "team"}
+EXAMPLES = {
+    "environments": "dev",
+    "data": "knowledge",
+    "files": "web-files",
+    "profiles": "web-sources",
+    "channels": "team",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,6 +333,7 @@ ENDPOINT = Kind("the URL of a server", _endpoint, '"https://s3.example.org"')
 PREFIX = Kind("names with a slash between them", _prefix, '"uploads"')
 TEXTS = Kind("a table of strings", _texts, '{ documents = "published" }')
 MASKS = Kind("a table of masks: mask:NAME, or SQL", _masks, '{ "users.email" = "mask:email" }')
+NAMES = Kind("a list of names", lambda value: items(value, _filled), '["knowledge"]')
 PATTERNS = Kind("a list of patterns", lambda value: items(value, _filled), '["release/*"]')
 GLOBS = Kind("a list of patterns inside the worktree", lambda value: items(value, _glob), '["*.pyc"]')
 PLACES = Kind(

@@ -13,6 +13,7 @@ from raccord.config.kinds import (
     HOST,
     LOGIN,
     MASKS,
+    NAMES,
     PATTERNS,
     PREFIX,
     SECRET,
@@ -25,6 +26,9 @@ from raccord.config.kinds import (
     key,
     whole,
 )
+
+ROW_MODES = ("replace", "insert", "upsert", "mirror")
+OBJECT_MODES = ("insert", "upsert", "mirror")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class DataSet:
     from_: str = key("dev", TEXT, "The environment that the rows come from.", '"dev"')
     mode: str = key(
         "replace",
-        choice("replace", "insert", "upsert", "mirror"),
+        choice(*ROW_MODES),
         "`replace` and `mirror` make the target equal, `mirror` moving no more than what differs; `upsert` "
         "removes nothing; `insert` only adds, and overwrites nothing.",
     )
@@ -152,7 +156,21 @@ class FileSet:
     from_: str = key("dev", TEXT, "The environment that the objects come from.", '"dev"')
     mode: str = key(
         "insert",
-        choice("insert", "upsert", "mirror"),
+        choice(*OBJECT_MODES),
         "`insert` only adds, and tells what differs; `upsert` overwrites what differs too; `mirror` also "
         "removes what the source has not, where `--delete` is given.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Sets that `raccord promote` takes to an environment in one run: objects first, then rows."""
+
+    files: tuple[str, ...] = key((), NAMES, "The file sets, in this order.", '["web-files"]')
+    data: tuple[str, ...] = key((), NAMES, "The data sets, in this order, after the files.", '["web"]')
+    modes: Mapping[str, str] = key(
+        {},
+        TEXTS,
+        "For a set, as data.NAME or files.NAME, another mode than its own.",
+        '{ "data.web" = "upsert" }',
     )

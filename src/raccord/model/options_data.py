@@ -191,3 +191,47 @@ class FilesPushOptions:
     yes_to: str = ""
     dry_run: bool = False
     by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteOptions:
+    """How a profile is taken to an environment.
+
+    Attributes:
+        name: of the profile.
+        goal: the environment that gets its sets.
+        origin: the one that they come from; "" for each set's own.
+        allow_empty: whether an empty table of the source may empty the target's.
+        delete: whether the mirrors among its file sets remove what the source has not.
+        yes_to: the name of the protected environment that may be changed.
+        dry_run: only plan.
+        by: who asked.
+    """
+
+    name: str
+    goal: str
+    origin: str = ""
+    allow_empty: bool = False
+    delete: bool = False
+    yes_to: str = ""
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileDiffOptions:
+    """How a profile is compared.
+
+    Attributes:
+        name: of the profile.
+        goal: the environment that it would be taken to.
+        origin: the one that its sets come from; "" for each set's own.
+        rows: of how many changed rows of each table the values are shown.
+        objects: how many objects of each kind are named.
+    """
+
+    name: str
+    goal: str
+    origin: str = ""
+    rows: int = 3
+    objects: int = 5

@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from raccord.config import variable
 from raccord.data.environments import Environments
 from raccord.kernel.record import RunRecord
-from raccord.model.options_data import DataImportOptions, DataPushOptions, FilesPushOptions
+from raccord.model.options_data import (
+    DataImportOptions,
+    DataPushOptions,
+    FilesPushOptions,
+    PromoteOptions,
+)
 from raccord.model.plan import Plan
 from raccord.verbs import protected
 from raccord.verbs.room import Room
@@ -20,7 +25,7 @@ def environments(room: Room) -> Environments:
 
 def promoted(
     room: Room,
-    options: DataImportOptions | DataPushOptions | FilesPushOptions,
+    options: DataImportOptions | DataPushOptions | FilesPushOptions | PromoteOptions,
     command: str,
     make: Callable[[], Plan],
     also: Sequence[str] = (),

@@ -26,6 +26,7 @@ def run_report(record: RunRecord) -> RunReport:
             notes=(
                 *(note for part in planned.get(lane.key, ()) for note in part.notes),
                 *_half_undone(record, lane),
+                *_stays(record, lane),
             ),
         )
         for lane in record.lanes.values()
@@ -54,6 +55,17 @@ def _half_undone(record: RunRecord, lane: LaneRecord) -> list[Finding]:
     there = shown(pushed[-1].step.payload["remote"])
     said = f"{branch} was put back on {there}, and stays as it is here: a sync pushes it again"
     return [Finding("undo.half", "note", said, f"raccord -C {shlex.quote(lane.key)} sync")]
+
+
+def _stays(record: RunRecord, lane: LaneRecord) -> list[Finding]:
+    """What a promotion leaves that was held back later: objects that were only added."""
+    if record.verb != "promote" or lane.state != "held":
+        return []
+    from raccord.files.steps import PUT  # most runs need nothing of it
+
+    left = [s for s in record.of(lane.key) if s.step.kind == PUT and s.state == "done" and not s.back]
+    hint = f"raccord undo {record.id}"
+    return [Finding("promote.stays", "note", f"{s.step.title}: done, and stays", hint) for s in left]
 
 
 def answer(plan: Plan, record: RunRecord | None, *, dry_run: bool) -> Answer:
