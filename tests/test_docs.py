@@ -23,7 +23,14 @@ from raccord.cli import app, exits
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("[a-z]*/README.md")])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("[a-z]*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
+    ]
+)
 HOME = "/home/ada"  # where the workspace lies, as README tells it
 # What differs from one run to the next: ids, names of commits and logs, times, sizes.
 VARIES = [
