@@ -169,6 +169,8 @@ PARTS = (
     report_data.DataCell,
     report_data.DataStanding,
     report_data.DataPush,
+    report_data.DataWithout,
+    report_data.PendingHook,
     report_files.FilesObject,
     report_files.FilesStanding,
     lint.LintFinding,

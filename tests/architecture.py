@@ -28,6 +28,7 @@ FLOORS = {
     "data": 4,
     "drills": 4,
     "files": 4,
+    "hooks": 4,
     "migrations": 4,
     "schedule": 4,
     "services": 4,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,12 @@ from raccord.model.options_data import ProfileDiffOptions, PromoteOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from tests import fileskit, pgkit, s3kit
+from tests.sitekit import Web, web
+from tests.sshkit import Host
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "moncabinet"
+CRON = "cron-canary-51c2"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "moncabinet"
 KNOWLEDGE = (
     "knowledge_base",
     "knowledge_base_chunks",
@@ -38,27 +44,39 @@ class Cabinet(fileskit.Two):
 
     Attributes:
         databases: each environment's server and database.
+        site: what prod's hooks call.
+        far: the host that prod is behind.
     """
 
     def __init__(
-        self, path: Path, databases: dict[str, tuple[pgkit.Server, str]], files: tuple[str, str]
+        self,
+        path: Path,
+        databases: dict[str, tuple[pgkit.Server, str]],
+        files: tuple[str, str],
+        site: Web,
+        far: Host | None = None,
     ) -> None:
+        self.far = far
         self.databases = databases
+        self.site = site
+        (path / "cron").write_text(f"Bearer {CRON}\n")
         super().__init__(path, *files)
 
-    def configure(self, protected: bool = False, **keys: object) -> None:
+    def configure(self, protected: bool = False) -> None:  # type: ignore[override]
         """The example's configuration, with these environments for its own."""
         lines = []
         for name, (server, database) in self.databases.items():
             found = {"database": server.url(database)} | self.keys[name]
             if "objects_endpoint" in found:
                 found |= {"objects_key_id": f"file:{self.path}/id", "objects_key": f"file:{self.path}/key"}
+            if name == "prod" and self.far is not None:
+                found |= {"ssh": self.far.alias, "ssh_config": self.far.config}
             lines += [f"[environments.{name}]", *(f"{k} = {json.dumps(v)}" for k, v in found.items())]
         lines += [f"protected = {str(protected).lower()}", ""]
-        own = (EXAMPLE / "raccord.toml").read_text()
+        own = (EXAMPLE / "raccord.toml").read_text().replace("http://localhost:3000", self.site.url)
+        own = own.replace("env:CRON_AUTHORIZATION", f"file:{self.path}/cron")
+        own += "retry_seconds = 0\n"
         text = "\n".join(lines) + own[own.index("[data.knowledge]") :]
-        for name, value in keys.items():
-            text += f"\n{name} = {json.dumps(value)}"
         (self.repo.path / "raccord.toml").write_text(text)
 
     def fill(self, name: str, documents: int) -> None:
@@ -129,15 +147,25 @@ class Cabinet(fileskit.Two):
 
 
 @contextlib.contextmanager
-def cabinet(path: Path, files: tuple[str, str] = ("file", "file")) -> Iterator[Cabinet]:
-    """Two databases with the example's schema, and two stores."""
+def cabinet(
+    path: Path, files: tuple[str, str] = ("file", "file"), far: Host | None = None
+) -> Iterator[Cabinet]:
+    """Two databases with the example's schema, and two stores; prod may be behind a host."""
     with contextlib.ExitStack() as stack:
         databases = {}
         for name, release in (("dev", 16), ("prod", 18)):
             server = pgkit.server(release)
             databases[name] = (server, stack.enter_context(server.lent()))
             server.run((EXAMPLE / "schema.sql").read_text(), databases[name][1])
-        yield Cabinet(path, databases, files)
+        yield Cabinet(path, databases, files, stack.enter_context(web()), far)
+
+
+def killed(office: Cabinet, profile: str, kind: str, where: str) -> bool:
+    """Whether a promotion was killed there; it may have ended before."""
+    words = [sys.executable, "-m", "tests.examples.killed", str(office.repo.path), profile, kind, where]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True)
+    assert done.returncode in (0, -9), done.stderr.decode()
+    return done.returncode == -9
 
 
 NoServer = (pgkit.NoServer, s3kit.NoServer)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from raccord.model.report import RunReport
-from tests.examples.cabinet import KNOWLEDGE, WEB, Cabinet, NoServer, cabinet
+from tests.examples.cabinet import CRON, KNOWLEDGE, WEB, Cabinet, NoServer, cabinet
 
 DOCUMENTS = 40
 
@@ -65,6 +65,10 @@ def test_web_sources_overwrite_nothing(office: Cabinet) -> None:
     with office.readers() as seen:
         done(office.promote("web-sources"))
     assert len(seen) == 2
+    # Afterwards the site was told to index what is new.
+    (call,) = office.site.got
+    assert (call.method, call.path) == ("GET", "/api/cron/web-crawler")
+    assert call.headers["Authorization"] == f"Bearer {CRON}"
     after = office.rows("prod")
     for table in WEB:
         assert {*before[0][table]} < {*after[table]} or before[0][table] == after[table]
@@ -94,8 +98,9 @@ def test_both_in_one_plan_one_run_one_undo(office: Cabinet) -> None:
     own(office)
     before = office.state("prod")
     plan = office.planned("web-sources-files")
-    assert [step.kind for step in plan.steps()] == ["files.put", "files.verify", "data.keep", "data.push"]
-    assert office.state("prod") == before and len(plan.lanes()) == 1
+    kinds = [step.kind for step in plan.steps()]
+    assert kinds == ["files.put", "files.verify", "data.keep", "data.push", "hook.call"]
+    assert office.state("prod") == before and len(plan.lanes()) == 2 and office.site.got == []
     report = done(office.promote("web-sources-files"))
     assert len(office.workspace.log()) == 1
     assert office.run("prod", "select count(*) from web_files") == [(DOCUMENTS // 5,)]
@@ -115,6 +120,22 @@ def test_to_an_empty_place_and_nothing_more_to_do(office: Cabinet) -> None:
     for profile in ("full", "web-sources", "files", "web-sources-files"):
         assert office.promote(profile).state == "nothing"
         assert office.equal(profile)
+
+
+def test_documents_that_wait_to_be_indexed(office: Cabinet) -> None:
+    def waiting() -> dict[str, int | None]:
+        found = office.workspace.profile_status("web-sources").data
+        return {one.environment: each.rows for one in found for each in one.without}
+
+    assert waiting() == {"dev": DOCUMENTS // 7, "prod": 0}
+    done(office.promote("web-sources"))
+    assert waiting() == {"dev": DOCUMENTS // 7, "prod": DOCUMENTS}
+    path = office.repo.path / "raccord.toml"
+    for other, said in (("templates", "no foreign key"), ("nope", "no table nope")):
+        path.write_text(path.read_text().replace('"knowledge_base_chunks" }', f'"{other}" }}'))
+        (one,) = office.workspace.data_status("web-sources").sets[0].without
+        assert one.rows is None and said in one.why
+        path.write_text(path.read_text().replace(f'"{other}" }}', '"knowledge_base_chunks" }'))
 
 
 def test_what_is_where(office: Cabinet) -> None:

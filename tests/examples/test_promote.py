@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,10 @@ import pytest
 
 from raccord.errors import ConfigError, RaccordError, UsageError
 from raccord.files import push as files_push
+from raccord.model.options_data import PromoteOptions
 from tests.datakit import why
-from tests.examples.cabinet import KNOWLEDGE, Cabinet, NoServer, cabinet
+from tests.examples.cabinet import KNOWLEDGE, Cabinet, NoServer, cabinet, killed
 
-ROOT = Path(__file__).resolve().parents[2]
 BOTH = "web-sources-files"
 UPSERT = {"modes": {"files.web-files": "upsert"}}
 # A table of the set that refuses what comes.
@@ -39,16 +37,15 @@ def office(tmp_path: Path) -> Iterator[Cabinet]:
 
 
 def profiles(office: Cabinet, **more: object) -> None:
-    """Adds keys to the last profile, that of both."""
+    """Adds keys to the profile of both."""
     office.configure()
-    path = office.repo.path / "raccord.toml"
-    text = path.read_text()
+    path, lines = office.repo.path / "raccord.toml", ""
     for name, value in more.items():
         said = json.dumps(value)
         if isinstance(value, dict):
             said = "{ " + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items()) + " }"
-        text += f"{name} = {said}\n"
-    path.write_text(text)
+        lines += f"{name} = {said}\n"
+    path.write_text(path.read_text().replace(f"[profiles.{BOTH}]\n", f"[profiles.{BOTH}]\n{lines}"))
 
 
 def fires(office: Cabinet) -> None:
@@ -183,17 +180,14 @@ def test_delete_is_for_mirrors(office: Cabinet) -> None:
     assert office.undo().state == "done" and office.state("prod") == before
 
 
+def test_a_profile_goes_round_no_mask(office: Cabinet) -> None:
+    with pytest.raises(UsageError, match="pulled, with masks on"):
+        office.workspace.promote(PromoteOptions("full", "dev", origin="prod"))
+
+
 def test_another_place_of_the_same_name(office: Cabinet) -> None:
     with pytest.raises(RaccordError, match="staging"):
         office.promote(BOTH, origin="staging")
-
-
-def killed(office: Cabinet, profile: str, kind: str, where: str) -> bool:
-    """Whether a promotion was killed there; it may have ended before."""
-    words = [sys.executable, "-m", "tests.examples.killed", str(office.repo.path), profile, kind, where]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True)
-    assert done.returncode in (0, -9), done.stderr.decode()
-    return done.returncode == -9
 
 
 def settled(office: Cabinet, profile: str, before: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -203,6 +204,29 @@ def test_a_lane_does_not_go_on_before_what_it_stands_on(house: House) -> None:
     with pytest.raises(UsageError, match="stands on A"):
         house.engine.resume(run, "b")
     assert house.engine.resume(run).state == "done"
+
+
+def test_a_lane_that_waits_stays_open_as_long_as_the_one_that_it_needs(house: House) -> None:
+    waiting = replace(lane("b", setting("b", 0, 1), needs=["a"]), waits=True)
+    later = [
+        replace(lane("c", setting("c", 0, 1), needs=["b"]), waits=True),
+        lane("d", setting("d", 0, 1), needs=["a"]),
+    ]
+    record = house.apply(lane("a", setting("a", 0, 1, fails="stop")), waiting, second=later)
+    assert record.state == "stopped"
+    assert house.lanes(record.id) == {"a": "stopped", "b": "pending", "c": "pending", "d": "held"}
+    house.world["a"] = 1
+    assert house.engine.resume(record.id).state == "partial"
+    assert house.lanes(record.id) == {"a": "done", "b": "done", "c": "done", "d": "held"}
+
+
+@pytest.mark.parametrize("state", ["aborted", "skipped"])
+def test_a_lane_that_waits_falls_with_the_one_that_it_needs(house: House, state: str) -> None:
+    waiting = [replace(lane("b", setting("b", 0, 1), needs=["a"]), waits=True)]
+    record = house.apply(lane("a", setting("a", 0, 1, fails="stop")), second=waiting)
+    house.engine.back_out(record.id, "a", state)
+    assert house.engine.resume(record.id).open_lanes == []
+    assert house.lanes(record.id) == {"a": state, "b": "held"} and house.world.get("b", 0) == 0
 
 
 @pytest.mark.parametrize("state", ["aborted", "skipped"])

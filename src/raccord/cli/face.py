@@ -247,25 +247,15 @@ class Face:
             self._print(lambda page: status(page, report))
         return exits.DONE
 
-    def profile_diff(self, report: ProfileDiff) -> int:
-        """Answers with how the sets of a profile differ."""
+    def profile(self, report: ProfileDiff | ProfileStatus) -> int:
+        """Answers with how the sets of a profile differ, or with where they stand."""
+        from raccord.cli.render_promote import kind, profile
+
         if self.as_json:
-            output.document("profile-diff", dataclasses.asdict(report))
+            output.document(kind(report), dataclasses.asdict(report))
         else:
-            from raccord.cli.render_promote import diff
-
-            self._print(lambda page: diff(page, report))
-        return exits.FAILED if report.equal is None else exits.DONE
-
-    def profile_status(self, report: ProfileStatus) -> int:
-        """Answers with what is where of a profile."""
-        if self.as_json:
-            output.document("profile-status", dataclasses.asdict(report))
-        else:
-            from raccord.cli.render_promote import status
-
-            self._print(lambda page: status(page, report))
-        return exits.DONE
+            self._print(lambda page: profile(page, report))
+        return exits.FAILED if getattr(report, "equal", True) is None else exits.DONE
 
     def migration_lint(self, report: LintReport) -> int:
         """Answers with what is wrong with revisions."""

@@ -47,13 +47,13 @@ def command(
         raise UsageError("--diff and --status are two questions", hint="raccord promote --help")
     if status:
         with face.workspace() as workspace:
-            return face.profile_status(workspace.profile_status(name, to))
+            return face.profile(workspace.profile_status(name, to))
     if not to:
         raise UsageError("--to is missing: the environment", hint=EXAMPLE)
     if diff:
         with face.workspace() as workspace:
             found = workspace.profile_diff(ProfileDiffOptions(name, to, origin))
-        return face.profile_diff(found)
+        return face.profile(found)
     if delete and not (dry_run or yes or yes_to or face.asks):
         raise UsageError(
             "--delete needs somebody who saw the plan", hint="the same with --dry-run, then with --yes"
@@ -62,4 +62,4 @@ def command(
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.promote(PromoteOptions(name, to, origin, allow_empty, delete, named, dry, person()))
 
-    return face.promoted(call, to, yes_to=yes_to, dry_run=dry_run, yes=yes)
+    return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)

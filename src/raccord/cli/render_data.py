@@ -16,6 +16,8 @@ from raccord.model.report_data import (
     DataStanding,
     DataStatus,
     DataTable,
+    DataWithout,
+    PendingHook,
 )
 from raccord.model.report_files import FilesStanding
 from raccord.model.text import shown, size
@@ -95,6 +97,14 @@ def status(page: Page, report: DataStatus) -> None:
         page.command("next", "raccord init")
         return
     standings(page, sets, "row", [_rows(one) for one in sets], [_tables(one) for one in sets])
+    waiting(page, report.pending)
+
+
+def waiting(page: Page, hooks: Sequence[PendingHook]) -> None:
+    """Adds the hooks that wait."""
+    for one in hooks:
+        page.line(Text(f"{page.sign('stop')} ", "yellow"), "waits: ", Text(shown(one.why), "yellow"))
+        page.command("next", one.next_command, indent=2)
 
 
 def standings(
@@ -135,7 +145,14 @@ def _tables(one: DataStanding) -> list[Text]:
         lines = [Text(shown(one.unread), "yellow")]
         return [*lines, Text(f"next: {shown(one.hint)}", "bold cyan")] if one.hint else lines
     said = ", ".join(f"{shown(name)} {number}" for name, number in one.rows.items())
-    return [Text(said, "dim")] if said else []
+    return [*([Text(said, "dim")] if said else []), *map(_without, one.without)]
+
+
+def _without(one: DataWithout) -> Text:
+    said = f"{shown(one.table)} without {shown(one.other)}: "
+    if one.rows is None:
+        return Text(f"{said}unknown, {shown(one.why)}", "yellow")
+    return Text(f"{said}{one.rows}", "yellow" if one.rows else "dim")
 
 
 def pushed(page: Page, push: DataPush | None, what: str) -> Text:

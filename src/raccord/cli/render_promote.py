@@ -9,6 +9,19 @@ from raccord.model.report_files import FilesStatus
 from raccord.model.report_promote import ProfileDiff, ProfileStatus
 
 
+def kind(report: ProfileDiff | ProfileStatus) -> str:
+    """What it is called in JSON."""
+    return "profile-diff" if isinstance(report, ProfileDiff) else "profile-status"
+
+
+def profile(page: Page, report: ProfileDiff | ProfileStatus) -> None:
+    """Adds either."""
+    if isinstance(report, ProfileDiff):
+        diff(page, report)
+    else:
+        status(page, report)
+
+
 def diff(page: Page, report: ProfileDiff) -> None:
     """Adds the difference of each set."""
     for files in report.files:
@@ -26,4 +39,4 @@ def status(page: Page, report: ProfileStatus) -> None:
         page.gap()
     if report.data or not report.files:
         render_data.status(page, DataStatus(report.data))
-    page.command("next", report.next_command)
+    render_data.waiting(page, report.pending)

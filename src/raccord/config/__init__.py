@@ -1,6 +1,7 @@
 """The configuration: `raccord.toml` or `[tool.raccord]` into frozen dataclasses. Only reads."""
 
 from raccord.config.coordination import WATCHES, Channel, Coordination
+from raccord.config.hooks import Hook
 from raccord.config.keys import (
     Config,
     Gates,
@@ -17,7 +18,7 @@ from raccord.config.text import commented
 
 __all__ = [
     "FILE", "OBJECT_MODES", "ROW_MODES", "WATCHES", "Channel", "Config", "Coordination", "DataSet",
-    "Environment", "FileSet", "Gates", "Lint", "Migrations", "Profile", "Secret", "Snapshots", "Sync",
-    "commented", "expanded", "language", "libpq_defaults", "load", "parse", "refused", "spoken",
+    "Environment", "FileSet", "Gates", "Hook", "Lint", "Migrations", "Profile", "Secret", "Snapshots",
+    "Sync", "commented", "expanded", "language", "libpq_defaults", "load", "parse", "refused", "spoken",
     "variable",
 ]  # fmt: skip

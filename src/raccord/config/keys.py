@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raccord.config.coordination import Channel, Coordination
+from raccord.config.hooks import Hook
 from raccord.config.kinds import (
     COMMAND,
     COMMANDS,
@@ -218,6 +219,7 @@ class Config:
     files: Mapping[str, FileSet] = dataclasses.field(default_factory=dict)
     channels: Mapping[str, Channel] = dataclasses.field(default_factory=dict)
     profiles: Mapping[str, Profile] = dataclasses.field(default_factory=dict)
+    hooks: Mapping[str, Hook] = dataclasses.field(default_factory=dict)
     source: str = ""
 
 
@@ -236,6 +238,7 @@ NAMED: dict[str, type] = {
     "data": DataSet,
     "files": FileSet,
     "profiles": Profile,
+    "hooks": Hook,
     "channels": Channel,
 }
 EXAMPLES = {
@@ -243,6 +246,7 @@ EXAMPLES = {
     "data": "knowledge",
     "files": "web-files",
     "profiles": "web-sources",
+    "hooks": "web-crawler",
     "channels": "team",
 }
 

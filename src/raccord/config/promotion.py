@@ -140,6 +140,22 @@ class DataSet:
     statement_seconds: int = key(
         3600, whole(0, "seconds"), "How long one statement may take; 0 for as long as it likes."
     )
+    without: Mapping[str, str] = key(
+        {},
+        TEXTS,
+        "For a table, another whose rows refer to it: `raccord data status` counts rows of the first that "
+        "none of the second refers to.",
+        '{ knowledge_base = "knowledge_base_chunks" }',
+    )
+    before: tuple[str, ...] = key(
+        (), NAMES, "Hooks that run in the target before a push; one that fails stops it.", '["freeze"]'
+    )
+    after: tuple[str, ...] = key(
+        (),
+        NAMES,
+        "Hooks that run in the target after a push; one that fails stays pending.",
+        '["web-crawler"]',
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +176,8 @@ class FileSet:
         "`insert` only adds, and tells what differs; `upsert` overwrites what differs too; `mirror` also "
         "removes what the source has not, where `--delete` is given.",
     )
+    before: tuple[str, ...] = key((), NAMES, "As in a data set.", '["freeze"]')
+    after: tuple[str, ...] = key((), NAMES, "As in a data set.", '["web-crawler"]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +192,5 @@ class Profile:
         "For a set, as data.NAME or files.NAME, another mode than its own.",
         '{ "data.web" = "upsert" }',
     )
+    before: tuple[str, ...] = key((), NAMES, "Hooks before all those of its sets.", '["freeze"]')
+    after: tuple[str, ...] = key((), NAMES, "Hooks after all those of its sets.", '["web-crawler"]')

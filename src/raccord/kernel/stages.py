@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from raccord.errors import RaccordError
 from raccord.kernel.batch import run_batches
 from raccord.kernel.lanes import LaneRunner
-from raccord.kernel.record import RunRecord
+from raccord.kernel.record import OPEN_LANES, RunRecord
 
 
 def run_stage(runner: LaneRunner, stage: int, keys: Sequence[str], jobs: int) -> None:
@@ -47,6 +47,8 @@ def _side_by_side(runner: LaneRunner, stage: int, keys: Sequence[str], jobs: int
         while waiting or running:
             for key in _ready(runner, stage, waiting, list(running.values())):
                 waiting.remove(key)
+                if _waits(runner.record, key, stage):
+                    continue
                 fallen = _fallen(runner.record, key, stage, stage)
                 if fallen is None:
                     running[pool.submit(runner.run, key, stage)] = key
@@ -86,6 +88,20 @@ def _needs(record: RunRecord, key: str, stage: int) -> set[str]:
     return {need for lane in record.plan.stages[stage].lanes if lane.key == key for need in lane.needs}
 
 
+def _waits(record: RunRecord, key: str, stage: int) -> bool:
+    """Whether a lane stays open, as one that it stands on does: that waits for a person."""
+    if not any(lane.waits for lane in record.plan.stages[stage].lanes if lane.key == key):
+        return False
+    needed = [need for need in _needs(record, key, stage) if need in record.lanes]
+    return any(
+        record.lanes[need].state in OPEN_LANES
+        and any(
+            s.stage <= stage and not s.back and s.state in ("pending", "running") for s in record.of(need)
+        )
+        for need in needed
+    )
+
+
 def _fallen(record: RunRecord, key: str, stage: int, through: int) -> RaccordError | None:
     """Why a lane can't start: one that it stands on did not get through the stages to this one."""
     for need in sorted(_needs(record, key, stage) & record.lanes.keys()):
@@ -94,5 +110,6 @@ def _fallen(record: RunRecord, key: str, stage: int, through: int) -> RaccordErr
         behind = any(s.stage <= through for s in left)
         if behind or other.state not in ("pending", "running", "done", "nothing"):
             said = f"it stands on {other.title}, which is {other.state}"
-            return RaccordError(said, hint="raccord sync --all")
+            hint = other.finding.hint if other.finding else ""
+            return RaccordError(said, hint=hint or "raccord sync --all")
     return None

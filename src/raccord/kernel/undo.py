@@ -37,12 +37,20 @@ class _Back:
         return [step for steps in self.steps.values() for step in steps]
 
 
-def undoable(journal: Journal, handlers: Handlers) -> str | None:
-    """The newest run that is over, changed something, is no undo, and was not taken back."""
+def undoable(
+    journal: Journal,
+    handlers: Handlers,
+    over: Callable[[RunRecord], bool] = lambda record: not record.open_lanes,
+) -> str | None:
+    """The newest run that is over, changed something, is no undo, and was not taken back.
+
+    Args:
+        over: whether a run is.
+    """
     for run in journal.newest(1_000_000):
         record = journal.load(run)
-        over = record.verb != "undo" and not record.open_lanes and not journal.undone_by(run)
-        if over and any(_changed(step, handlers) for step in record.steps):
+        meant = record.verb != "undo" and over(record) and not journal.undone_by(run)
+        if meant and any(_changed(step, handlers) for step in record.steps):
             return run
     return None
 

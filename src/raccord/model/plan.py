@@ -76,6 +76,7 @@ class Lane:
         held: why the planner holds it back; such a lane has no steps.
         notes: what a person should know, such as "merged by squash".
         then: what can't be known yet, in words ("push, once you resolved the conflict").
+        waits: whether it stays open where one that it needs waits for a person; else it is held back.
     """
 
     key: str
@@ -85,6 +86,7 @@ class Lane:
     held: Finding | None = None
     notes: tuple[Finding, ...] = ()
     then: tuple[str, ...] = ()
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,7 @@ def lane_from(data: Mapping[str, Json]) -> Lane:
         held=finding_from(data["held"]) if data["held"] else None,
         notes=tuple(finding_from(note) for note in data["notes"]),
         then=tuple(data["then"]),
+        waits=data.get("waits", False),  # an older release wrote none
     )
 
 

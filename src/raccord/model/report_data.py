@@ -122,6 +122,23 @@ class DataPush:
 
 
 @dataclass(frozen=True, slots=True)
+class DataWithout:
+    """The rows of a table that no row of another refers to.
+
+    Attributes:
+        table: its name.
+        other: the one that is to refer to it.
+        rows: how many; null where that can't be said.
+        why: it can't, or "".
+    """
+
+    table: str
+    other: str
+    rows: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DataStanding:
     """Where one set stands in one environment.
 
@@ -132,6 +149,7 @@ class DataStanding:
         push: the last one, or null.
         unread: why its database was not read, or "".
         hint: what to type about that.
+        without: the rows of its tables that others have nothing for.
     """
 
     name: str
@@ -140,14 +158,43 @@ class DataStanding:
     push: DataPush | None = None
     unread: str = ""
     hint: str = ""
+    without: tuple[DataWithout, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingHook:
+    """A hook after a push that was not answered as it is to be. The push stands.
+
+    Attributes:
+        name: of the hook.
+        environment: where it is called.
+        run: the run of the push.
+        unknown: whether it was sent, and may have run.
+        why: what came of it.
+        next_command: what calls it again.
+    """
+
+    name: str
+    environment: str
+    run: str
+    unknown: bool
+    why: str
+    next_command: str
 
 
 @dataclass(frozen=True, slots=True)
 class DataStatus:
-    """What is where."""
+    """What is where.
+
+    Attributes:
+        sets: each set in each environment.
+        pending: hooks that wait.
+        next_command: what to type next, or "".
+    """
 
     sets: tuple[DataStanding, ...]
     next_command: str = ""
+    pending: tuple[PendingHook, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

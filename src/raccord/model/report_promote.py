@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raccord.model.report_data import DataDiff, DataStanding
+from raccord.model.report_data import DataDiff, DataStanding, PendingHook
 from raccord.model.report_files import FilesDiff, FilesStanding
 
 
@@ -38,9 +38,11 @@ class ProfileStatus:
         files: where its file sets stand.
         data: where its data sets stand.
         next_command: what to type next, or "".
+        pending: hooks that wait, of whatever push.
     """
 
     name: str
     files: tuple[FilesStanding, ...]
     data: tuple[DataStanding, ...]
     next_command: str = ""
+    pending: tuple[PendingHook, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from raccord.data import samples
+from raccord.data import samples, without
 from raccord.data.compare import Difference
 from raccord.data.import_steps import IMPORT
 from raccord.data.observe import counted, differences
@@ -21,6 +21,7 @@ from raccord.model.report_data import (
     DataStanding,
     DataStatus,
     DataTable,
+    DataWithout,
 )
 from raccord.verbs import data_sets
 from raccord.verbs.room import Room
@@ -86,18 +87,22 @@ def status(room: Room, name: str = "") -> DataStatus:
                 continue
             standing = DataStanding(each, place, {}, last.get((each, place)))
             try:
-                rows = _rows(room, each, place)
-                found.append(replace(standing, rows=rows))
+                rows, lone = _rows(room, each, place)
+                found.append(replace(standing, rows=rows, without=lone))
             except RaccordError as error:
                 found.append(replace(standing, unread=error.message, hint=error.hint))
-    return DataStatus(tuple(found))
+    from raccord.verbs.hooking import pending  # of both rooms, and most looks need nothing of it
+
+    waiting = pending(room.journal())
+    return DataStatus(tuple(found), waiting[0].next_command if waiting else "", waiting)
 
 
-def _rows(room: Room, name: str, place: str) -> dict[str, int]:
-    """How many rows of a set an environment has."""
+def _rows(room: Room, name: str, place: str) -> tuple[dict[str, int], tuple[DataWithout, ...]]:
+    """How many rows of a set an environment has, and for which others have nothing."""
     spec = data_sets.spec(room, name, "", origin=place)
     target = data_sets.environments(room).target(place)
-    return counted(target, spec)
+    lone = without.counted(target, spec, room.config.data[name].without)
+    return counted(target, spec), tuple(DataWithout(one.table, one.other, one.rows, one.why) for one in lone)
 
 
 def pushes(journal: Journal | None, *kinds: str) -> dict[tuple[str, str], DataPush]:

@@ -33,12 +33,30 @@ def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
         UsageError: no such set or environment, a protected one that was not named, or what is a pull.
         CannotRun: a database can't be reached.
     """
-    if options.origin != options.goal == data_sets.configured(room, options.name).from_ and options.origin:
-        words = ["raccord", "data", "pull", options.name, "--from", options.origin]
-        said = f"{options.name} comes from {options.goal}: what goes there is pulled, with masks on"
-        raise UsageError(said, hint=shlex.join(words))
+    refuse_pull(room, options.name, options.origin, options.goal)
+
+    def make() -> Plan:
+        found, made = data_sets.configured(room, options.name), plan(room, options)
+        if not (found.before or found.after):
+            return made
+        from raccord.verbs.hooking import hooked  # most pushes need nothing of it
+
+        return hooked(room, made, options.goal, found.before, found.after)
+
     command = f"raccord data push {options.name} --to {options.goal}"
-    return data_sets.promoted(room, options, command, lambda: plan(room, options))
+    return data_sets.promoted(room, options, command, make)
+
+
+def refuse_pull(room: Room, name: str, origin: str, goal: str) -> None:
+    """Makes sure that rows don't go where their set comes from: that is a pull, with masks on.
+
+    Raises:
+        UsageError: they would.
+    """
+    if origin != goal == data_sets.configured(room, name).from_ and origin:
+        words = ["raccord", "data", "pull", name, "--from", origin]
+        said = f"{name} comes from {goal}: what goes there is pulled, with masks on"
+        raise UsageError(said, hint=shlex.join(words))
 
 
 def pull(room: Room, options: DataPullOptions) -> tuple[Plan, RunRecord | None]:

@@ -22,8 +22,17 @@ def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
         UsageError: no such set or environment, or a protected one that was not named.
         CannotRun: a store can't be reached.
     """
+
+    def make() -> Plan:
+        found, made = files_sets.configured(room, options.name), plan(room, options)
+        if not (found.before or found.after):
+            return made
+        from raccord.verbs.hooking import hooked  # most pushes need nothing of it
+
+        return hooked(room, made, options.goal, found.before, found.after)
+
     command = f"raccord {VERB} {options.name} --to {options.goal}"
-    return promoting.promoted(room, options, command, lambda: plan(room, options))
+    return promoting.promoted(room, options, command, make)
 
 
 def plan(room: Room, options: FilesPushOptions) -> Plan:

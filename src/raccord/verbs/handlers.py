@@ -122,6 +122,20 @@ def _files(room: Room) -> list[Handler]:
     ]
 
 
+def _calls(room: Room) -> list[Handler]:
+    from raccord.hooks.steps import CallHandler
+    from raccord.verbs.data_sets import environments
+    from raccord.verbs.hooking import configured, read
+
+    return [
+        CallHandler(
+            lambda name: environments(room).host(name),
+            lambda source, what: read(room, source, what),
+            lambda name: configured(room, name),
+        )
+    ]
+
+
 # What most runs have no step of, and many repositories never: loaded once a run has one.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("data.import", "data.keep", "data.push", "data.return"), _data),
@@ -131,6 +145,7 @@ LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("migration.rollback",), _rollbacks),
     (("migration.then",), _then),
     (("files.keep", "files.put", "files.verify"), _files),
+    (("hook.call",), _calls),
 )
 
 

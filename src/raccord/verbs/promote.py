@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from raccord.config import OBJECT_MODES, ROW_MODES, Profile
+from raccord.config import OBJECT_MODES, ROW_MODES, DataSet, FileSet, Profile
 from raccord.data.steps import PUSH
 from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
@@ -14,6 +14,7 @@ from raccord.model.options_data import DataPushOptions, FilesPushOptions, Promot
 from raccord.model.plan import Finding, Lane, Plan, Stage
 from raccord.model.text import shown
 from raccord.verbs import data_push, data_sets, files_push, files_sets
+from raccord.verbs.hooking import changes, hooked
 from raccord.verbs.room import Room
 
 VERB = "promote"
@@ -113,6 +114,7 @@ def plan(room: Room, options: PromoteOptions) -> Plan:
         for name, mode in by_set.items()
     ]
     for name in profile.data:
+        data_push.refuse_pull(room, name, options.origin, options.goal)
         chosen = DataPushOptions(
             name,
             options.goal,
@@ -122,7 +124,16 @@ def plan(room: Room, options: PromoteOptions) -> Plan:
         )
         parts.append(Part(f"data.{name}", data_push.plan(room, chosen).stages))
     key, title = f"promote:{options.goal}:{options.name}", f"{options.name} to {options.goal}"
-    return Plan(VERB, joined(key, title, parts), by=options.by)
+    made = Plan(VERB, joined(key, title, parts), by=options.by)
+    sets = [_set(room, part.name) for part in parts if changes(part.stages)]
+    before = [*profile.before, *(name for one in sets for name in one.before)]
+    after = [*(name for one in sets for name in one.after), *profile.after]
+    return hooked(room, made, options.goal, before, after)
+
+
+def _set(room: Room, name: str) -> DataSet | FileSet:
+    kind, _, name = name.partition(".")
+    return room.config.data[name] if kind == "data" else room.config.files[name]
 
 
 def joined(key: str, title: str, parts: Sequence[Part]) -> tuple[Stage, ...]:

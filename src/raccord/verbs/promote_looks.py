@@ -7,6 +7,7 @@ from dataclasses import replace
 from raccord.model.options_data import DataDiffOptions, FilesDiffOptions, ProfileDiffOptions
 from raccord.model.report_promote import ProfileDiff, ProfileStatus
 from raccord.verbs import data_looks, files_looks
+from raccord.verbs.hooking import pending
 from raccord.verbs.promote import configured
 from raccord.verbs.room import Room
 
@@ -57,6 +58,7 @@ def status(room: Room, name: str, goal: str = "") -> ProfileStatus:
         UsageError: no such profile or set.
     """
     profile = configured(room, name)
+    waiting = pending(room.journal())
     return ProfileStatus(
         name=name,
         files=tuple(
@@ -71,4 +73,6 @@ def status(room: Room, name: str, goal: str = "") -> ProfileStatus:
             for one in data_looks.status(room, each).sets
             if goal in ("", one.environment)
         ),
+        next_command=waiting[0].next_command if waiting else "",
+        pending=waiting,
     )

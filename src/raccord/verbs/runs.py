@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from raccord.code.keeping import snapshot_step
 from raccord.errors import UsageError
 from raccord.kernel.journal import Journal
@@ -10,6 +12,8 @@ from raccord.kernel.undo import undo_plan, undoable
 from raccord.model.plan import Finding, Plan, Step
 from raccord.verbs import protected
 from raccord.verbs.room import Room
+
+HOOK = "hook.call"  # the kind of step, whose module most runs need not load
 
 
 def undo(
@@ -26,19 +30,37 @@ def undo(
     engine = room.engine()
     if not dry_run:
         engine.recover()
-    name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers)
+    name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers, _over)
     if name is None:
         raise UsageError("there is no run to take back", hint="raccord log")
 
     def make() -> Plan:
         room.__dict__.pop("trees", None)
-        return undo_plan(engine.journal.load(name), engine.handlers, lambda step: _backup(room, step), by)
+        record = engine.journal.load(name)
+        left = [record.lanes[key] for key in record.open_lanes] if _over(record) else []
+        for lane in left:
+            lane.state = "skipped"  # as it will be
+        notes = tuple(Finding("undo.left", "note", f"{one.title}: waits, and is left") for one in left)
+        plan = undo_plan(record, engine.handlers, lambda step: _backup(room, step), by)
+        return replace(plan, notes=(*plan.notes, *notes))
 
     if dry_run:
         return make(), None
     goals = protected.changed(room, _steps(engine.journal, name))
     protected.refuse_unnamed(room, goals, yes_to, f"raccord undo {name}")
+    record = engine.journal.load(name)
+    if record.open_lanes and _over(record) and not make().empty:
+        back_out(room, None, name, "skipped")
     return engine.apply(make)
+
+
+def _over(record: RunRecord) -> bool:
+    """Whether nothing of a run is to be done; hooks that wait after it can be left."""
+    if not record.open_lanes or not any(step.step.kind == HOOK for step in record.steps):
+        return not record.open_lanes
+    from raccord.verbs.hooking import only_hooks_left  # most runs need nothing of it
+
+    return only_hooks_left(record)
 
 
 def environments(room: Room, run: str | None) -> tuple[str, ...]:
@@ -48,7 +70,7 @@ def environments(room: Room, run: str | None) -> tuple[str, ...]:
         UsageError: there is no such run.
     """
     engine = room.engine()
-    name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers)
+    name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers, _over)
     return protected.changed(room, _steps(engine.journal, name)) if name else ()
 
 
@@ -106,7 +128,9 @@ def lane_key(room: Room, run: str, name: str | None) -> str | None:
 def go_on(room: Room, lane: str | None, run: str | None) -> RunRecord:
     """Goes on with a stopped or killed run."""
     name = unfinished(room, run)
-    return room.engine().resume(name, lane_key(room, name, lane))
+    key = lane_key(room, name, lane)
+    _asked(room, name, key)
+    return room.engine().resume(name, key)
 
 
 def skip(room: Room, lane: str | None, run: str | None) -> RunRecord:
@@ -120,8 +144,19 @@ def back_out(room: Room, lane: str | None, run: str | None, state: str) -> RunRe
     name = unfinished(room, run)
     engine = room.engine()
     waiting = engine.journal.load(name).open_lanes
-    record = engine.back_out(name, lane_key(room, name, lane), state)
+    key = lane_key(room, name, lane)
+    _asked(room, name, key)
+    record = engine.back_out(name, key, state)
     if not waiting:
         said = f"nothing was {state}: all of it had been done before"
         engine.journal.note(record, Finding("run.late", "note", said, f"raccord undo {name}"))
     return record
+
+
+def _asked(room: Room, run: str, lane: str | None) -> None:
+    """A person decides about what may have been heard by others."""
+    record = room.engine().journal.load(run)
+    if any(step.step.kind == HOOK for step in record.steps):
+        from raccord.verbs.hooking import asked
+
+        asked(record, lane)

@@ -1,0 +1,1 @@
+"""Hooks: calls in the target of a push, before it and after it."""
