@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli.data import From
+from raccord.cli.data_options import From
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
 from raccord.model.options_data import ProfileDiffOptions, PromoteOptions
@@ -41,7 +41,7 @@ def command(
     yes: Yes = False,
     as_json: Json = False,
 ) -> int:
-    """Take the sets of a profile to an environment in one run: objects first, then rows."""
+    """Promote a profile in one run: objects first, then rows."""
     face = Face.of(context, as_json)
     if diff and status:
         raise UsageError("--diff and --status are two questions", hint="raccord promote --help")
