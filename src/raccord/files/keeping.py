@@ -19,6 +19,7 @@ def keep(
     id_: str,
     below: str,
     wanted: Mapping[str, str],
+    sizes: Mapping[str, int],
     say: Callable[[str], None],
     cancelled: Callable[[], bool],
 ) -> None:
@@ -27,13 +28,17 @@ def keep(
     Args:
         below: the segments that their keys begin with.
         wanted: etags by key.
+        sizes: bytes by key, as the plan saw them; {} where it didn't: then the target is listed before, too.
 
     Raises:
         WorldMoved: an object is another version by now.
         HeldBack: a copy is not what it should be.
         ObjectsError: the store can't be read or written.
     """
-    before = _unmoved(store, below, wanted)
+    if wanted.keys() <= sizes.keys():
+        before: Mapping[str, Entry] = {key: Entry(key, sizes[key], etag) for key, etag in wanted.items()}
+    else:
+        before = _unmoved(store, below, wanted)
     progress = carry.Progress(say, len(wanted), 0, "kept")
 
     def copy(one: Entry) -> None:
@@ -41,7 +46,7 @@ def keep(
         progress.ended()
 
     carry.each([before[key] for key in wanted], copy, cancelled)
-    # An object that has its version before and after had it while it was copied.
+    # An object that has its version in the plan and after had it while it was copied.
     after, copies = _unmoved(store, below, wanted), kept(store, id_)
     for key in wanted:
         was, copied = after[key], copies.get(kept_key(id_, key))

@@ -34,6 +34,7 @@ class Push:
         left: what was left out, and why.
         notes: what a person should know.
         begun: whether something may have been written.
+        standing: what the target had when it began, or went on.
     """
 
     source: Store
@@ -46,6 +47,7 @@ class Push:
     left: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     begun: bool = False
+    standing: Mapping[str, Entry] = field(default_factory=dict)
     _newer: list[str] = field(default_factory=list)
 
     def carry_out(self, items: Sequence[Item], probe: str) -> dict[str, Done]:
@@ -66,7 +68,8 @@ class Push:
         if items and not self.target.conditional(probe):
             self.notes.append("the store honours no conditions: what is there was looked at just before")
         with self.log.open():
-            todo = self._standing(items, self.target.listing(self.below).entries, done)
+            self.standing = self.target.listing(self.below).entries
+            todo = self._still_to_do(items, done)
             self.begun = True
             filled = [one for one in todo if one.source]
             progress = carry.Progress(self.say, len(filled), sum(one.size for one in filled), "pushed")
@@ -94,11 +97,11 @@ class Push:
             else:
                 self.left[one.key] = "somebody else changed it there"
 
-    def _standing(self, items: Iterable[Item], now: Mapping[str, Entry], done: dict[str, Done]) -> list[Item]:
-        """What is still to do; what somebody else changed is left out."""
+    def _still_to_do(self, items: Iterable[Item], done: dict[str, Done]) -> list[Item]:
+        """What somebody else changed is left out."""
         todo = []
         for one in items:
-            there = now.get(one.key)
+            there = self.standing.get(one.key)
             etag = there.etag if there else ""
             known = done.get(one.key)
             if known is not None and known.etag == etag:

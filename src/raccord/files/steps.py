@@ -32,10 +32,17 @@ VERIFY = "files.verify"
 Resolve = Callable[[str], Place]
 
 
-def keep_step(spec: Spec, state: Path, id_: str, target: str, made: Sequence[Item]) -> Step:
-    """The step that keeps what is overwritten or removed."""
+def keep_step(
+    spec: Spec, state: Path, id_: str, target: str, made: Sequence[Item], seen: Mapping[str, Entry]
+) -> Step:
+    """The step that keeps what is overwritten or removed.
+
+    Args:
+        seen: the target's objects by key, where the plan is made of a listing; else {}.
+    """
     kept = {one.key: one.before for one in made if one.before}
-    payload = {**_where(spec, state, id_, target), "items": kept}
+    sizes = {key: seen[key].size for key in kept if key in seen}
+    payload = {**_where(spec, state, id_, target), "items": kept, "sizes": sizes}
     title = f"keep what changes or goes of {spec.goal} as {id_}: {len(kept)}"
     return Step(KEEP, 1, title, payload, backs_up=True)
 
@@ -135,7 +142,8 @@ class KeepHandler(_Reaching):
         got = step.payload
         if got["items"]:
             store = self.found(got["goal"], got["target"])
-            keeping.keep(store, got["id"], got["below"], got["items"], context.say, context.cancelled)
+            sizes = got.get("sizes", {})  # plans of older releases have none
+            keeping.keep(store, got["id"], got["below"], got["items"], sizes, context.say, context.cancelled)
         return Outcome({"id": got["id"], "objects": len(got["items"])})
 
 
@@ -172,7 +180,7 @@ class PutHandler(_Reaching):
                 made = _dated(made, keeping.kept(target, trash))
             done = work.carry_out(made, kept_key(got["id"], ".condition"))
             if not trash:
-                self._note(target, spec, got, done)
+                self._note(target, spec, got, done, work.standing)
         except ObjectsError as error:
             if not work.begun:
                 log.forget()
@@ -191,13 +199,17 @@ class PutHandler(_Reaching):
         again = log.read() is not None
         return Push(source, target, log, again, spec.prefix, context.say, context.cancelled)
 
-    def _note(self, target: Store, spec: Spec, got: Mapping[str, Json], done: Mapping[str, Done]) -> None:
-        """Writes the manifest, last."""
+    def _note(
+        self,
+        target: Store,
+        spec: Spec,
+        got: Mapping[str, Json],
+        done: Mapping[str, Done],
+        standing: Mapping[str, Entry],
+    ) -> None:
+        """Writes the manifest, last, without what was no longer there when the push began."""
         old, source = manifest.load(target, spec.name), got["source"]["place"]
-        known = dict(old.known)
-        if known.keys() - done.keys() - got["learnt"].keys():
-            now = target.listing(spec.prefix).entries
-            known = {key: one for key, one in known.items() if key in now}
+        known = {key: one for key, one in old.known.items() if key in standing}
         if old.source != source:
             known = {key: replace(one, source="") for key, one in known.items()}
         known |= {key: Known(*one) for key, one in got["learnt"].items()}
@@ -250,7 +262,7 @@ class PutHandler(_Reaching):
         )
         id_, state = new_id(), Path(got["state"])
         return (
-            keep_step(spec, state, id_, got["target"], back),
+            keep_step(spec, state, id_, got["target"], back, {}),
             put_step(
                 spec, state, id_, {"trash": got["id"]}, got["target"], Decision(back, counts, ()), {}, ""
             ),

@@ -58,7 +58,8 @@ def plan(room: Room, options: FilesPushOptions) -> Plan:
     )  # fmt: skip
     steps: tuple[Step, ...] = ()
     if made.items:
-        steps = (keep_step(spec, room.state, id_, goal, made.items), put) if put.destroys else (put,)
+        keep = keep_step(spec, room.state, id_, goal, made.items, seen.target)
+        steps = (keep, put) if put.destroys else (put,)
     elif seen.comparison.learnt and made.held is None:
         steps = (put,)
     stages = [Stage("push", (Lane(key, title, steps, held=made.held, notes=notes),))]
