@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import json
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,17 +19,20 @@ from raccord.model.report_files import FilesDiff
 from raccord.objects import place
 from raccord.objects.model import Store
 from raccord.objects.opening import opened
+from raccord.transport.ssh import Ssh
+from raccord.transport.ssh_settings import Login
 from raccord.workspace import Workspace
-from tests import s3kit
+from tests import s3kit, sshkit
 from tests.gitkit import Repo
+from tests.pgkit import open_base
 from tests.sshkit import Host
 
 
 def bucket(kind: str, path: Path) -> dict[str, str]:
     """A fresh store, as the keys of an environment."""
-    if kind == "file":
+    if kind in ("file", "sftp"):
         path.mkdir(parents=True)
-        return {"objects": path.as_uri()}
+        return {"objects": path.as_uri()} | (far() if kind == "sftp" else {})
     server = s3kit.server()
     return {"objects": f"s3://{server.place()}", "objects_endpoint": server.endpoint}
 
@@ -38,8 +46,32 @@ def store(keys: Mapping[str, str], *, secret: str = s3kit.SECRET) -> Store:
             region=s3kit.REGION,
             key_id=s3kit.KEY_ID,
             secret=secret,
+            way=way(keys["ssh"], keys["ssh_config"]) if "ssh" in keys else None,
         )
     )
+
+
+@functools.cache
+def far() -> dict[str, str]:
+    """The ssh server of this process, as the keys of an environment.
+
+    Raises:
+        NoSshd: none starts here.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ssh", dir=open_base()))
+    life = contextlib.ExitStack()
+    host = life.enter_context(sshkit.host(folder / "far"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(life.close)
+    return {"ssh": host.alias, "ssh_config": host.config}
+
+
+@functools.cache
+def way(destination: str, config: str) -> Ssh:
+    """One connection of this process to a host."""
+    made = Ssh(Login(destination, config=config))
+    atexit.register(made.close)
+    return made
 
 
 class Two:

@@ -14,11 +14,12 @@ from typing import Any
 from raccord.files.log import Log
 from raccord.kernel import fs_objects
 from raccord.model.options_data import FilesPushOptions
+from raccord.objects.far import Far
 from raccord.objects.local import Local
 from raccord.objects.s3 import S3
 from raccord.workspace import Workspace
 
-STORES = [(kind, name) for kind in (Local, S3) for name in ("write", "copy", "remove")]
+STORES = [(kind, name) for kind in (Far, Local, S3) for name in ("write", "copy", "remove")]
 PLACES: list[tuple[Any, str]] = [(Log, "add"), (fs_objects, "_swap"), *STORES]
 
 

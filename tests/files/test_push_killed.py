@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import s3kit
+from tests import s3kit, sshkit
 from tests.fileskit import Two
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,8 +30,8 @@ def killed(two: Two, number: int) -> bool:
 def filled(path: Path, kinds: tuple[str, str]) -> Two:
     try:
         two = Two(path, *kinds)
-    except s3kit.NoServer as error:
-        pytest.skip(f"no S3 server: {error}")
+    except (s3kit.NoServer, sshkit.NoSshd) as error:
+        pytest.skip(f"no server: {error}")
     two.put("dev", DEV)
     two.put("prod", PROD)
     return two
@@ -63,6 +63,11 @@ def test_anywhere_on_buckets(tmp_path, number):
     tried(tmp_path, ("file", "s3"), number)
 
 
+@pytest.mark.parametrize("number", [4, 13, 21])
+def test_anywhere_behind_ssh(tmp_path, number):
+    tried(tmp_path, ("file", "sftp"), number)
+
+
 @pytest.mark.parametrize("kinds", [("file", "file"), ("file", "s3")])
 @pytest.mark.parametrize("number", [12, 17, 22, 27])
 def test_an_abort_takes_back_what_no_line_tells(tmp_path, kinds, number):
@@ -71,13 +76,16 @@ def test_an_abort_takes_back_what_no_line_tells(tmp_path, kinds, number):
     # A kill may take the newest lines of the log along.
     for log in (two.repo.path / ".git/raccord/files").glob("*.log"):
         log.write_bytes(b"\n".join(log.read_bytes().split(b"\n")[:3]))
-    aborted = two.workspace.abort()
+    with two.workspace as workspace:
+        aborted = workspace.abort()
     assert aborted.state in ("aborted", "done"), aborted
     assert two.objects("prod") == PROD
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kinds", [("file", "file"), ("file", "s3"), ("s3", "file")])
+@pytest.mark.parametrize(
+    "kinds", [("file", "file"), ("file", "s3"), ("s3", "file"), ("file", "sftp"), ("sftp", "file")]
+)
 @pytest.mark.parametrize("number", range(1, 60, 2))
 def test_everywhere(tmp_path, kinds, number):
     tried(tmp_path, kinds, number)

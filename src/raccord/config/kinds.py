@@ -221,17 +221,21 @@ def _container(value: object) -> str:
 
 
 def _store(value: object) -> str:
-    """Reads the URL of an object store or of a local directory."""
+    """Reads the URL of an object store or of a directory."""
     text = string(value)
     if not text:
         return text
     kind, mark, rest = text.partition("://")
-    if not mark or kind not in ("s3", "file"):
+    if not mark or kind not in ("s3", "file", "sftp"):
         raise Invalid(f"is {text!r}")
     where, _, below = rest.partition("/")
-    if "@" in where:
+    if kind == "sftp":
+        if not re.fullmatch(r"(?!-)(?:(?!-)[\w.+~-]+@)?(?!-)(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?", where):
+            # Not repeated: there may be a password in it.
+            raise Invalid("names no host, or has a password in it, which belongs in ssh_password")
+    elif "@" in where:
         raise Invalid("has a user or a key in it, which belong in objects_key_id and objects_key")
-    if kind == "file" and (where not in ("", "localhost") or not below.strip("/")):
+    if (kind == "file" and where not in ("", "localhost")) or (kind != "s3" and not below.strip("/")):
         raise Invalid(f"is {text!r}, which names no directory")
     if kind == "s3" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", where):
         raise Invalid(f"is {text!r}, which names no bucket")
@@ -328,7 +332,11 @@ LOGIN = Kind("the name of a user, or env:VARIABLE", _login, '"env:VPS_USER"')
 CONTAINER = Kind(
     "the name of a container, or a filter such as label=KEY=VALUE", _container, '"moncabinet-postgres"'
 )
-STORE = Kind("s3://BUCKET, s3://BUCKET/PREFIX or file:///DIRECTORY", _store, '"s3://web-files"')
+STORE = Kind(
+    "s3://BUCKET, s3://BUCKET/PREFIX, file:///DIRECTORY or sftp://USER@HOST/DIRECTORY",
+    _store,
+    '"s3://web-files"',
+)
 ENDPOINT = Kind("the URL of a server", _endpoint, '"https://s3.example.org"')
 PREFIX = Kind("names with a slash between them", _prefix, '"uploads"')
 TEXTS = Kind("a table of strings", _texts, '{ documents = "published" }')

@@ -40,7 +40,11 @@ class Environment:
         SECRET,
         "The URL of its database, or where it comes from; a relative file starts at the worktree.",
     )
-    objects: str = key("", STORE, "Its object store: a bucket, or part of one, or a local directory.")
+    objects: str = key(
+        "",
+        STORE,
+        "Its object store: a bucket, or part of one, or a directory; with `ssh` a directory on that host.",
+    )
     objects_endpoint: str = key(
         "",
         ENDPOINT,
@@ -55,7 +59,8 @@ class Environment:
     ssh: Secret | None = key(
         None,
         HOST,
-        "The host that it is reached through: its database, and hooks, are meant as seen from there.",
+        "The host that it is reached through: its database, hooks, and a directory of objects are meant as "
+        "seen from there.",
     )
     ssh_user: Secret | None = key(
         None, LOGIN, "Who logs in there; the one that `ssh` or ssh's own configuration says by default."

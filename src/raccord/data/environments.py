@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,6 +116,26 @@ class Environments:
         far = self.far(name)
         return None if far is None else self.links.proxied(far)
 
+    def files_host(self, name: str) -> Ssh | None:
+        """The host that an environment's directory of objects is on; None where that is here, or a bucket.
+
+        Raises:
+            UsageError, CannotRun: as `route`.
+        """
+        found = self.environment(name)
+        kind, _, rest = found.objects.partition("://")
+        if kind == "file":
+            return self.far(name)
+        if kind != "sftp":
+            return None
+        config = str(self.top / expanded(found.ssh_config)) if found.ssh_config else ""
+        where = rest.partition("/")[0]
+        # As `ssh` would name it, so that one host is one; a port or an IPv6 address needs a URL.
+        destination = where if re.fullmatch(r"[^:\[\]]+", where) else f"ssh://{where}"
+        # A password is for the host that `ssh` names, and for this one where it names none.
+        password = self._password(name) if found.ssh is None else None
+        return self.links.host(Login(destination, "", config, password))
+
     def login(self, name: str) -> Login | None:
         """The host of an environment, and who logs in there; None where it has none.
 
@@ -132,11 +153,11 @@ class Environments:
                 f"the host of {name}, or its user, is none that ssh takes",
                 hint=f"correct what ssh and ssh_user of [environments.{name}] lead to",
             )
-        password = found.ssh_password
-
-        def read() -> str:
-            assert password is not None
-            return secret.read(password, f"the password of the host of {name}", self.top, self.variable)
-
         config = str(self.top / expanded(found.ssh_config)) if found.ssh_config else ""
-        return Login(destination, login, config, read if password else None)
+        return Login(destination, login, config, self._password(name))
+
+    def _password(self, name: str) -> Callable[[], str] | None:
+        password = self.environment(name).ssh_password
+        if password is None:
+            return None
+        return lambda: secret.read(password, f"the password of the host of {name}", self.top, self.variable)

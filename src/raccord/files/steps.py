@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from raccord.errors import HeldBack, ObjectsError, RestoreFailed, Stop, WorldMoved
+from raccord.errors import HeldBack, ObjectsError, RestoreFailed, Stop, TransportError, WorldMoved
 from raccord.files import keeping, manifest, push
 from raccord.files.compare import Known
 from raccord.files.log import Done, Log
@@ -181,7 +181,7 @@ class PutHandler(_Reaching):
             done = work.carry_out(made, kept_key(got["id"], ".condition"))
             if not trash:
                 self._note(target, spec, got, done, work.standing)
-        except ObjectsError as error:
+        except (ObjectsError, TransportError) as error:
             if not work.begun:
                 log.forget()
                 raise HeldBack(error.message, hint=error.hint, finding="files.refused") from error

@@ -21,7 +21,7 @@ from raccord.errors import CannotRun, ProcessFailed, ProcessTimeout, ProgramMiss
 from raccord.kernel import pipes
 
 Child = subprocess.Popen[bytes]
-PIPE = subprocess.PIPE  # for `started`
+PIPE, NOWHERE = subprocess.PIPE, subprocess.DEVNULL  # for `started`
 STDERR_LIMIT = 256 * 1024
 OUTPUT_LIMIT = 1024 * 1024 * 1024
 REST_S = 0.2

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import mimetypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.errors import ObjectsError, WorldMoved
 from raccord.kernel import fs, fs_objects
 from raccord.model.text import shown
+from raccord.objects import guess
 from raccord.objects.model import Entry, Listing, Reading, Written
 from raccord.objects.place import Place
 
@@ -57,10 +56,8 @@ class Local:
     @contextlib.contextmanager
     def read(self, key: str, etag: str) -> Iterator[Reading]:
         """One version of a file; its content type is guessed from its name."""
-        kind, encoding = _types().guess_type(key)
-        attributes = {"Content-Type": kind} if kind and not encoding else {}
         with fs_objects.opened(self.place.prefix, key, etag) as (seen, chunks):
-            yield Reading(Entry(key, seen.size, etag), chunks, attributes)
+            yield Reading(Entry(key, seen.size, etag), chunks, guess.attributes(key))
 
     def write(
         self, key: str, data: Iterable[bytes], size: int, attributes: Mapping[str, str], expected: str
@@ -95,9 +92,3 @@ class Local:
         fs.self_ignoring(f"{self.place.prefix}/.raccord-trash")
         if first.startswith(OWN) and "/" in key:
             fs.self_ignoring(f"{self.place.prefix}/{first}")
-
-
-@functools.cache
-def _types() -> mimetypes.MimeTypes:
-    # Only what Python itself knows: the same on every machine.
-    return mimetypes.MimeTypes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from raccord.objects.far import Far
 from raccord.objects.local import Local
 from raccord.objects.model import Store
 from raccord.objects.place import Place
@@ -12,6 +13,7 @@ from raccord.objects.s3 import S3
 KINDS: dict[str, Callable[[Place], Store]] = {
     "file": Local,
     "s3": S3,
+    "sftp": Far,
 }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from raccord.model.text import shown
+from raccord.objects.reach import Way
 
 PORTS = {"http": 80, "https": 443}
 OWN_NAMES = (".internal", ".local", ".localhost")
@@ -41,13 +42,14 @@ class Place:
     """An object store, or part of one.
 
     Attributes:
-        kind: "s3" or "file".
+        kind: "s3", "file", or "sftp" for a directory on another host.
         bucket: its name; "" for a directory.
         prefix: where it begins within the bucket, without slashes at its ends; the directory's path.
         endpoint: URL of the server, "" for that of AWS.
         region: of the bucket.
         key_id, secret: who asks; both "" for a stranger. No message has them.
         route: from where the server is seen; None for here.
+        way: to the other host.
     """
 
     kind: str
@@ -58,6 +60,7 @@ class Place:
     key_id: str = ""
     secret: str = ""
     route: Route | None = None
+    way: Way | None = field(default=None, compare=False)
 
     def __repr__(self) -> str:
         return f"Place({self.key})"
@@ -72,6 +75,8 @@ class Place:
         """Tells places apart; without secrets."""
         if self.kind == "file":
             return f"file:{self.prefix}"
+        if self.way is not None:
+            return f"sftp:{self.way.key}:{self.prefix}"
         way = f"{self.route.key}|" if self.route else ""
         return f"{way}s3:{self.url.rstrip('/')}/{self.bucket}/{self.prefix}"
 
@@ -80,6 +85,8 @@ class Place:
         """How a person knows it."""
         if self.kind == "file":
             return shown(f"file://{self.prefix}")
+        if self.way is not None:
+            return shown(f"sftp://{self.way.shown.removeprefix('ssh://')}{self.prefix}")
         at = f" at {self.endpoint}" if self.endpoint else ""
         way = f" through {self.route.shown}" if self.route else ""
         return shown(f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "") + at) + way
@@ -119,10 +126,17 @@ def parse(
     key_id: str = "",
     secret: str = "",
     route: Route | None = None,
+    way: Way | None = None,
 ) -> Place:
-    """Takes apart a URL that the configuration found valid. A directory's links are resolved."""
+    """Takes apart a URL that the configuration found valid. Links of a directory that is here are resolved.
+
+    Args:
+        way: to the host that a directory is on; None for here.
+    """
     kind, _, rest = url.partition("://")
     where, _, below = rest.partition("/")
+    if kind in ("file", "sftp") and way is not None:
+        return Place("sftp", "", "/" + unquote(below).strip("/"), way=way)
     if kind == "file":
         return Place(kind, "", str(Path(os.path.realpath("/" + unquote(below)))))
     return Place(kind, where, below.strip("/"), endpoint.rstrip("/"), region, key_id, secret, route)

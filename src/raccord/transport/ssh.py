@@ -27,6 +27,7 @@ from raccord.model.text import shown
 from raccord.transport.askpass import Answers, Askpass
 from raccord.transport.loopback import listening
 from raccord.transport.model import SECONDS, Ask, Words
+from raccord.transport.sftp import Sftp
 from raccord.transport.ssh_errors import unreachable
 from raccord.transport.ssh_settings import Login, config_file, settings
 
@@ -60,6 +61,7 @@ class Ssh:
         self._folder = Path()
         self._forwards: dict[tuple[str, int, str], Path] = {}
         self._talk: Dialogue | None = None
+        self._files: Sftp | None = None
 
     @property
     def key(self) -> str:
@@ -121,6 +123,28 @@ class Ssh:
             self._connect()
             return [*RIDING, "-o", f"ControlPath={self._folder / CONTROL}"]
 
+    def sftp(self) -> Sftp:
+        """The host's files, through the same connection; one conversation for all who ask.
+
+        Raises:
+            TransportError: the host can't be reached, or has no SFTP.
+        """
+        with self._mutex:
+            self._connect()
+            if self._files is None or self._files.ended:
+                words = ["ssh", *self.riders(), "-T", "-s", "--", OURS, "sftp"]
+                child = self._life.enter_context(proc.started(words, stderr=proc.NOWHERE))
+                self._files = Sftp(child, self._no_sftp)
+            return self._files
+
+    def _no_sftp(self, why: str) -> TransportError:
+        if not self._alive:
+            return self._lost()
+        return TransportError(
+            f"the SFTP of {self.shown} can't be used: {why or self.said() or 'it ended'}",
+            hint="see Subsystem in its sshd_config",
+        )
+
     def said(self) -> str:
         """The last that the connection said, such as why a server there could not be reached."""
         talk = self._talk
@@ -135,7 +159,7 @@ class Ssh:
     def close(self) -> None:
         """See `Transport`."""
         with self._mutex:
-            self._master = self._talk = None
+            self._master = self._talk = self._files = None
             self._forwards.clear()
             self._life.close()
 

@@ -59,6 +59,7 @@ def place_of(room: Room, name: str) -> Place:
         secret=said[1],
         # A bucket of the whole world's is asked from here, which is quicker.
         route=known.proxied(name) if place.is_own(found.objects_endpoint) else None,
+        way=known.files_host(name),
     )
 
 
