@@ -27,8 +27,8 @@ def after(module: Any, name: str) -> None:
     """Dies once a function has returned."""
     function = getattr(module, name)
 
-    def last(*words: Any) -> None:
-        function(*words)
+    def last(*words: Any, **more: Any) -> None:
+        function(*words, **more)
         die()
 
     setattr(module, name, last)

@@ -12,7 +12,7 @@ from hypothesis import event, given, seed, settings
 from hypothesis import strategies as st
 
 from raccord.data import back, compare, exchangeable, observe, plan, push, salts
-from raccord.data.push import Job
+from raccord.data.job import Job
 from raccord.data.spec import Spec
 from raccord.database.url import parse
 from raccord.errors import HeldBack

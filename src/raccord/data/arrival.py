@@ -13,15 +13,16 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from raccord.data import observe, push
-from raccord.data.compare import Difference, Digest, difference, digest
+from raccord.data.compare import difference, digest
+from raccord.data.difference import Difference, Digest
+from raccord.data.job import Job, alone
 from raccord.data.masks import Salt
-from raccord.data.observe import Seen
 from raccord.data.origin import Origin
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair, condition, drift
-from raccord.data.push import Job
 from raccord.data.scope import relation, scope
 from raccord.data.sealing import Damaged
+from raccord.data.seen import Seen, chosen
 from raccord.data.spec import Spec, conditioned
 from raccord.data.stage import run
 from raccord.data.transaction import limit, telling, transaction
@@ -106,7 +107,7 @@ def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
         (at, name, load.table.kind, False, there.get(name, name[0] == "public"))
         for at, (name, load) in enumerate(loads.items())
     ]
-    numbers, refused = observe.chosen(spec, spec.origin, listed)
+    numbers, refused = chosen(spec, spec.origin, listed)
     known = [listed[at][1] for at in numbers]
     for name in loads.keys() - {*known}:
         said = f"{spec.origin} holds {label(name)}, which the set {spec.name} doesn't name"
@@ -114,7 +115,7 @@ def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
     left = [
         ".".join(map(_literally, (*name, column))) for name, load in loads.items() for column in load.kept
     ]
-    found = observe.joined(
+    found = observe.met(
         db,
         replace(spec, exclude=(*spec.exclude, *left)),
         {name: loads[name].table for name in known},
@@ -270,7 +271,7 @@ def bring(job: Job, source: Source, target: Target) -> None:
         Damaged: the files are not what they were; nothing was changed.
     """
     with (
-        push.alone(job, target) as held,
+        alone(job, target) as held,
         transaction(target, job.spec, job.expected, job.cancelled) as db,
     ):
         loads = source.loads(db, job.spec)

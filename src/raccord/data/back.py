@@ -2,53 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from raccord.data import change, exchangeable, observe, places
 from raccord.data.compare import digest
 from raccord.data.exchange import aside, exchange, gather, ready
+from raccord.data.job import NAMED, Job, Moved, alone, archived, conclude, key_of, names_of, refuse
 from raccord.data.keeping import Shelf
 from raccord.data.order import ordered
 from raccord.data.pairs import Pair, obstacles
-from raccord.data.personal import is_secret, personal
 from raccord.data.plan import unreferred
-from raccord.data.push import Job, alone, conclude, keep, left, meanwhile, refuse
-from raccord.data.samples import HIDDEN, cut
+from raccord.data.push import keep, left, meanwhile
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.spec import REPLACE
-from raccord.data.stage import Stage, make, numbered, one_row, run, straight, whole
+from raccord.data.stage import Stage, make, numbered, one_row, run, straight
 from raccord.data.transaction import number, quiet, transaction
 from raccord.database import postgres, pump
 from raccord.database.lock import Held
 from raccord.database.tables import Name, Table, identifier, label
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
-from raccord.model.plan import Json
-from raccord.model.text import shown
-
-NAMED = 3  # rows that a refused undo names of each table
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """How many rows of a table are not as a push left them.
-
-    Attributes:
-        keys: of a few of them, for a person; a secret one hidden.
-    """
-
-    table: str
-    rows: int
-    keys: tuple[str, ...] = ()
-
-    @property
-    def said(self) -> str:
-        """All of it in one line."""
-        named = ", ".join(self.keys)
-        more = f" and {self.rows - len(self.keys)} more" if self.keys and self.rows > len(self.keys) else ""
-        return f"{self.rows} rows of {self.table}" + (f" ({named}{more})" if named else "")
 
 
 def moved(target: Target, job: Job, archive: str) -> list[Moved]:
@@ -59,7 +33,7 @@ def moved(target: Target, job: Job, archive: str) -> list[Moved]:
     """
     document = job.shelf.needed(archive)
     with postgres.connected(target, name="raccord data") as db, db.transaction(force_rollback=True):
-        tables = observe.named_tables(db, _names(document))
+        tables = observe.named_tables(db, names_of(document))
         others = [said for said in document["tables"] if not _untouched(db, tables, said)]
         if not others:
             return []
@@ -76,7 +50,7 @@ def take_back(job: Job, target: Target, archive: str) -> None:
         HeldBack: something stands against it; nothing was changed.
     """
     document = job.shelf.needed(archive)
-    names = _names(document)
+    names = names_of(document)
     with alone(job, target) as held, transaction(target, job.spec, names, job.cancelled) as db:
         refuse(places.hindered(db, job.spec))
         tables = observe.named_tables(db, names)
@@ -101,7 +75,7 @@ def _carry(
     document: Mapping[str, Any],
     held: Held,
 ) -> None:
-    archived = dict(zip(_names(document), document["tables"], strict=True))
+    kept = dict(zip(names_of(document), document["tables"], strict=True))
     tables = [stage.pair.target for stage in stages.values()]
     order = ordered(tables)
     against = [
@@ -120,11 +94,11 @@ def _carry(
     for at, (name, said) in enumerate(zip(stages, parts, strict=True)):
         one, stage = done[name], stages[name]
         if stage.pour:
-            before, after = archived[name]["ends"]
+            before, after = kept[name]["ends"]
             if str(digest(db, stage.now)) != before:
                 raise HeldBack(f"{label(name)} would not be what it was; nothing was changed")
             said["ends"] = [after, before]
-            said["counts"] = archived[name]["counts"][::-1]
+            said["counts"] = kept[name]["counts"][::-1]
         else:
             if (one.added + one.changed, one.removed) != wanted[name] and job.spec.triggers != "fire":
                 raise HeldBack(f"{label(name)} took other rows than were put back; nothing was changed")
@@ -134,7 +108,7 @@ def _carry(
         said["exchanged"] = stage.aside is not None
     exchange(db, stages, job.spec)
     held.check()
-    conclude(job, target, number(db), parts)
+    conclude(job, target, parts, **number(db).document())
 
 
 def _rows(db: postgres.Connection, stage: Stage) -> tuple[int, int]:
@@ -148,7 +122,7 @@ def _loaded(
 ) -> list[tuple[Moved, Stage]]:  # fmt: skip
     found = []
     for at, said in enumerate(document["tables"]):
-        pair = _pair(tables, said)
+        pair = archived(tables, said)
         if pair.id in anew:
             found.append((Moved(pair.shown, 0), _poured(db, shelf, archive, pair, said, anew[pair.id])))
             continue
@@ -180,7 +154,7 @@ def _poured(
 
 def _untouched(db: postgres.Connection, tables: Mapping[Name, Table], said: Mapping[str, Any]) -> bool:
     """Whether a table that was filled straight has exactly the rows that it was left with."""
-    return "ends" in said and str(digest(db, _pair(tables, said))) == said["ends"][1]
+    return "ends" in said and str(digest(db, archived(tables, said))) == said["ends"][1]
 
 
 def _straight(
@@ -193,7 +167,7 @@ def _straight(
     """
     order = ordered(list(tables.values()))
     pairs = {
-        (said["table"][0], said["table"][1]): _pair(tables, said)
+        (said["table"][0], said["table"][1]): archived(tables, said)
         for said in document["tables"]
         if job.spec.triggers != "fire" and _untouched(db, tables, said)
     }
@@ -202,41 +176,15 @@ def _straight(
         found.difference_update(blocked)
     went = {
         name
-        for name, said in zip(_names(document), document["tables"], strict=True)
+        for name, said in zip(names_of(document), document["tables"], strict=True)
         if name in found and said.get("exchanged")
     }
     again = exchangeable.returning(job.spec, tables, {name: pairs[name] for name in went})
     return {
         name: meanwhile(job, at) if name in again else ""
-        for at, name in enumerate(_names(document))
+        for at, name in enumerate(names_of(document))
         if name in found
     }
-
-
-def _names(document: Mapping[str, Any]) -> list[Name]:
-    return [(str(said["table"][0]), str(said["table"][1])) for said in document["tables"]]
-
-
-def _pair(tables: Mapping[Name, Table], said: Mapping[str, Json]) -> Pair:
-    name = (said["table"][0], said["table"][1])
-    table = tables.get(name)
-    types = dict(zip(said["columns"], said["types"], strict=True))
-    if table is None:
-        raise WorldMoved(f"the table {label(name)} is gone")
-    now = {column: found.type for column in whole_names(table) if (found := table.column(column))}
-    if now != types:
-        other = ", ".join(
-            sorted(name for name in now.keys() | types.keys() if now.get(name) != types.get(name))
-        )
-        raise WorldMoved(f"the columns of {label(name)} are others by now: {other}")
-    return Pair(
-        table, table, tuple(said["sets"]), key=tuple(said["key"]), where=said["where"], binary=said["binary"]
-    )
-
-
-def whole_names(table: Table) -> tuple[str, ...]:
-    """The columns that can be written."""
-    return whole(Pair(table, table, ()))
 
 
 def _keyed(db: postgres.Connection, stage: Stage, known: str) -> Moved:
@@ -260,17 +208,7 @@ def _keyed(db: postgres.Connection, stage: Stage, known: str) -> Moved:
         f"insert into {stage.gone} select {listed} from pg_temp.{known} l"
         f" where not exists (select from {stage.put} p where {also})",
     )
-    return Moved(pair.shown, some[0][0] if some else 0, tuple(_key(pair, row[1:]) for row in some))
-
-
-def _key(pair: Pair, values: Iterable[str]) -> str:
-    """A row's key for a person."""
-    said = []
-    for name, value in zip(pair.key, values, strict=True):
-        column = pair.column(name)
-        hidden = is_secret(pair.target, column) or personal(pair.target, column)
-        said.append(f"{name} {HIDDEN if hidden else cut(value)}")
-    return shown(" ".join(said))
+    return Moved(pair.shown, some[0][0] if some else 0, tuple(key_of(pair, row[1:]) for row in some))
 
 
 def _keyless(db: postgres.Connection, stage: Stage, known: str) -> Moved:

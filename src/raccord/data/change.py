@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from raccord.data.job import Changed, Referred
 from raccord.data.order import Order
 from raccord.data.plan import refers
 from raccord.data.scope import hashed, meets, relation
@@ -24,22 +25,8 @@ from raccord.model.text import shown
 CARRIES = frozenset({"cascade", "set null", "set default"})
 
 
-class Referred(HeldBack):
-    """Rows that would go are referred to by others, which a delete would hit."""
-
-
 class Numbered(HeldBack):
     """Rows would change a number that the server alone gives."""
-
-
-@dataclass(slots=True)
-class Changed:
-    """What became of one table: how many rows were added, changed, removed, and left out with the reason."""
-
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
 
 
 def carry_out(

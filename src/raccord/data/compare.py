@@ -13,72 +13,21 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count, groupby, islice
 from typing import Any, TypeVar
 
+from raccord.data.difference import MOST, Difference, Digest, Key
 from raccord.data.pairs import Pair
 from raccord.data.scope import WHOLE, Blocks, rows, scope, summed, total
 from raccord.database import postgres
 from raccord.database.tables import identifier
 
 T = TypeVar("T")
-Key = tuple[str, ...]
 
 BLOCK_ROWS = 32
 MOST_BLOCKS = 1 << 16
 KEPT_KEYS = 100_000  # differing rows whose keys are remembered; with more, all rows travel
-MOST = 0.5  # share of rows beyond which they are no longer told apart one by one, if that will do
 SAMPLED = 64  # blocks that are looked at to know that share
 SPARSE = 64  # numbers for each row, beyond which they are no dense range
 FETCH = 20_000
 _NUMBERS = count()
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """What all rows of a set's table come to."""
-
-    rows: int = 0
-    xor: int = 0
-    sum: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.rows}:{self.xor}:{self.sum}"
-
-    @classmethod
-    def parse(cls, text: str) -> Digest:
-        """Reads what `str` gives."""
-        return cls(*map(int, text.split(":")))
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How one table differs.
-
-    Attributes:
-        source, target: all its rows on each side.
-        added, changed, removed: how many rows the source alone has, differ, the target alone has.
-        puts, gone: the keys of added and changed, and of removed rows; None where there are too many.
-        differing: keys of changed rows, as many as asked for.
-        blocks: how rows were gathered, and `numbers` of those that differ; None where it wasn't asked for.
-        share: about what share of the rows differs, where that was only sampled: all then count as removed,
-            and as added.
-    """
-
-    pair: Pair
-    source: Digest
-    target: Digest
-    added: int = 0
-    changed: int = 0
-    removed: int = 0
-    puts: tuple[Key, ...] | None = ()
-    gone: tuple[Key, ...] | None = ()
-    differing: tuple[Key, ...] = ()
-    blocks: Blocks | None = None
-    numbers: tuple[int, ...] = ()
-    share: float | None = None
-
-    @property
-    def equal(self) -> bool:
-        """Whether nothing differs."""
-        return not (self.added or self.changed or self.removed)
 
 
 def both(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raccord.data import observe
+from raccord.data import observe, seen
 from raccord.data.arrival import Load, Loads, Take
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair
@@ -161,7 +161,7 @@ class CsvSet:
     def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
         """See `arrival.Source`. Which tables there are is the target's to say."""
         listed = tables_postgres.listed(db)
-        numbers, refused = observe.chosen(spec, spec.goal, listed)
+        numbers, refused = seen.chosen(spec, spec.goal, listed)
         if refused:
             raise CannotRun(refused[0].message, hint=refused[0].hint)
         names = {number: name for number, name, *_ in listed}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from raccord.data import plan
-from raccord.data.compare import Difference
+from raccord.data.difference import Difference
 from raccord.data.order import Order
 from raccord.data.pairs import Pair
 from raccord.data.plan import ANEW, FILL, SKIP, SWAP, Counts, Decision, Expected

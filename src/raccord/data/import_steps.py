@@ -9,8 +9,8 @@ from pathlib import Path
 
 from raccord.data import arrival
 from raccord.data.arrival import Source
+from raccord.data.job import Job
 from raccord.data.plan import Expected
-from raccord.data.push import Job
 from raccord.data.spec import Spec
 from raccord.data.steps import Resolve, Sql, Transaction, written_step
 from raccord.database.tables import Name

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from raccord.data.compare import Digest
 from raccord.data.container import Part, document
+from raccord.data.difference import Digest
 from raccord.data.pairs import Pair
 from raccord.data.spec import Spec, conditioned
 from raccord.database.tables import Column, Name, Table, Unique

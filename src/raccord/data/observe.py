@@ -4,61 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from raccord.data import places
-from raccord.data.compare import Difference, difference
+from raccord.data import places, without
+from raccord.data.compare import difference
+from raccord.data.difference import Difference
 from raccord.data.exchangeable import exchanged
 from raccord.data.masks import Salt
-from raccord.data.order import Order, ordered
-from raccord.data.pairs import Pair, Pairs, condition, meant, obstacles, pairs
+from raccord.data.pairs import Pair, condition
 from raccord.data.plan import ANEW, SWAP, Decision, decide, decisions, may_anew, refers
 from raccord.data.scope import is_named, meets, named, relation, relation_of
+from raccord.data.seen import Seen, chosen, joined
 from raccord.data.spec import REMOVES, Spec
 from raccord.data.stage import BATCH, one_row
 from raccord.data.transaction import looking
+from raccord.data.without import Without
 from raccord.database import postgres, tables_postgres
-from raccord.database.tables import Name, Reference, Table, identifier, label
-from raccord.database.url import POSTGRESQL, Target
-from raccord.errors import CannotRun
+from raccord.database.tables import Name, Reference, Table, identifier, label, matching
+from raccord.database.url import Target
 from raccord.model.plan import Finding
-
-WILD = frozenset("*?[")
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What both ends have.
-
-    Attributes:
-        tables: pairs in the order in which they are filled.
-        refused: what speaks against comparing them.
-        hindered: what speaks against a push.
-        notes: what a person should know.
-    """
-
-    tables: tuple[Pair, ...]
-    order: Order
-    refused: tuple[Finding, ...] = ()
-    hindered: tuple[Finding, ...] = ()
-    notes: tuple[Finding, ...] = ()
-
-
-def check_kinds(source: Target, target: Target) -> None:
-    """Makes sure that rows can go from one to the other.
-
-    Raises:
-        CannotRun: they are of different kinds, or one and the same.
-    """
-    if source.kind != target.kind:
-        raise CannotRun(
-            f"rows don't travel from {source.shown} to {target.shown}: they are of different kinds",
-            hint="name PostgreSQL databases",
-        )
-    if source.kind != POSTGRESQL:
-        raise CannotRun(f"rows of {source.shown} can't be moved", hint="name PostgreSQL databases")
-    if source.key == target.key:
-        raise places.one_and_the_same(target)
 
 
 @contextlib.contextmanager
@@ -84,10 +48,10 @@ def ends(
 def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
     """What both ends have; their transactions then spell values alike."""
     source, unmatched = sources(one, spec)
-    return joined(two, spec, source, named_tables(two, source), salt, unmatched)
+    return met(two, spec, source, named_tables(two, source), salt, unmatched)
 
 
-def joined(
+def met(
     db: postgres.Connection,
     spec: Spec,
     source: Mapping[Name, Table],
@@ -101,17 +65,8 @@ def joined(
         db: leads to the target.
         unmatched: what speaks against it already.
     """
-    found = pairs(spec, source, target, salt)
-    order = ordered([pair.target for pair in found.tables])
-    hindered: list[Finding] = [*places.hindered(db, spec), *order.refused]
-    notes = [*found.notes, *_outside(found)]
-    for pair in found.tables:
-        against, said = obstacles(spec, pair)
-        hindered += against
-        notes += said
-    by_name = {pair.id: pair for pair in found.tables}
-    listed = tuple(by_name[name] for name in order.tables)
-    return Seen(listed, order, (*unmatched, *found.refused), tuple(hindered), tuple(notes))
+    found = joined(spec, source, target, unmatched, salt)
+    return replace(found, hindered=(*places.hindered(db, spec), *found.hindered))
 
 
 def sources(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], list[Finding]]:
@@ -119,27 +74,6 @@ def sources(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], lis
     db.execute("set local search_path to default")
     oids, refused = chosen(spec, spec.origin, tables_postgres.listed(db))
     return _read(db, oids), refused
-
-
-def chosen(
-    spec: Spec, where: str, listed: Iterable[tuple[int, Name, str, bool, bool]]
-) -> tuple[list[int], list[Finding]]:
-    """Which of some tables a set means, by their numbers, and of which of its words there is none.
-
-    Args:
-        where: they are, in words.
-        listed: see `tables_postgres.listed`.
-    """
-    refused = []
-    found: dict[int, None] = {}
-    for pattern, hits in tables_postgres.matching(listed, spec.tables).items():
-        wild = bool(WILD & {*pattern})
-        meant_ones = [oid for oid, name, _ in hits if not wild or meant(name[1])]
-        if not meant_ones:
-            said = f"{where} has no table {pattern}"
-            refused.append(Finding("data.missing", "fail", said, f"correct tables in [data.{spec.name}]"))
-        found.update(dict.fromkeys(meant_ones))
-    return list(found), refused
 
 
 def named_tables(db: postgres.Connection, names: Iterable[Name]) -> dict[Name, Table]:
@@ -155,17 +89,6 @@ def _read(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
     db.execute("set local search_path to default")
     postgres.spell(db)
     return found
-
-
-def _outside(found: Pairs) -> list[Finding]:
-    """Parents that don't travel: their rows must be there already."""
-    inside = {pair.id for pair in found.tables}
-    notes = []
-    for pair in found.tables:
-        for name in sorted({one.target for one in pair.target.refers} - inside):
-            said = f"{pair.shown} refers to {label(name)}, which is not in the set"
-            notes.append(Finding("data.parent", "note", said))
-    return notes
 
 
 def decided(
@@ -246,3 +169,18 @@ def counted(target: Target, spec: Spec) -> dict[str, int]:
             query = f"select count(*) from {relation_of(table)}" + (f" where ({where}\n)" if where else "")
             found[table.shown] = int(db.execute(query.encode()).fetchall()[0][0])
         return found
+
+
+def unreferred(target: Target, spec: Spec, wanted: Mapping[str, str]) -> list[Without]:
+    """How many rows of some tables no row of another refers to. See `without.counted`.
+
+    Raises:
+        DatabaseError: it can't be read.
+    """
+    with postgres.connected(target, name="raccord data") as db, postgres.looking(db):
+        db.execute("set local search_path to default")
+        found = matching(tables_postgres.listed(db), without.patterns(wanted))
+        known = _read(db, dict.fromkeys(oid for hits in found.values() for oid, *_ in hits))
+        named_ = {word: [known[name] for _, name, _ in hits if name in known] for word, hits in found.items()}
+        ask = without.Ask(relation_of, meets, lambda query: int(str(one_row(db, query)[0])))
+        return without.counted(ask, spec, wanted, named_)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from raccord.data.compare import Digest, digest
+from raccord.data.compare import digest
+from raccord.data.difference import Digest
 from raccord.data.pairs import Pair
 from raccord.data.scope import scope
 from raccord.database import postgres, pump

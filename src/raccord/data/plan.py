@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from raccord.data.compare import MOST, Difference, Digest
+from raccord.data.difference import MOST, Difference, Digest
 from raccord.data.order import Order
 from raccord.data.pairs import Pair
 from raccord.data.scope import Blocks

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 
 from raccord.data import change, exchangeable, observe, salts, sequences
-from raccord.data.compare import Difference, again, difference, digest
+from raccord.data.compare import again, difference, digest
+from raccord.data.difference import Difference
 from raccord.data.exchange import aside, exchange, gather, ready
-from raccord.data.keeping import Shelf
+from raccord.data.job import (
+    Changed,
+    Job,
+    alone,
+    conclude,
+    moved_on,
+    refuse,
+    refuse_moved,
+    refuse_others,
+    whole,
+)
 from raccord.data.order import Order
 from raccord.data.origin import Origin, pour
 from raccord.data.pairs import Pair
-from raccord.data.plan import ANEW, SKIP, STRAIGHT, SWAP, Counts, Expected, changed_ways, fires, relevant
+from raccord.data.plan import ANEW, SKIP, STRAIGHT, SWAP, Expected, changed_ways, fires, relevant
 from raccord.data.scope import hashed, relation, scope
+from raccord.data.seen import Seen
 from raccord.data.spec import CHANGES, REMOVES, Spec
 from raccord.data.stage import (
     Stage,
@@ -28,60 +37,15 @@ from raccord.data.stage import (
     run,
     settle,
     straight,
-    whole,
 )
-from raccord.data.transaction import Number, interruptible, looking, number, quiet, transaction
+from raccord.data.transaction import interruptible, looking, number, quiet, transaction
 from raccord.database import postgres, pump
-from raccord.database.lock import Held, lock
+from raccord.database.lock import Held
 from raccord.database.tables import Name, identifier, label
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
-from raccord.model.plan import Finding, Json
+from raccord.model.plan import Json
 from raccord.model.text import shown
-
-LOCK = "raccord data"  # of the advisory lock on the target
-LOCKS = "databases"  # below raccord's own folder: SQLite's lock files
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What is carried out.
-
-    Attributes:
-        state: raccord's own folder.
-        id: of the archive that keeps what is overwritten.
-        expected: what must be found in each table.
-        wait: seconds to wait for another push.
-        cancelled: whether a person interrupted.
-    """
-
-    spec: Spec
-    state: Path
-    id: str
-    expected: Mapping[Name, Expected]
-    wait: float = 60.0
-    say: Callable[[str], None] = field(default=lambda text: None)
-    cancelled: Callable[[], bool] = field(default=lambda: False)
-
-    @property
-    def shelf(self) -> Shelf:
-        """Where archives are."""
-        return Shelf.below(self.state)
-
-
-@contextlib.contextmanager
-def alone(job: Job, target: Target) -> Iterator[Held]:
-    """Excludes other pushes into a database, as long as the connection that holds the lock lives.
-
-    Whether it still does is to be asked before the commit: afterwards it no longer matters.
-    """
-    folder = job.state / LOCKS
-    with lock(target, folder, version_table=LOCK, schema="", wait=job.wait, waiting=_waiting(job)) as held:
-        yield held
-
-
-def _waiting(job: Job) -> Callable[[str], None]:
-    return lambda holder: job.say(f"waiting for {holder}")
 
 
 def push(job: Job, source: Target, target: Target) -> None:
@@ -105,9 +69,7 @@ def push(job: Job, source: Target, target: Target) -> None:
         carry(job, origin, two, target, seen, held)
 
 
-def carry(
-    job: Job, origin: Origin, two: postgres.Connection, target: Target, seen: observe.Seen, held: Held
-) -> None:
+def carry(job: Job, origin: Origin, two: postgres.Connection, target: Target, seen: Seen, held: Held) -> None:
     """Does it, within the transaction, wherever the rows come from. See `push`.
 
     Args:
@@ -133,7 +95,7 @@ def _stage(job: Job, origin: Origin, two: postgres.Connection, pair: Pair, at: i
     job.say(f"comparing {pair.shown}")
     if expected.target is not None and expected.way in (SKIP, *STRAIGHT):
         if digest(two, pair) != expected.target:
-            raise _moved(job, pair)
+            raise moved_on(job, pair)
         if expected.way == SKIP:
             return None
         if expected.way == SWAP:
@@ -153,15 +115,8 @@ def _stage(job: Job, origin: Origin, two: postgres.Connection, pair: Pair, at: i
         differs = again(one, two, pair, expected.blocks, expected.numbers)
     else:
         differs = difference(one, two, pair)
-    _refuse_moved(job, differs)
+    refuse_moved(job, differs)
     return staged(one, two, spec, differs, at) if any(relevant(spec, differs)) else None
-
-
-def _moved(job: Job, pair: Pair) -> WorldMoved:
-    return WorldMoved(
-        f"the rows of {pair.shown} are no longer those that were planned with",
-        hint=job.spec.again,
-    )
 
 
 def meanwhile(job: Job, at: int) -> str:
@@ -169,25 +124,9 @@ def meanwhile(job: Job, at: int) -> str:
     return f"raccord_{job.id.rpartition('-')[2]}_{at}"
 
 
-def refuse(against: Sequence[Finding]) -> None:
-    """Goes on only where nothing speaks against it.
-
-    Raises:
-        HeldBack: something does.
-    """
-    if against:
-        raise HeldBack(against[0].message, hint=against[0].hint, finding=against[0].name)
-
-
-def _refuse(seen: observe.Seen, job: Job) -> None:
+def _refuse(seen: Seen, job: Job) -> None:
     refuse((*seen.refused, *seen.hindered))
-    names = {pair.id for pair in seen.tables}
-    if names != set(job.expected):
-        other = ", ".join(label(name) for name in sorted(names ^ set(job.expected)))
-        raise WorldMoved(
-            f"the tables of the set are others by now: {other}",
-            hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
-        )
+    refuse_others(seen, job)
     if bad := [
         *changed_ways(job.spec, seen.order, seen.tables, job.expected),
         *exchangeable.changed(job.spec, seen.tables, job.expected),
@@ -196,19 +135,6 @@ def _refuse(seen: observe.Seen, job: Job) -> None:
             f"{', '.join(label(name) for name in bad)} can no longer be filled in the way that was planned",
             hint=job.spec.again,
         )
-
-
-def _refuse_moved(job: Job, one: Difference) -> None:
-    planned, now = job.expected[one.pair.id].counts, relevant(job.spec, one)
-    if planned != now:
-        raise WorldMoved(
-            f"{one.pair.shown} was planned with {_said(planned)}, and by now it is {_said(now)}",
-            hint=job.spec.again,
-        )
-
-
-def _said(counts: Counts) -> str:
-    return f"{counts[0]} rows to add, {counts[1]} to change, {counts[2]} to remove"
 
 
 def staged(
@@ -268,10 +194,10 @@ def _carry(
     held.check()
     for statement in moves:
         run(db, statement)
-    conclude(job, target, number(db), parts)
+    conclude(job, target, parts, **number(db).document())
 
 
-def _counts(done: change.Changed) -> list[Json]:
+def _counts(done: Changed) -> list[Json]:
     return [done.added, done.changed, done.removed]
 
 
@@ -281,7 +207,7 @@ def keep(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
     Returns:
         What an archive says of a table.
     """
-    pair, columns = stage.pair, whole(stage.pair)
+    pair, columns = stage.pair, whole(stage.pair.target)
     binary = all(pair.column(name).binary for name in columns)
     listed = ", ".join(f"t.{identifier(name)}" for name in columns)
     if stage.pour:
@@ -317,7 +243,7 @@ def left(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
     return part.document()
 
 
-def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, done: change.Changed) -> None:
+def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, done: Changed) -> None:
     """Proves, before the commit, that the target is what it shall be.
 
     Raises:
@@ -329,7 +255,7 @@ def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, don
     wanted = expected.source
     if fires(spec, pair):
         if stage.pour and wanted is not None and done.added != wanted.rows:
-            raise _moved(job, pair)
+            raise moved_on(job, pair)
         return  # what they do to the rows is theirs
     if stage.pour or spec.mode in REMOVES:
         now = digest(db, stage.now)
@@ -337,7 +263,7 @@ def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, don
         if now == wanted:
             return
         if origin.digest(pair) != wanted or _elsewhere(expected, origin.db, db, pair):
-            raise _moved(job, pair)
+            raise moved_on(job, pair)
         said = f"{pair.shown} would hold {now.rows} rows that are not the {wanted.rows} of {spec.origin}"
     else:
         count = one_row(
@@ -364,18 +290,3 @@ def _elsewhere(expected: Expected, one: postgres.Connection, db: postgres.Connec
         return False
     found = again(one, db, pair, expected.blocks, expected.numbers)
     return not (found.added or found.changed or found.removed)
-
-
-def conclude(job: Job, target: Target, numbered: Number, parts: Sequence[Mapping[str, Json]]) -> None:
-    """Writes the archive's document; what comes next is the commit."""
-    job.shelf.finish(
-        job.id,
-        {
-            "database": target.key,
-            "environment": job.spec.goal,
-            "set": job.spec.name,
-            "xid": numbered.xid,
-            "server": numbered.server,
-            "tables": [dict(one) for one in parts],
-        },
-    )

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from raccord.data.compare import Key
+from raccord.data.difference import LONGEST, Cells, Key, cell, told_key
 from raccord.data.pairs import Pair
 from raccord.data.scope import is_named, keys, named, scope
 from raccord.database import postgres
 from raccord.database.tables import identifier
 
-LONGEST = 80  # characters of a value
 COLUMNS = 500  # of which one query asks: PostgreSQL gives no more than 1,664 values in a row
-HIDDEN = "***"
-Cells = tuple[tuple[str, str | None, str | None], ...]
 
 
 def differing(
@@ -28,9 +25,9 @@ def differing(
         if mine is None or other is None:
             continue
         yield (
-            tuple(HIDDEN if name in pair.secret else part for name, part in zip(pair.key, key, strict=True)),
+            told_key(pair, key),
             tuple(
-                _cell(name, name in pair.secret, mine[at], other[at])
+                cell(name, mine[at][0], other[at][0], secret=name in pair.secret)
                 for at, name in enumerate(pair.columns)
                 if mine[at][1] != other[at][1] or mine[at][0] != other[at][0]
             ),
@@ -38,18 +35,6 @@ def differing(
 
 
 Value = tuple[str | None, int | None]
-
-
-def _cell(name: str, secret: bool, mine: Value, other: Value) -> tuple[str, str | None, str | None]:
-    first, second = mine[0], other[0]
-    if secret:
-        return name, None if first is None else HIDDEN, None if second is None else HIDDEN
-    return name, None if first is None else cut(first), None if second is None else cut(second)
-
-
-def cut(text: str) -> str:
-    """A value for a person, not too long."""
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def _values(

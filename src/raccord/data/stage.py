@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from raccord.data.compare import Key
+from raccord.data.difference import Key
 from raccord.data.pairs import Pair
 from raccord.data.scope import hashed, is_named, keys, matched, named, relation, scope
 from raccord.database import postgres, pump
@@ -70,11 +70,6 @@ class Stage:
         if self.pair.key:
             return matched(self.pair, row, "g")
         return f"{row}.tableoid = g.rel and {row}.ctid = g.tid"
-
-
-def whole(pair: Pair) -> tuple[str, ...]:
-    """All columns of a row that can be written."""
-    return tuple(column.name for column in pair.target.columns if not column.generated)
 
 
 def make(db: postgres.Connection, pair: Pair, number: int, columns: Sequence[str]) -> Stage:

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from raccord.data import back, push, transaction
+from raccord.data import kinds
+from raccord.data.job import Job
 from raccord.data.keeping import Shelf
 from raccord.data.plan import Expected
-from raccord.data.push import Job
 from raccord.data.spec import Spec
-from raccord.data.transaction import Number
 from raccord.database.keeping import new_id
 from raccord.database.tables import Name
 from raccord.database.url import Target
@@ -140,7 +139,7 @@ class KeepHandler:
 
 
 class Transaction(ABC):
-    """What the steps have in common whose archive says by which transaction they took place.
+    """What the steps have in common whose archive tells whether they took place.
 
     Args:
         resolve: leads from an environment's name to its database.
@@ -176,14 +175,11 @@ class Transaction(ABC):
         return return_steps(got["spec"], Path(got["state"]), got["id"], got["target"])
 
     def position(self, job: Job, target: Target) -> Position:
-        """Asks the server about the transaction that the archive names."""
+        """Asks the database about what the archive names."""
         known = job.shelf.document(job.id)
         if known is None:
             return Position.BEFORE
-        found = transaction.status(target, Number(known["xid"], known["server"]))
-        if found == transaction.COMMITTED:
-            return Position.AFTER
-        return Position.BEFORE if found == transaction.ABORTED else Position.UNKNOWN
+        return kinds.of(target).position(job, target, known)
 
     def settled(self, job: Job, target: Target, act: Callable[[], None]) -> None:
         """Does it, unless it was done; where the connection was lost, asks what became of it.
@@ -194,6 +190,12 @@ class Transaction(ABC):
         at = self.position(job, target)
         if at is Position.UNKNOWN:
             raise Unanswered(f"{target.shown} doesn't say what became of the transaction of {job.id}")
+        if at is Position.NEITHER:
+            raise WorldMoved(
+                f"the rows of {job.spec.name} in {job.spec.goal} are neither as before {job.id} nor as"
+                " after it",
+                hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
+            )
         if at is Position.AFTER:
             return
         job.shelf.begin(job.id)
@@ -210,7 +212,7 @@ class Transaction(ABC):
                 raise Unanswered(
                     f"{target.shown} doesn't say what became of the transaction of {job.id}"
                 ) from None
-            if at is Position.BEFORE:
+            if at is not Position.AFTER:
                 raise
 
     def found(self, name: str, key: str) -> Target:
@@ -254,11 +256,12 @@ class Transaction(ABC):
 
 def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[str]:
     """Compares again, from a transaction that sees what was committed, and has statistics gathered."""
+    knows = kinds.of(target)
     if job.spec.triggers == "fire":
         notes = ["not verified: triggers fired"]
     else:
         notes = [
-            f"{one.rows} rows of {one.table} were changed since" for one in back.moved(target, job, job.id)
+            f"{one.rows} rows of {one.table} were changed since" for one in knows.moved(job, target, job.id)
         ]
         notes = notes or ["verified"]
     big = [
@@ -267,7 +270,7 @@ def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[
         # What was exchanged was analyzed before.
         if sum(said["counts"]) * ANALYZED >= said["rows"] and not said.get("exchanged")
     ]
-    transaction.analyze(target, [(said["table"][0], said["table"][1]) for said in big])
+    knows.analyze(target, [(said["table"][0], said["table"][1]) for said in big])
     return notes
 
 
@@ -288,7 +291,7 @@ class PushHandler(Transaction):
         """Pushes."""
         source = self.found(job.spec.origin, step.payload["source"])
         spec = job.spec.filled(*self._sql(job.spec.name))
-        push.push(replace(job, spec=spec), source, target)
+        kinds.kind(source, target).carry_out(replace(job, spec=spec), source, target)
 
 
 class ReturnHandler(Transaction):
@@ -301,7 +304,7 @@ class ReturnHandler(Transaction):
         job = self.job(step, context)
         target = self.found(job.spec.goal, step.payload["target"])
         at = self.position(job, target)
-        if at is Position.BEFORE and back.moved(target, job, step.payload["archive"]):
+        if at is Position.BEFORE and kinds.of(target).moved(job, target, step.payload["archive"]):
             return Position.NEITHER
         return at
 
@@ -309,11 +312,11 @@ class ReturnHandler(Transaction):
         """Which rows are not as they were left."""
         job = self.job(step, context)
         target = self.found(job.spec.goal, step.payload["target"])
-        return "; ".join(one.said for one in back.moved(target, job, step.payload["archive"]))
+        return "; ".join(one.said for one in kinds.of(target).moved(job, target, step.payload["archive"]))
 
     def act(self, step: Step, job: Job, target: Target) -> None:
         """Takes it back."""
-        back.take_back(job, target, step.payload["archive"])
+        kinds.of(target).take_back(job, target, step.payload["archive"])
 
 
 def return_steps(spec: Mapping[str, Json], state: Path, archive: str, target: str) -> tuple[Step, ...]:

@@ -19,6 +19,7 @@ from raccord.database import postgres
 from raccord.database.tables import Name, Table, identifier
 from raccord.database.url import Target
 from raccord.errors import DatabaseBusy, DatabaseError, HeldBack, RaccordError
+from raccord.model.plan import Json
 from raccord.model.text import shown
 
 WAIT_SECONDS = 30.0
@@ -38,6 +39,10 @@ class Number:
 
     xid: str
     server: str
+
+    def document(self) -> dict[str, Json]:
+        """Itself for JSON."""
+        return {"xid": self.xid, "server": self.server}
 
 
 def _never() -> bool:

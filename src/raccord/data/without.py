@@ -1,17 +1,16 @@
-"""Counts rows that no row of another table refers to, such as documents without chunks. Writes nothing."""
+"""Counts rows that no row of another table refers to, such as documents without chunks. Writes nothing.
+
+Whoever reads the tables hands them in, and asks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.data.pairs import condition
-from raccord.data.scope import meets, relation_of
 from raccord.data.spec import Spec
-from raccord.data.stage import one_row
-from raccord.database import postgres, tables_postgres
-from raccord.database.tables import Table
-from raccord.database.url import Target
+from raccord.database.tables import Reference, Table
 from raccord.model.text import shown
 
 
@@ -30,32 +29,39 @@ class Without:
     why: str = ""
 
 
-def counted(target: Target, spec: Spec, wanted: Mapping[str, str]) -> list[Without]:
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How a database is asked.
+
+    Attributes:
+        relation: a table in SQL.
+        meets: SQL for a row that refers to another, from the names of both.
+        number: what a query answers with.
+    """
+
+    relation: Callable[[Table], str]
+    meets: Callable[[Reference, str, str], str]
+    number: Callable[[str], int]
+
+
+def patterns(wanted: Mapping[str, str]) -> tuple[str, ...]:
+    """All tables that are spoken of."""
+    return tuple(dict.fromkeys([*wanted, *wanted.values()]))
+
+
+def counted(
+    ask: Ask, spec: Spec, wanted: Mapping[str, str], named: Mapping[str, Sequence[Table]]
+) -> list[Without]:
     """Counts them, of the rows that belong to the set.
 
     Args:
         wanted: for a table, the one whose rows are to refer to it.
-
-    Raises:
-        DatabaseError: it can't be read.
+        named: the tables that each of `patterns` stands for.
     """
-    if not wanted:
-        return []
-    with postgres.connected(target, name="raccord data") as db, postgres.looking(db):
-        db.execute("set local search_path to default")
-        found = tables_postgres.matching(
-            tables_postgres.listed(db), tuple(dict.fromkeys([*wanted, *wanted.values()]))
-        )
-        db.execute("set local search_path to pg_catalog")
-        known = tables_postgres.tables(db, {oid for hits in found.values() for oid, *_ in hits})
-        db.execute("set local search_path to default")
-        named = {name: [known[hit[1]] for hit in hits if hit[1] in known] for name, hits in found.items()}
-        return [_one(db, spec, named, table, other) for table, other in wanted.items()]
+    return [_one(ask, spec, named, table, other) for table, other in wanted.items()]
 
 
-def _one(
-    db: postgres.Connection, spec: Spec, named: Mapping[str, list[Table]], table: str, other: str
-) -> Without:
+def _one(ask: Ask, spec: Spec, named: Mapping[str, Sequence[Table]], table: str, other: str) -> Without:
     for name in (table, other):
         if len(named[name]) != 1:
             what = "several tables" if named[name] else "no table"
@@ -65,9 +71,9 @@ def _one(
     if not ways:
         return Without(table, other, None, f"{theirs.shown} has no foreign key to {mine.shown}")
     missing = " and ".join(
-        f"not exists (select from {relation_of(theirs)} c where {meets(one, 'c', 't')})" for one in ways
+        f"not exists (select 1 from {ask.relation(theirs)} c where {ask.meets(one, 'c', 't')})"
+        for one in ways
     )
     where = condition(spec, mine)
-    inside = f"(select * from {relation_of(mine)} where ({where}\n))" if where else relation_of(mine)
-    row = one_row(db, f"select count(*) from {inside} t where {missing}")
-    return Without(table, other, int(str(row[0])))
+    inside = f"(select * from {ask.relation(mine)} where ({where}\n))" if where else ask.relation(mine)
+    return Without(table, other, ask.number(f"select count(*) from {inside} t where {missing}"))

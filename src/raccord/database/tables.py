@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Name = tuple[str, str]  # the schema, "main" in SQLite, and the name
+# A table or view: its number, name, kind, whether it is a partition, whether it is found without its schema.
+Listed = tuple[int, Name, str, bool, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ class Table:
         lacks: what the role may not do with it.
         others: unique or exclusion indexes over expressions, or over some rows only.
         methods: the access methods of its indexes.
+        place: in SQLite, the name by which a row's number is asked for; "" where rows have none.
         held: what keeps it from being exchanged for another table; see `held_postgres`.
         deferred: unique or exclusion indexes that are not checked row by row.
         owned: whether the role is its owner, or a member of that.
@@ -151,6 +155,7 @@ class Table:
     held: tuple[str, ...] = ()
     deferred: tuple[str, ...] = ()
     owned: bool = True
+    place: str = ""
     _named: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -179,3 +184,19 @@ def label(name: Name) -> str:
 def identifier(*names: str) -> str:
     """Names as SQL, joined by dots; both servers take them so."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def matching(found: Iterable[Listed], patterns: Sequence[str]) -> dict[str, list[tuple[int, Name, str]]]:
+    """What each pattern stands for: a name, or a schema and a name, with * and ?. Partitions go with their
+    table; views, and tables that an extension made, only where they are named."""
+    known = list(found)
+    answer: dict[str, list[tuple[int, Name, str]]] = {}
+    for pattern in patterns:
+        hits = answer.setdefault(pattern, [])
+        for oid, name, kind, part, near in known:
+            exact = pattern in (name[1] if near else None, ".".join(name))
+            glob = fnmatch.fnmatchcase(".".join(name) if "." in pattern else name[1], pattern)
+            reached = near or "." in pattern
+            if exact or (glob and reached and not part and kind in ("table", "partitioned")):
+                hits.append((oid, name, kind))
+    return answer

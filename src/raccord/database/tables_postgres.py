@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from raccord.database import postgres
 from raccord.database.held_postgres import held
-from raccord.database.tables import Column, Name, Reference, Table, Trigger, Unique
+from raccord.database.tables import Column, Listed, Name, Reference, Table, Trigger, Unique
 from raccord.database.types_postgres import types, ways
 
 _KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "materialized view", "f": "foreign table"}
@@ -116,29 +115,11 @@ order by 1, 5, 6, 2
 """
 
 
-def listed(db: postgres.Connection) -> list[tuple[int, Name, str, bool, bool]]:
+def listed(db: postgres.Connection) -> list[Listed]:
     """Every table and view: its number, name, kind, whether it is a partition or an extension's own, and
     whether it is found without its schema. Asked before `postgres.looking` narrows the search path."""
     rows = db.execute(_LISTED).fetchall()
     return [(row[0], (row[1], row[2]), _KINDS[row[3]], row[4], row[5]) for row in rows]
-
-
-def matching(
-    found: Iterable[tuple[int, Name, str, bool, bool]], patterns: Sequence[str]
-) -> dict[str, list[tuple[int, Name, str]]]:
-    """What each pattern stands for: a name, or a schema and a name, with * and ?. Partitions go with their
-    table; views, and tables that an extension made, only where they are named."""
-    known = list(found)
-    answer: dict[str, list[tuple[int, Name, str]]] = {}
-    for pattern in patterns:
-        hits = answer.setdefault(pattern, [])
-        for oid, name, kind, part, near in known:
-            exact = pattern in (name[1] if near else None, ".".join(name))
-            glob = fnmatch.fnmatchcase(".".join(name) if "." in pattern else name[1], pattern)
-            reached = near or "." in pattern
-            if exact or (glob and reached and not part and kind in ("table", "partitioned")):
-                hits.append((oid, name, kind))
-    return answer
 
 
 def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:

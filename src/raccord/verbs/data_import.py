@@ -12,8 +12,8 @@ from pathlib import Path
 from raccord.data import archived, arrival, observe
 from raccord.data.archived import Archive
 from raccord.data.arrival import Landing, Source
-from raccord.data.compare import Difference
 from raccord.data.csv_set import CsvSet
+from raccord.data.difference import Difference
 from raccord.data.import_steps import import_step
 from raccord.data.manifest import Manifest
 from raccord.data.plan import Decision, staying

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from raccord.data import samples, without
-from raccord.data.compare import Difference
+from raccord.data import kinds
+from raccord.data.difference import Difference
 from raccord.data.import_steps import IMPORT
-from raccord.data.observe import counted, differences
 from raccord.data.steps import PUSH
-from raccord.database import postgres
 from raccord.errors import RaccordError
 from raccord.kernel.journal import Journal
 from raccord.model.options_data import DataDiffOptions
@@ -38,12 +36,11 @@ def diff(room: Room, options: DataDiffOptions) -> DataDiff:
     back = options.goal == data_sets.configured(room, options.name).from_
     spec = data_sets.spec(room, options.name, options.goal, origin=options.origin, pulls=back, masking=back)
     ends = data_sets.found_ends(room, spec)
-    with data_sets.looked(ends) as (one, two, found):
+    with data_sets.looked(ends) as look:
+        found = look.seen
         tables: tuple[DataTable, ...] = ()
         if not found.refused:
-            tables = tuple(
-                _table(one, two, each) for each in differences(one, two, found.tables, samples=options.rows)
-            )
+            tables = tuple(_table(look, each) for each in look.differences(samples=options.rows))
     equal = None if found.refused else not any(each.added or each.changed or each.removed for each in tables)
     return DataDiff(
         name=spec.name,
@@ -59,11 +56,10 @@ def diff(room: Room, options: DataDiffOptions) -> DataDiff:
     )
 
 
-def _table(one: postgres.Connection, two: postgres.Connection, each: Difference) -> DataTable:
+def _table(look: kinds.Look, each: Difference) -> DataTable:
     pair = each.pair
     rows = tuple(
-        DataRow(key, tuple(DataCell(*cell) for cell in cells))
-        for key, cells in samples.differing(one, two, pair, each.differing)
+        DataRow(key, tuple(DataCell(*cell) for cell in cells)) for key, cells in look.differing(each)
     )
     return DataTable(
         pair.shown, each.source.rows, each.target.rows, each.added, each.changed, each.removed,
@@ -101,21 +97,24 @@ def _rows(room: Room, name: str, place: str) -> tuple[dict[str, int], tuple[Data
     """How many rows of a set an environment has, and for which others have nothing."""
     spec = data_sets.spec(room, name, "", origin=place)
     target = data_sets.environments(room).target(place)
-    lone = without.counted(target, spec, room.config.data[name].without)
-    return counted(target, spec), tuple(DataWithout(one.table, one.other, one.rows, one.why) for one in lone)
+    knows, wanted = kinds.of(target), room.config.data[name].without
+    lone = knows.unreferred(target, spec, wanted) if wanted else ()
+    return knows.counted(target, spec), tuple(
+        DataWithout(one.table, one.other, one.rows, one.why) for one in lone
+    )
 
 
-def pushes(journal: Journal | None, *kinds: str) -> dict[tuple[str, str], DataPush]:
+def pushes(journal: Journal | None, *steps: str) -> dict[tuple[str, str], DataPush]:
     """The last push of each set into each environment.
 
     Args:
-        kinds: of the steps that push.
+        steps: the kinds of those that push.
     """
     found: dict[tuple[str, str], DataPush] = {}
     for run in journal.newest(1_000_000) if journal else ():
         record = journal.load(run) if journal else None
         for step in record.steps if record else ():
-            if record is None or step.step.kind not in kinds or step.state != "done" or step.back:
+            if record is None or step.step.kind not in steps or step.state != "done" or step.back:
                 continue
             if record.plan.undo_of:
                 continue

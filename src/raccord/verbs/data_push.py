@@ -9,8 +9,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 
 from raccord.data import salts
-from raccord.data.compare import Difference
-from raccord.data.observe import decided, referred
+from raccord.data.difference import Difference
 from raccord.data.plan import DELTA, FILL, SKIP, Decision, Expected, emptied, expect, staying, unfilled
 from raccord.data.spec import Spec
 from raccord.data.steps import keep_step, push_step
@@ -102,12 +101,13 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
         salts.make(room.state)
     ends = data_sets.found_ends(room, spec)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {spec.origin} to {spec.goal}"
-    with data_sets.looked(ends) as (one, two, seen):
+    with data_sets.looked(ends) as look:
+        seen = look.seen
         against = [*seen.refused, *seen.hindered]
         if against:
             return _plan(options, Lane(key, title, held=against[0], notes=(*against[1:], *seen.notes)))
-        found, decisions = decided(one, two, spec, seen)
-        referring = referred(two, spec, seen, found)
+        found, decisions = look.decided()
+        referring = look.referred(found)
     notes = (*seen.notes, *map(noted, decisions), *staying(spec, decisions))
     return _plan(
         options,

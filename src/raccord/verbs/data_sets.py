@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from raccord.config import DataSet
-from raccord.data import observe, salts
-from raccord.data.fit import unfit
+from raccord.data import kinds, salts
 from raccord.data.masks import Salt
 from raccord.data.spec import Spec
-from raccord.database import postgres
 from raccord.database.url import Target
 from raccord.errors import UsageError
 from raccord.model.text import shown
@@ -111,7 +109,7 @@ def found_ends(room: Room, what: Spec) -> Ends:
     """
     known = environments(room)
     ends = Ends(what, known.target(what.origin), known.target(what.goal), salts.read(room.state))
-    observe.check_kinds(ends.source, ends.target)
+    kinds.kind(ends.source, ends.target)
     return ends
 
 
@@ -122,9 +120,8 @@ def commit(room: Room) -> str:
 
 
 @contextlib.contextmanager
-def looked(ends: Ends) -> Iterator[tuple[postgres.Connection, postgres.Connection, observe.Seen]]:
+def looked(ends: Ends) -> Iterator[kinds.Look]:
     """Both databases as of one moment each, and what they have of the set."""
-    with observe.ends(ends.source, ends.target, ends.spec) as (one, two):
-        seen = observe.seen(one, two, ends.spec, ends.salt)
-        against = () if seen.refused else unfit(one, two, seen.tables)
-        yield one, two, replace(seen, refused=(*seen.refused, *against))
+    knows = kinds.kind(ends.source, ends.target)
+    with knows.looked(ends.source, ends.target, ends.spec, ends.salt) as look:
+        yield look

@@ -1,0 +1,90 @@
+"""Sets of rows in PostgreSQL, as `kinds.Kind` asks for them. Only joins what the other modules do."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from raccord.data import back, observe, push, samples, transaction
+from raccord.data.difference import Cells, Difference, Key
+from raccord.data.fit import unfit
+from raccord.data.job import Job, Moved
+from raccord.data.masks import Salt
+from raccord.data.plan import Decision
+from raccord.data.seen import Seen
+from raccord.data.spec import Spec
+from raccord.data.transaction import Number
+from raccord.data.without import Without
+from raccord.database import postgres
+from raccord.database.tables import Name
+from raccord.database.url import Target
+from raccord.model.handler import Position
+from raccord.model.plan import Finding, Json
+
+_POSITIONS = {transaction.COMMITTED: Position.AFTER, transaction.ABORTED: Position.BEFORE}
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    one: postgres.Connection
+    two: postgres.Connection
+    spec: Spec
+    seen: Seen
+
+    def differences(self, samples: int = 0) -> list[Difference]:
+        return observe.differences(self.one, self.two, self.seen.tables, samples=samples)
+
+    def differing(self, each: Difference) -> Iterator[tuple[Key, Cells]]:
+        return samples.differing(self.one, self.two, each.pair, each.differing)
+
+    def decided(self) -> tuple[list[Difference], list[Decision]]:
+        return observe.decided(self.one, self.two, self.spec, self.seen)
+
+    def referred(self, differs: Iterable[Difference]) -> list[Finding]:
+        return observe.referred(self.two, self.spec, self.seen, differs)
+
+
+@contextlib.contextmanager
+def looked(source: Target, target: Target, spec: Spec, salt: Salt) -> Iterator[_Look]:
+    """See `Kind`, here and below."""
+    with observe.ends(source, target, spec) as (one, two):
+        seen = observe.seen(one, two, spec, salt)
+        against = () if seen.refused else unfit(one, two, seen.tables)
+        yield _Look(one, two, spec, replace(seen, refused=(*seen.refused, *against)))
+
+
+def counted(target: Target, spec: Spec) -> dict[str, int]:
+    """How many rows an environment has."""
+    return observe.counted(target, spec)
+
+
+def unreferred(target: Target, spec: Spec, wanted: Mapping[str, str]) -> list[Without]:
+    """Counts rows that nothing refers to."""
+    return observe.unreferred(target, spec, wanted)
+
+
+def carry_out(job: Job, source: Target, target: Target) -> None:
+    """Pushes."""
+    push.push(job, source, target)
+
+
+def take_back(job: Job, target: Target, archive: str) -> None:
+    """Takes a push back."""
+    back.take_back(job, target, archive)
+
+
+def moved(job: Job, target: Target, archive: str) -> list[Moved]:
+    """What others changed since."""
+    return back.moved(target, job, archive)
+
+
+def position(_job: Job, target: Target, document: Mapping[str, Json]) -> Position:
+    """Asks the server about the transaction that the archive names."""
+    found = transaction.status(target, Number(document["xid"], document["server"]))
+    return _POSITIONS.get(found, Position.UNKNOWN)
+
+
+def analyze(target: Target, names: Iterable[Name]) -> None:
+    """Has statistics gathered."""
+    transaction.analyze(target, names)
