@@ -133,7 +133,7 @@ class DataSet:
         "refuse",
         choice("refuse", "fire", "skip"),
         "What happens where the target has triggers: nothing is pushed, they fire, or they are switched off "
-        "within the transaction, which only the table's owner may do.",
+        "within the transaction, which only the table's owner may do; SQLite's are dropped and made again.",
     )
     swap: bool = key(
         True,

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from raccord.data import on_postgres
+from raccord.data import on_postgres, on_sqlite
 from raccord.data.difference import Cells, Difference, Key
 from raccord.data.job import Job, Moved
 from raccord.data.masks import Salt
@@ -20,7 +20,7 @@ from raccord.data.seen import Seen
 from raccord.data.spec import Spec
 from raccord.data.without import Without
 from raccord.database.tables import Name
-from raccord.database.url import POSTGRESQL, Target
+from raccord.database.url import POSTGRESQL, SQLITE, Target
 from raccord.errors import CannotRun
 from raccord.model.handler import Position
 from raccord.model.plan import Finding, Json
@@ -105,6 +105,7 @@ class Kind(Protocol):
 
 KINDS: Mapping[str, Kind] = {
     POSTGRESQL: on_postgres,
+    SQLITE: on_sqlite,
 }
 
 

@@ -17,10 +17,12 @@ from shlex import quote
 from typing import TypeVar
 
 from raccord.database.url import SQLITE, Target
-from raccord.errors import DatabaseBusy, DatabaseError, DatabaseMissing
+from raccord.errors import CannotRun, DatabaseBusy, DatabaseError, DatabaseMissing
 from raccord.model.text import shown
 
 Connection = sqlite3.Connection
+Error = sqlite3.Error
+IntegrityError = sqlite3.IntegrityError
 T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
@@ -59,6 +61,11 @@ def existing(target: Target) -> str:
     """
     if target.kind != SQLITE:
         raise DatabaseError(f"{target.shown} is no SQLite database")
+    if target.route is not None:
+        raise DatabaseError(
+            f"{target.shown} is a file of another host, {target.route.shown}",
+            hint="only files of this host are read; PostgreSQL is reached through ssh",
+        )
     if not target.path:
         raise DatabaseError(
             f"{target.shown} is in the memory of another process", hint="name a file: sqlite:///FILE"
@@ -124,7 +131,11 @@ def read(target: Target, question: Callable[[Connection], T]) -> T:
 
 def _begin(db: Connection) -> None:
     db.execute("begin")
-    db.execute("select count(*) from sqlite_schema").fetchone()  # begins only with what it first reads
+    _first(db)  # begins only with what it first reads
+
+
+def _first(db: Connection) -> None:
+    db.execute("select count(*) from sqlite_schema").fetchone()
 
 
 def _at_rest(path: str) -> tuple[int, ...] | None:
@@ -136,6 +147,55 @@ def _at_rest(path: str) -> tuple[int, ...] | None:
     if 0 <= age < TICK_NS:
         time.sleep(TICK_NS / 1e9)
     return None if age < 0 else (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@contextlib.contextmanager
+def looking(target: Target) -> Iterator[str]:
+    """How a database is opened, or attached, to be read for a while; others may write to it meanwhile.
+
+    The log that this makes of a file at rest is cleared away again, as its last user does, and so is one that
+    a killed reader left. Where none can be made, in a folder that nobody may write to, the file is read as
+    one that nobody changes.
+
+    Returns:
+        Its URI.
+
+    Raises:
+        DatabaseError: it can't be read.
+    """
+    path = existing(target)
+    with failures(path):
+        read(target, _first)  # takes back what a killed program left
+        at_rest = not any(os.path.lexists(path + log) for log in BESIDE)
+        uri = f"{Path(path).as_uri()}?mode=ro"
+        try:
+            with contextlib.closing(connected(uri)) as db:
+                _begin(db)
+        except sqlite3.OperationalError:
+            if not at_rest:
+                raise
+            uri += "&immutable=1"
+    try:
+        yield uri
+    finally:
+        with contextlib.suppress(sqlite3.Error, FileNotFoundError):
+            if at_rest or not os.stat(path + "-wal").st_size:
+                with contextlib.closing(opened(path, "mode=rw")) as db:
+                    _first(db)
+
+
+def demand(version: tuple[int, int, int]) -> None:
+    """Makes sure that this Python's SQLite is new enough.
+
+    Raises:
+        CannotRun: it isn't.
+    """
+    if sqlite3.sqlite_version_info < version:
+        wanted = ".".join(map(str, version))
+        raise CannotRun(
+            f"this needs SQLite {wanted} or newer, and Python has {sqlite3.sqlite_version}",
+            hint="run raccord with a newer Python",
+        )
 
 
 @contextlib.contextmanager
@@ -155,8 +215,13 @@ def writing(path: str, *, create: bool = False, wait: float = BUSY_SECONDS) -> I
 
 def opened(path: str, how: str = "mode=ro", wait: float = BUSY_SECONDS) -> Connection:
     """A connection in autocommit mode, by default one that only looks; the caller closes it."""
+    return connected(f"{Path(path).absolute().as_uri()}?{how}", wait)
+
+
+def connected(uri: str, wait: float = BUSY_SECONDS) -> Connection:
+    """The same of a URI."""
     db = sqlite3.connect(
-        f"{Path(path).absolute().as_uri()}?{how}",
+        uri,
         uri=True,
         timeout=wait,
         isolation_level=None,

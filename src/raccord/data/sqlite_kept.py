@@ -1,0 +1,218 @@
+"""Archives of SQLite's rows: written and read as lines of JSON, and compared with what a table holds now.
+
+A line is a batch of rows, and a row a list. A blob is {"b": its base64}; text whose bytes are no UTF-8 has
+them as lone surrogates, which ASCII-only JSON keeps.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from raccord.data.job import NAMED, Job, Moved, archived, key_of, whole
+from raccord.data.keeping import Shelf
+from raccord.data.sqlite_session import Row, Session, batches
+from raccord.data.sqlite_sql import differs, listed, matched, numbered, relation, scope, shown_value, spelled
+from raccord.data.sqlite_stage import Stage, make, table
+from raccord.database.tables import Name, Table, identifier
+from raccord.model.plan import Json
+
+
+def keep(job: Job, two: Session, at: int, stage: Stage) -> dict[str, Json]:
+    """Keeps the rows that will change or go, as they are, and reads them back.
+
+    Returns:
+        What an archive says of a table.
+    """
+    pair, columns = stage.pair, whole(stage.pair.target)
+    query = f"select {listed(columns, 't')} from {stage.gone} g join {relation(pair)} t on {stage.goes()}"
+    if pair.key:
+        query += (
+            f" union all select {listed(columns, 't')} from {stage.put} p join {relation(pair)} t"
+            f" on {stage.match} where not p.{identifier(stage.new)}"
+        )
+    return {
+        "table": list(pair.id),
+        "columns": list(columns),
+        "sets": list(pair.columns),
+        "types": [pair.column(name).type for name in columns],
+        "key": list(pair.key),
+        "where": pair.where,
+        "rows": two.number(f"select count(*) from {relation(pair)}"),
+        "binary": False,
+        "old": write(job, f"{at}.old", two.ask(query)),
+        "many": None if pair.key else _many(job, two, at, stage),
+    }
+
+
+def left(job: Job, two: Session, at: int, stage: Stage) -> dict[str, Json]:
+    """Keeps what was put, to know later what became of it."""
+    query = f"select {listed(stage.pair.columns)} from {stage.put}"
+    return write(job, f"{at}.new", two.ask(query))
+
+
+def _many(job: Job, two: Session, at: int, stage: Stage) -> dict[str, Json]:
+    """Of a table without a key: each row that comes or goes, how many of it there are and will be."""
+    pair = stage.pair
+    now = f"select {spelled(pair.columns, 't')} as w, 0 as d from {scope(pair)} t"
+    place = f"t.{identifier(pair.target.place)}"
+    gone = (
+        f"select {spelled(pair.columns, 't')} as w, -1 as d from {scope(pair)} t"
+        f" where {place} in (select place from {stage.gone})"
+    )
+    new = f"select {spelled(pair.columns, 'p')} as w, 1 as d from {stage.put} p"
+    query = (
+        f"with touched as materialized (select w, sum(d) as d from ({gone} union all {new}) group by w)"
+        f" select x.w, count(n.w), count(n.w) + x.d from touched x left join ({now}) n on n.w = x.w"
+        " group by x.w, x.d"
+    )
+    return write(job, f"{at}.many", two.ask(query))
+
+
+def write(job: Job, name: str, rows: Iterable[Row]) -> dict[str, Json]:
+    """Writes a part of an archive, and reads it back."""
+    with job.shelf.part(job.id, name) as part:
+        for some in batches(rows):
+            part.write(_ENCODER.encode(some).encode("ascii") + b"\n")
+            part.rows += len(some)
+    return part.document()
+
+
+def _blob(value: bytes) -> Json:
+    return {"b": base64.b64encode(value).decode("ascii")}
+
+
+# ASCII keeps lone surrogates; a batch at once is several times faster than row by row.
+_ENCODER = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"), default=_blob)
+_DECODER = json.JSONDecoder(object_hook=lambda said: base64.b64decode(said["b"]))
+
+
+def read(shelf: Shelf, id_: str, part: Mapping[str, Json]) -> Iterator[Row]:
+    """The rows of a part.
+
+    Raises:
+        RestoreFailed: they are not those that were written.
+    """
+    line: list[bytes] = []
+    for data in shelf.read(id_, part):
+        first, *more = data.split(b"\n")
+        line.append(first)
+        for next_ in more:
+            yield from _DECODER.decode(b"".join(line).decode("ascii"))
+            line = [next_]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A table of an archive, in temporary tables: in the stage, what taking it back puts; and what it left.
+
+    Attributes:
+        left: the table of what was put.
+    """
+
+    stage: Stage
+    left: str
+    said: Mapping[str, Any]
+
+
+def loaded(
+    two: Session, shelf: Shelf, archive: str, document: Mapping[str, Any], tables: Mapping[Name, Table]
+) -> Iterator[Loaded]:
+    """The tables of an archive.
+
+    Raises:
+        WorldMoved: a table has other columns by now.
+        RestoreFailed: it can't be read.
+    """
+    for at, said in enumerate(document["tables"]):
+        pair = archived(tables, said)
+        stage = make(two, pair, at, said["columns"])
+        left = f"temp.raccord_left_{at}"
+        table(two, left, pair, pair.columns)
+        for goal, columns, part in ((stage.put, stage.columns, "old"), (left, pair.columns, "new")):
+            two.put(goal, listed(columns), len(columns), read(shelf, archive, said[part]))
+        new = identifier(stage.new)
+        if pair.key:
+            for name, of in ((stage.put, "put"), (left, "left")):
+                index = f"temp.raccord_{of}_{at}_key"
+                two.run(f"create index {index} on {name.removeprefix('temp.')} ({listed(pair.key)})")
+            there = f"exists (select 1 from {relation(pair)} t where {stage.match})"
+            two.run(f"update {stage.put} as p set {new} = not {there}")
+        else:
+            two.run(f"update {stage.put} set {new} = 1")
+        yield Loaded(stage, left, said)
+
+
+def otherwise(two: Session, one: Loaded) -> Moved:
+    """Which rows are not as they were left."""
+    pair, stage = one.stage.pair, one.stage
+    if not pair.key:
+        theirs = numbered(scope(pair), pair.target.place, pair.columns)
+        ours = (
+            f"select w, row_number() over (partition by w) as n from"
+            f" (select {spelled(pair.columns, 'l')} as w from {one.left} l)"
+        )
+        count = two.number(
+            f"select count(*) from ({ours}) l left join ({theirs}) t on t.w = l.w and t.n = l.n"
+            " where t.w is null"
+        )
+        return Moved(pair.shown, count)
+    same = f"{matched(pair.key, 't', 'l')} and not {differs(pair.columns, 't', 'l')}"
+    other = (
+        f"select {listed(pair.key, 'l')} from {one.left} l where not exists"
+        f" (select 1 from {scope(pair)} t where {same})"
+        f" union all select {listed(pair.key, 'p')} from {stage.put} p join {relation(pair)} t"
+        f" on {stage.match} where not exists (select 1 from {one.left} l where {matched(pair.key, 'p', 'l')})"
+    )
+    some = two.ask(f"select {listed(pair.key)} from ({other}) limit {NAMED}").fetchall()
+    count = two.number(f"select count(*) from ({other})") if some else 0
+    return Moved(pair.shown, count, tuple(key_of(pair, map(shown_value, row)) for row in some))
+
+
+def goes(two: Session, one: Loaded) -> None:
+    """Says in the stage which rows go when it is taken back: those that it added."""
+    pair, stage = one.stage.pair, one.stage
+    if pair.key:
+        two.run(
+            f"insert into {stage.gone} select {listed(pair.key)} from {one.left} l where not exists"
+            f" (select 1 from {stage.put} p where {matched(pair.key, 'p', 'l')})"
+        )
+        return
+    theirs = numbered(scope(pair), pair.target.place, pair.columns)
+    ours = (
+        f"select w, row_number() over (partition by w) as n from"
+        f" (select {spelled(pair.columns, 'l')} as w from {one.left} l)"
+    )
+    two.run(
+        f"insert into {stage.gone} select t.place from ({theirs}) t join ({ours}) l"
+        " on l.w = t.w and l.n = t.n"
+    )
+
+
+def stands(two: Session, shelf: Shelf, archive: str, one: Loaded) -> tuple[bool, bool]:
+    """Whether a table is as before, and whether it is as afterwards, as far as the push touched it."""
+    pair, stage = one.stage.pair, one.stage
+    if not pair.key:
+        goal = f"temp.raccord_many_{stage.number}"
+        two.run(f"drop table if exists {goal}")
+        two.run(f"create temp table raccord_many_{stage.number} (w text, before integer, after integer)")
+        two.put(goal, "w, before, after", 3, read(shelf, archive, one.said["many"]))
+        now = f"select {spelled(pair.columns, 't')} as w from {scope(pair)} t"
+        counts = (
+            f"select m.before, m.after, count(n.w) as now from {goal} m left join ({now}) n on n.w = m.w"
+            " group by m.rowid"
+        )
+        found = two.ask(f"select total(now <> before), total(now <> after) from ({counts})").fetchone()
+        return not found[0], not found[1]
+    same = f"{stage.match} and not {differs(stage.columns, 't', 'p')}"
+    lacks = two.number(
+        f"select count(*) from {stage.put} p where not exists (select 1 from {relation(pair)} t where {same})"
+    )
+    came = two.number(
+        f"select count(*) from {one.left} l join {relation(pair)} t on {matched(pair.key, 't', 'l')}"
+        f" where not exists (select 1 from {stage.put} p where {matched(pair.key, 'p', 'l')})"
+    )
+    return not (lacks or came), not otherwise(two, one).rows
