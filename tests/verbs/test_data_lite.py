@@ -8,7 +8,8 @@ import sqlite3
 import pytest
 
 from raccord.errors import CannotRun, DatabaseError, DatabaseMissing, RaccordError
-from raccord.model.options_data import DataPushOptions
+from raccord.model.options_data import DataPullOptions, DataPushOptions
+from raccord.model.report import RunReport
 from tests.datakit import why
 from tests.litekit import Lite, lite
 
@@ -371,3 +372,26 @@ def test_a_file_of_another_host(shops):
     path.write_text(path.read_text().replace("protected =", 'ssh = "prod.example.org"\nprotected ='))
     with pytest.raises(DatabaseError, match="a file of another host"):
         shops.plan()
+
+
+def test_a_pull_masks_by_sql_or_not_at_all(tmp_path):
+    with lite(tmp_path) as pair:
+        pair.both("create table person (id integer primary key, email text, city text)")
+        pair.run("prod", "insert into person values (1, 'ada@corp', 'Paris')")
+        pair.configure(secrets="exclude")
+        asked = DataPullOptions("all", "prod")
+        with pair.workspace as workspace:
+            report = workspace.data_pull(asked)
+        assert isinstance(report, RunReport)
+        # A name for a mask that SQLite has not: null takes its place.
+        assert report.state == "done" and pair.run("dev", "select * from person") == [(1, None, "Paris")]
+        pair.configure(secrets="exclude", mask={"person.email": "mask:email"})
+        with pair.workspace as workspace:
+            report = workspace.data_pull(asked)
+        assert "person.email can't be masked with mask:email" in why(report)
+        pair.configure(secrets="exclude", mask={"person.email": "'p' || id || '@example.org'"})
+        with pair.workspace as workspace:
+            report = workspace.data_pull(asked)
+        assert report.state == "done", report
+        assert pair.run("dev", "select email from person") == [("p1@example.org",)]
+        assert pair.run("prod", "select email from person") == [("ada@corp",)]
