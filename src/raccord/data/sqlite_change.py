@@ -2,8 +2,8 @@
 
 Rows are put before others go: what refers to a row that goes has its new value by then. Where a second unique
 key stands in the way of that, the rows go first; where that isn't enough either, rows that nothing refers to
-make way for their new state. Each of these is tried from the same state. Foreign keys wait for the commit, so
-that circles need no opening.
+make way for their new state, and unique values of the others are null for a moment. Each of these is tried
+from the same state. Foreign keys wait for the commit, so that circles need no opening.
 """
 
 from __future__ import annotations
@@ -164,8 +164,30 @@ def _makes_way(work: _Work) -> None:
             count = work.changed[stage.pair.id]
             count.added = _insert_where(work, stage, "1") - count.changed
         else:
+            _empty_uniques(work, stage)
             _update(work, stage)
             _insert(work, stage)
+
+
+def _empty_uniques(work: _Work, stage: Stage) -> None:
+    """Rows that exchange values of a unique column have none for a moment, where it takes null."""
+    pair = stage.pair
+    used = {name for one in pair.target.referred for name in one.refs}
+    names = sorted(
+        {
+            name
+            for unique in pair.target.uniques
+            for name in unique.columns
+            if name in stage.sets and name not in (*pair.key, *used) and pair.column(name).nullable
+        }
+    )
+    if names and pair.key:
+        said = ", ".join(f"{identifier(name)} = null" for name in names)
+        keys = listed(pair.key)
+        work.write(
+            f"update or abort {relation(pair)} set {said} where ({keys}) in"
+            f" (select {keys} from {stage.put} where not {identifier(stage.new)})"
+        )
 
 
 def _insert(work: _Work, stage: Stage) -> None:
