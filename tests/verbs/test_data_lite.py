@@ -8,7 +8,12 @@ import sqlite3
 import pytest
 
 from raccord.errors import CannotRun, DatabaseError, DatabaseMissing, RaccordError
-from raccord.model.options_data import DataPullOptions, DataPushOptions
+from raccord.model.options_data import (
+    DataExportOptions,
+    DataImportOptions,
+    DataPullOptions,
+    DataPushOptions,
+)
 from raccord.model.report import RunReport
 from tests.datakit import why
 from tests.litekit import Lite, lite
@@ -395,3 +400,16 @@ def test_a_pull_masks_by_sql_or_not_at_all(tmp_path):
         assert isinstance(report, RunReport) and report.state == "done", report
         assert pair.run("dev", "select email from person") == [("p1@example.org",)]
         assert pair.run("prod", "select email from person") == [("ada@corp",)]
+
+
+@pytest.mark.parametrize("form", ["archive", "csv"])
+def test_archives_and_csv_files_are_for_postgresql_alone(shops, tmp_path, form):
+    before, out = shops.rows("prod"), tmp_path / "out"
+    refused = "archives and CSV files hold rows of PostgreSQL databases, which sqlite:"
+    with shops.workspace as workspace:
+        with pytest.raises(CannotRun, match=refused) as said:
+            workspace.archives.export(DataExportOptions("all", out=str(out), form=form))
+        with pytest.raises(CannotRun, match=refused):
+            workspace.archives.bring(DataImportOptions(str(tmp_path), "prod", set="all", form="csv"))
+    assert said.value.hint == "raccord data push"
+    assert not out.exists() and shops.rows("prod") == before

@@ -17,7 +17,7 @@ from raccord.data.manifest import Made
 from raccord.data.spec import Spec
 from raccord.data.transaction import looking
 from raccord.database import postgres
-from raccord.database.url import POSTGRESQL, Target
+from raccord.database.url import Target
 from raccord.errors import CannotRun, UsageError
 from raccord.kernel import fs
 from raccord.model.event import Event
@@ -41,9 +41,7 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
     """
     spec = data_sets.spec(room, options.name, NOWHERE, origin=options.origin)
     spec = replace(spec, secrets=options.secrets or spec.secrets)
-    source = data_sets.environments(room).target(spec.origin)
-    if source.kind != POSTGRESQL:
-        raise CannotRun(f"rows of {source.shown} can't be exported", hint="name a PostgreSQL database")
+    source = data_sets.archivable(room, spec.origin)
     if salts.needed(spec) and not options.dry_run:
         salts.make(room.state)
     with postgres.connected(source, name="raccord data") as db, looking(db, source, spec):

@@ -18,8 +18,7 @@ from raccord.data.import_steps import import_step
 from raccord.data.manifest import Manifest
 from raccord.data.plan import Decision, staying
 from raccord.data.sealing import Opener
-from raccord.database.url import POSTGRESQL
-from raccord.errors import CannotRun, UsageError, WorldMoved
+from raccord.errors import UsageError, WorldMoved
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options_data import DataImportOptions, KeyOptions
@@ -82,9 +81,7 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     )
     # What is in files was masked before.
     spec = replace(spec, mask={}, secrets=options.secrets or spec.secrets, command=again(verb, options))
-    target = data_sets.environments(room).target(options.goal)
-    if target.kind != POSTGRESQL:
-        raise CannotRun(f"rows can't be imported into {target.shown}", hint="name a PostgreSQL database")
+    target = data_sets.archivable(room, options.goal)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {files.title} to {spec.goal}"
 
     def made(lane: Lane) -> Plan:
