@@ -13,6 +13,7 @@ from raccord.model.options_data import (
     DataImportOptions,
     DataPullOptions,
     DataPushOptions,
+    PromoteOptions,
 )
 from raccord.model.report import RunReport
 from tests.datakit import why
@@ -413,3 +414,29 @@ def test_archives_and_csv_files_are_for_postgresql_alone(shops, tmp_path, form):
             workspace.archives.bring(DataImportOptions(str(tmp_path), "prod", set="all", form="csv"))
     assert said.value.hint == "raccord data push"
     assert not out.exists() and shops.rows("prod") == before
+
+
+def test_rows_that_nothing_refers_to_are_counted(shops):
+    path = shops.repo.path / "raccord.toml"
+    path.write_text(path.read_text() + 'without = { shop = "sale", sale = "shop", gone = "sale" }\n')
+    with shops.workspace as workspace:
+        found = {one.environment: one for one in workspace.data_status("all").sets}
+    assert not found["prod"].unread
+    assert [(one.table, one.rows) for one in found["prod"].without] == [
+        ("shop", 1), ("sale", None), ("gone", None),
+    ]  # fmt: skip
+    assert [one.why for one in found["prod"].without[1:]] == [
+        "shop has no foreign key to sale", "there is no table gone",
+    ]  # fmt: skip
+
+
+def test_a_profile_of_files_is_promoted_and_taken_back(shops):
+    shops.run("dev", "insert into sale values (2, 2)")
+    before = shops.rows("prod")
+    path = shops.repo.path / "raccord.toml"
+    path.write_text(path.read_text() + '[profiles.shops]\ndata = ["all"]\n')
+    with shops.workspace as workspace:
+        report = workspace.promote(PromoteOptions("shops", "prod"))
+    assert isinstance(report, RunReport) and report.state == "done", report
+    assert shops.rows("prod", "sale") == shops.rows("dev", "sale")
+    assert shops.undo(report.id).state == "done" and shops.rows("prod") == before
