@@ -108,11 +108,11 @@ def test_a_bug_comes_with_a_report(capsys):
         "platform ",
         "argv 'sync'",
         "test_exits.py",
-        "KeyError: 'key'",
+        "KeyError",
     ):
         assert words in err
     assert "hunter2" not in err
-    assert err.splitlines()[-2].startswith("raccord: a bug: KeyError")
+    assert err.splitlines()[-2] == "raccord: a bug: KeyError"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,8 @@ def test_a_bug_comes_with_a_report(capsys):
         (["--password", "x", "-p"], ["--password", "…", "-p"]),
         (["--api-key=x"], ["--api-key=…"]),
         (["GITHUB_TOKEN=x"], ["GITHUB_TOKEN=…"]),
-        (["https://me:x@host/r.git"], ["https://…@host/r.git"]),
+        (["https://me:x@host/r.git"], ["https://…"]),
+        (["--url=postgres://me:x/@y@host/n?x=y"], ["--url=postgres://…"]),
         (["--test-command", "pytest -q"], ["--test-command", "pytest -q"]),
         (["--base", "main"], ["--base", "main"]),
     ],

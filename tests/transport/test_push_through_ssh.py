@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from raccord.errors import RaccordError
-from tests import pgkit
+from tests import pgkit, sshkit
+from tests.canaries import Cage
 from tests.data.test_push_killed import OTHER, SETUP, idle, killed, settled
 from tests.datakit import ROWS, SEED, SENT, Two, two
 
@@ -142,3 +143,22 @@ def test_a_host_that_dies_in_the_middle(pair, far, monkeypatch, where, inside):
     assert left[0] <= 0 and (lost or "nobody listens there" in said), (said, hint)
     idle(pair)
     assert pair.rows("prod", *TABLES) == old
+
+
+def test_a_password_is_nowhere(tmp_path):
+    """The host asks for it and refuses it; nobody else sees it."""
+    secret = "cnry ssh'\"€ 41"
+    (tmp_path / "word").write_text(secret + "\n")
+    try:
+        with (
+            two(tmp_path) as pair,
+            sshkit.host(tmp_path / "far", PasswordAuthentication="yes", PubkeyAuthentication="no") as far,
+        ):
+            pair.both("create table t (id int primary key)")
+            pair.behind(far, "prod", ssh_password=f"file:{tmp_path}/word")
+            cage = Cage(pair.repo.path, {"password of ssh": secret, "password": pgkit.PASSWORD})
+            code, said = cage.watched("data", "push", "all", "--to", "prod", "--yes")
+            assert code == 6 and "Failed password" in far.log, said
+    except (pgkit.NoServer, sshkit.NoSshd) as error:
+        pytest.skip(str(error))
+    assert cage.sing() == {}

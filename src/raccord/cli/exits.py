@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from raccord import errors
 from raccord.cli import output
+from raccord.kernel import bugs
 from raccord.model import plan
 from raccord.model.report import RunReport
 from raccord.model.text import shown
@@ -126,7 +127,7 @@ def problem(error: BaseException, argv: Sequence[str]) -> Problem:
     if foreseen is None:
         from raccord.cli import bug
 
-        message = f"a bug: {type(error).__name__}: {error}"
+        message = f"a bug: {bugs.told(error)}"
         hint = "report it, with what stands between the lines"
         return Problem("Bug", _line(message), hint, BUG, report=bug.report(error, argv))
     if isinstance(foreseen, errors.RaccordError):

@@ -226,15 +226,16 @@ def _store(value: object) -> str:
     if not text:
         return text
     kind, mark, rest = text.partition("://")
-    if not mark or kind not in ("s3", "file", "sftp"):
-        raise Invalid(f"is {text!r}")
     where, _, below = rest.partition("/")
-    if kind == "sftp":
+    known = mark and kind in ("s3", "file", "sftp")
+    if kind == "sftp" and mark:
         if not re.fullmatch(r"(?!-)(?:(?!-)[\w.+~-]+@)?(?!-)(?:[\w.-]+|\[[0-9a-fA-F:]+\])(?::\d+)?", where):
             # Not repeated: there may be a password in it.
             raise Invalid("names no host, or has a password in it, which belongs in ssh_password")
-    elif "@" in where:
+    elif "@" in (where if known else text) or (kind != "file" and "?" in text):
         raise Invalid("has a user or a key in it, which belong in objects_key_id and objects_key")
+    if not known:
+        raise Invalid(f"is {text!r}")
     if (kind == "file" and where not in ("", "localhost")) or (kind != "s3" and not below.strip("/")):
         raise Invalid(f"is {text!r}, which names no directory")
     if kind == "s3" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", where):

@@ -14,7 +14,7 @@ from itertools import chain, count, groupby, islice
 from typing import Any, TypeVar
 
 from raccord.data.difference import MOST, Difference, Digest, Key
-from raccord.data.pairs import Pair
+from raccord.data.pairs import Pair, hidden
 from raccord.data.scope import WHOLE, Blocks, rows, scope, summed, total
 from raccord.database import postgres
 from raccord.database.tables import identifier
@@ -25,6 +25,7 @@ BLOCK_ROWS = 32
 MOST_BLOCKS = 1 << 16
 KEPT_KEYS = 100_000  # differing rows whose keys are remembered; with more, all rows travel
 SAMPLED = 64  # blocks that are looked at to know that share
+ROUND = 1 << 16  # a plan says where blocks begin, and no row's own key
 SPARSE = 64  # numbers for each row, beyond which they are no dense range
 FETCH = 20_000
 _NUMBERS = count()
@@ -177,16 +178,16 @@ def _blocks(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> B
             (one, two),
         )
         about = max(counts[0][0], counts[1][0])
-    if len(pair.key) == 1 and pair.column(pair.key[0]).type in WHOLE:
+    if len(pair.key) == 1 and pair.column(pair.key[0]).type in WHOLE and not hidden(pair, pair.key[0]):
         name = identifier(pair.key[0])
         what = f"min({name})::bigint, max({name})::bigint"
         ends = [*_ask(one, pair, what, source=True), *_ask(two, pair, what, source=False)]
         known = [end for end in ends if end is not None]
         if known and max(known) - min(known) < SPARSE * max(about, 1):
-            span = max(known) - min(known) + 1
-            return Blocks(
-                max(1, span * BLOCK_ROWS // max(about, BLOCK_ROWS), -(-span // MOST_BLOCKS)), min(known)
-            )
+            low = min(known)
+            span = max(known) - low + 1
+            first = low - low % ROUND if low > -(1 << 62) else low
+            return Blocks(max(1, span * BLOCK_ROWS // max(about, BLOCK_ROWS), -(-span // MOST_BLOCKS)), first)
     number = 1
     while number < min(about // BLOCK_ROWS, MOST_BLOCKS):
         number *= 2

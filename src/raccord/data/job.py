@@ -9,8 +9,7 @@ from pathlib import Path
 
 from raccord.data.difference import HIDDEN, Difference, cut
 from raccord.data.keeping import Shelf
-from raccord.data.pairs import Pair
-from raccord.data.personal import is_secret, personal
+from raccord.data.pairs import Pair, hidden
 from raccord.data.plan import Counts, Expected, relevant
 from raccord.data.seen import Seen
 from raccord.data.spec import Spec
@@ -174,9 +173,7 @@ def key_of(pair: Pair, values: Iterable[str]) -> str:
     """A row's key for a person."""
     said = []
     for name, value in zip(pair.key, values, strict=True):
-        column = pair.column(name)
-        hidden = is_secret(pair.target, column) or personal(pair.target, column)
-        said.append(f"{name} {HIDDEN if hidden else cut(value)}")
+        said.append(f"{name} {HIDDEN if hidden(pair, name) else cut(value)}")
     return shown(" ".join(said))
 
 

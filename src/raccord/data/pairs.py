@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from raccord.data.masking import Masking, listed, masking
 from raccord.data.masks import Salt
-from raccord.data.personal import is_secret
+from raccord.data.personal import is_secret, personal
 from raccord.data.spec import CHANGES, INSERT, REMOVES, UPSERT, Spec
 from raccord.database.tables import Column, Name, Table, Unique, label
 from raccord.model.plan import Finding
@@ -81,6 +81,12 @@ class Pairs:
     tables: tuple[Pair, ...] = ()
     refused: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
+
+
+def hidden(pair: Pair, name: str) -> bool:
+    """Whether nobody is shown a column's values where rows are named: secrets, and personal data."""
+    column = pair.column(name)
+    return name in pair.secret or is_secret(pair.target, column) or bool(personal(pair.target, column))
 
 
 def meant(name: str) -> bool:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from raccord.data.spec import Spec
 from raccord.data.stage import one_row, run
@@ -25,6 +26,9 @@ from raccord.model.text import shown
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.1
 CANCEL_SECONDS = 0.2  # between looks whether a person interrupted
+_CONSTRAINTS = (
+    "select from pg_constraint where conname = %s union all select from pg_class where relname = %s"
+)
 NEVER, COMMITTED, ABORTED, RUNNING = "", "committed", "aborted", "in progress"
 
 
@@ -111,12 +115,12 @@ def telling(db: postgres.Connection, target: Target, spec: Spec, *, changes: boo
             ) from None
         if state == "53200":
             raise DatabaseError(
-                f"{target.shown} has no room for so many locks: {shown(str(error.diag.message_primary))}",
+                f"{target.shown} has no room for so many locks: {shown(postgres.said(error))}",
                 hint="raise max_locks_per_transaction there, or push fewer tables at once",
             ) from None
         if isinstance(error, errors.OperationalError | errors.InterfaceError):
             raise
-        raise told(error, target, spec, changes=changes) from None
+        raise told(error, target, spec, db, changes=changes) from None
 
 
 @contextlib.contextmanager
@@ -154,22 +158,21 @@ def interruptible(cancelled: Callable[[], bool], *connections: postgres.Connecti
         watcher.join()
 
 
-def told(error: Exception, target: Target, spec: Spec, *, changes: bool) -> RaccordError:
-    """An error of the server without values of rows: what its detail and its context would repeat."""
+def told(
+    error: Exception, target: Target, spec: Spec, db: postgres.Connection, *, changes: bool
+) -> RaccordError:
+    """An error of the server without values of rows: what its detail and its context would repeat.
+
+    Args:
+        db: a connection to it, in no transaction.
+    """
     diag = getattr(error, "diag", None)
-    state = getattr(error, "sqlstate", None) or ""
-    if diag is None or not state:
+    if diag is None or not getattr(error, "sqlstate", None):
         return postgres.translated(error, target)
-    # Errors of class 22 quote the value that they are about.
-    said = shown(diag.message_primary or "") if not state.startswith("22") else "a value does not fit"
-    where = [
-        f"{what} {shown(name)}"
-        for what, name in (
-            ("table", diag.table_name), ("column", diag.column_name), ("constraint", diag.constraint_name),
-        )
-        if name
-    ]  # fmt: skip
-    refused = f"{target.shown} refused: {said} ({', '.join((*where, state))})"
+    state = postgres.known_state(error)
+    about = ", ".join(_about(db, diag))
+    said = shown(postgres.said(error)) + (f" ({about})" if about else "")
+    refused = f"{target.shown} refused: {said}"
     hint = f"let the role {target.user or 'that connects'} do this" if state == "42501" else ""
     if not changes:
         written = "where or mask" if spec.where or spec.mask else "tables"
@@ -180,6 +183,19 @@ def told(error: Exception, target: Target, spec: Spec, *, changes: bool) -> Racc
         finding="data.refused",
         sqlstate=state,
     )
+
+
+def _about(db: postgres.Connection, diag: Any) -> Iterator[str]:
+    """What an error names, as far as there is such a thing: a function may say any name."""
+    errors = postgres.driver().errors
+    for what, name, query in (
+        ("table", diag.table_name, "select from pg_class where relname = %s"),
+        ("column", diag.column_name, "select from pg_attribute where attname = %s"),
+        ("constraint", diag.constraint_name, _CONSTRAINTS),
+    ):
+        with contextlib.suppress(errors.Error):
+            if name and db.execute(query.encode(), [name] * query.count("%s")).rowcount:
+                yield f"{what} {shown(name)}"
 
 
 _LIMITS = {

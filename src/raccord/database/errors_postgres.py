@@ -17,6 +17,8 @@ OF = "raccord_connection"  # on an error: whose it is
 ASK_THE_WAY = "raccord env check"
 # How libpq names the socket, or the port, that stands for a server elsewhere.
 _TUNNEL = re.compile(r'connection to server (?:on socket "[^"]*"|at "[^"]*"(?: \([^)]*\))?, port \d+)')
+# Errors whose words name what is in a schema, a role, a setting. Others quote values, or the SQL of a set.
+_PLAIN = frozenset(("08", "23", "25", "28", "3D", "3F", "40", "53", "54", "55", "57", "58", "42501"))
 _BUSY = ("40001", "40P01", "53300", "55006", "55P03", "57014", "57P03")
 _MISSING = ("3D000",)
 
@@ -33,7 +35,7 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
 
     state = getattr(error, "sqlstate", None) or ""
     pg = getattr(error, "pgconn", None)
-    text = " ".join(str(error).split())
+    text = said(error) if state else " ".join(str(error).split())
     known = (target.name, target.user, target.host, target.scheme)
     text = masked(text, target.secrets, known)
     if target.route is not None:
@@ -63,14 +65,38 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
     what = "can't be used" if reached else "can't be reached"
     # Whoever has more databases there need not wait for each.
     silent = isinstance(error, ConnectionTimeout)
-    return kind(f"{where} {what}: {text}", hint=hint, sqlstate=state, silent=silent)
+    return kind(f"{where} {what}: {text}", hint=hint, sqlstate=known_state(error), silent=silent)
 
 
 def condition(error: Exception) -> str:
     """What went wrong, without the server's words, which may repeat values: "unique violation (23505)"."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-    state = getattr(error, "sqlstate", None)
+    state = known_state(error)
     return f"{words} ({state})" if state else words
+
+
+def said(error: Exception) -> str:
+    """What the server says of a statement; only its kind, where the words may hold values.
+
+    What comes out of a function, such as a trigger's, has a context: its words may be anything, whatever its
+    code.
+    """
+    state, diag = known_state(error), getattr(error, "diag", None)
+    if diag is not None and not diag.context and _PLAIN & {state, state[:2]}:
+        return " ".join((diag.message_primary or "").split())
+    return f"{condition(error)}; the log of the server says more"
+
+
+def known_state(error: Exception) -> str:
+    """An error's code; "" for one that somebody made up: a function may put there what it likes."""
+    from psycopg import errors
+
+    state = getattr(error, "sqlstate", None) or ""
+    try:
+        errors.lookup(state)
+    except KeyError:
+        return ""
+    return state
 
 
 def _reach(target: Target) -> str:

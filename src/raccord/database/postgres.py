@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from raccord.database.errors_postgres import OF
 from raccord.database.errors_postgres import at_fault as at_fault
 from raccord.database.errors_postgres import condition as condition
+from raccord.database.errors_postgres import known_state as known_state
+from raccord.database.errors_postgres import said as said
 from raccord.database.errors_postgres import translated as translated
 from raccord.database.url import PORT, POSTGRESQL, Route, Target
 from raccord.database.url import masked as masked

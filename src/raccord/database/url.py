@@ -7,6 +7,7 @@ is taken as it was meant: SQLAlchemy before 1.4 did.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -30,6 +31,49 @@ _REST = re.compile(
 )
 _HOST = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<host>[^:\[\]]*))(?::(?P<port>\d*))?")
 _SECRET = re.compile(r"pass(?!file)|pwd|secret|token|credential", re.IGNORECASE)
+# Parameters whose values anybody may see; what another holds nobody knows.
+_OPEN = frozenset(
+    {
+        "channel_binding",
+        "client_encoding",
+        "connect_timeout",
+        "gssencmode",
+        "gsslib",
+        "host",
+        "hostaddr",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "krbsrvname",
+        "load_balance_hosts",
+        "mode",
+        "passfile",
+        "port",
+        "require_auth",
+        "requiressl",
+        "service",
+        "ssl",
+        "ssl_max_protocol_version",
+        "ssl_min_protocol_version",
+        "sslcert",
+        "sslcompression",
+        "sslcrl",
+        "sslcrldir",
+        "sslkey",
+        "sslmode",
+        "sslnegotiation",
+        "sslrootcert",
+        "sslsni",
+        "target_session_attrs",
+        "tcp_user_timeout",
+        "timeout",
+        "uri",
+    }
+)
+_PARAMETER = re.compile(r"[A-Za-z_]\w*")
+_SETTING = re.compile(r"=\s*(\S+)")
+SHORTEST = 6  # characters of what is taken out of messages because it might be secret
 # What the drivers of SQLAlchemy take from the query instead of the place that the URL has for it.
 _PLACES = {"user": "user", "password": "password", "dbname": "name", "database": "name"}
 _DRIVERS = {POSTGRESQL: POSTGRESQL, "postgres": POSTGRESQL, "pgsql": POSTGRESQL}
@@ -94,7 +138,7 @@ class Target:
             return f"{self.scheme}:///{shown(self.path or ':memory:')}"
         login = quote(self.user) + (":***" if self.password is not None else "")
         hosts = ",".join(_spelled(host, port) for host, port in self.hosts)
-        options = [f"{key}={'***' if _SECRET.search(key) else value}" for key, value in self.query]
+        options = [_said(key, value) for key, value in self.query]
         # A socket's directory has slashes: it goes where SQLAlchemy has it.
         if "/" in self.host:
             hosts, options = (
@@ -113,12 +157,13 @@ class Target:
         """The same for every spelling of one database.
 
         It is cautious: a socket and a port may be two servers, and `search_path` may lead to two version
-            tables.
+            tables. Of `options` it has a fingerprint: settings with secrets may stand there.
         """
         if self.kind == SQLITE:
             return f"sqlite:{os.path.realpath(self.path) if self.path else ':memory:'}"
         options = dict(self.query)
-        also = [f"{name}={options[name]}" for name in ("options", "service") if name in options]
+        also = [f"options={_fingerprint(options['options'])}"] if "options" in options else []
+        also += [f"service={options['service']}"] if "service" in options else []
         return f"{self.server}{self.name or self.user}{'?' if also else ''}{'&'.join(also)}"
 
     @property
@@ -159,7 +204,9 @@ class Target:
     def secrets(self) -> frozenset[str]:
         """What no message may hold."""
         found = {value for key, value in self.query if _SECRET.search(key)} | {self.password or ""}
-        return frozenset(found - {""})
+        unknown = {value for key, value in self.query if key not in _OPEN}
+        settings = {one for key, value in self.query if key == "options" for one in _SETTING.findall(value)}
+        return frozenset(found - {""} | {one for one in unknown | settings if len(one) >= SHORTEST})
 
 
 def parse(text: str, base: str | os.PathLike[str]) -> Target:
@@ -191,9 +238,8 @@ def parse(text: str, base: str | os.PathLike[str]) -> Target:
         more, _, hosts = hosts.rpartition("@")
         password = f"{password}@{more}"
     query = parse_qsl(inner["query"] or "", keep_blank_values=True)
-    if password is not None and any(
-        "@" in text for text in (inner["name"] or "", *(key for key, _ in query))
-    ):
+    rest = [text for pair in query if pair[0] not in _PLACES for text in pair]
+    if password is not None and any("@" in text for text in (inner["name"] or "", *rest)):
         # Rather the end of a password than a name: to go on would show it, as a host or a name.
         raise _bad_port(scheme)
     return _server(
@@ -298,6 +344,16 @@ def _bad_port(scheme: str) -> DatabaseError:
         f"the host or the port in a URL of {scheme}:// can't be read",
         hint="percent-encode what stands in the password: / is %2F, @ is %40, : is %3A",
     )
+
+
+def _said(key: str, value: str) -> str:
+    """A parameter for a person: one that raccord doesn't know may hold anything."""
+    name = key if _PARAMETER.fullmatch(key) else "***"
+    return f"{name}={value if key in _OPEN else '***'}"
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _spelled(host: str, port: str) -> str:

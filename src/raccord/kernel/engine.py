@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from raccord.errors import LockTimeout, RaccordError, RunIsOver
+from raccord.kernel import bugs
 from raccord.kernel.guards import (
     hold_marked,
     refuse_unbacked,
@@ -253,7 +254,7 @@ class Engine:
         self._close(runner, run_state(lane.state for lane in record.lanes.values()))
         if runner.bugs:
             for other in runner.bugs[1:]:
-                runner.bugs[0].add_note(f"and: {other!r}")
+                runner.bugs[0].add_note(f"and: {bugs.told(other)} ({bugs.place(other)})")
             raise runner.bugs[0]
         return record
 

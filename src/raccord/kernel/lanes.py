@@ -21,6 +21,7 @@ from raccord.errors import (
     UnknownStep,
     WorldMoved,
 )
+from raccord.kernel import bugs
 from raccord.kernel.guards import unbacked
 from raccord.kernel.journal import Journal
 from raccord.kernel.locks import Locks
@@ -200,7 +201,7 @@ class LaneRunner:
     def bug(self, lane: LaneRecord, error: Exception) -> None:
         """Leaves the lane as it is: a bug says nothing about the world."""
         self.bugs.append(error)
-        said = f"not foreseen: {type(error).__name__}: {error}"
+        said = f"not foreseen: {bugs.told(error)} ({bugs.place(error)})"
         self._stopped(lane, Finding("bug", "unknown", said, f"raccord abort --run {self.record.id}"))
 
     def _stopped(self, lane: LaneRecord, finding: Finding) -> None:
