@@ -271,6 +271,12 @@ def _truth(value: object) -> bool:
     return value
 
 
+def _closure(value: object) -> bool | str:
+    if not isinstance(value, bool) and value != "all":
+        raise Invalid(f"is {value!r}" if isinstance(value, str) else f"is {named(value)}")
+    return value
+
+
 def choice(*words: str) -> Kind:
     """One of some words."""
 
@@ -320,6 +326,7 @@ def _language(value: object) -> str:
 LANGUAGE = Kind(" or ".join(f'"{one}"' for one in LANGUAGES), _language, '"fr"')
 FILE = Kind("a path inside the worktree", _glob, '"raccord-lint.json"')
 TEXT = Kind("a string", string, '"main"')
+CLOSURE = Kind('true, false or "all"', _closure, "true")
 TRUTH = Kind("true or false", _truth, "true")
 _FROM = "env:VARIABLE, file:PATH, keyring:SERVICE/USER or command:WORDS that print"
 SECRET = Kind(f"a URL, {_FROM} one", secret, '"env:DATABASE_URL"')

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from raccord.config.kinds import (
+    CLOSURE,
     COMMAND,
     CONTAINER,
     ENDPOINT,
@@ -108,6 +109,12 @@ class DataSet:
     )
     where: Mapping[str, str] = key(
         {}, TEXTS, "For a table, the SQL condition of the rows that belong to the set, on both sides."
+    )
+    closure: bool | str = key(
+        False,
+        CLOSURE,
+        'Whether rows that `where` leaves out travel too where rows that travel refer to them; `"all"` for '
+        "those of tables outside the set as well.",
     )
     exclude: tuple[str, ...] = key(
         (),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from raccord.data.masks import limit
 from raccord.data.pairs import Pair
-from raccord.data.scope import relation, scope
+from raccord.data.scope import chosen, relation, scope
 from raccord.data.stage import one_row
 from raccord.database import postgres
 from raccord.database.tables import identifier
@@ -47,10 +47,9 @@ def _values(one: postgres.Connection, pair: Pair) -> Iterator[Finding]:
         most = limit(column) if column.texts else 0
         if most:
             what += f", count(*) filter (where length(({sql})::text) > {most})"
-        where = f" where ({pair.where}\n)" if pair.where else ""
         try:
             with one.transaction():
-                row = one_row(one, f"select {what} from {relation(pair, source=True)}{where}")
+                row = one_row(one, f"select {what} from {relation(pair, source=True)}{chosen(pair)}")
         except postgres.driver().OperationalError:
             raise  # of the server or the way to it, not of the mask
         except postgres.driver().Error as error:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from raccord.data import places, without
+from raccord.data.closure import closed, parents
 from raccord.data.compare import difference
 from raccord.data.difference import Difference
 from raccord.data.exchangeable import exchanged
 from raccord.data.masks import Salt
-from raccord.data.pairs import Pair, condition
+from raccord.data.pairs import Pair, Pairs, condition
 from raccord.data.plan import ANEW, SWAP, Decision, decide, decisions, may_anew, refers
 from raccord.data.scope import is_named, meets, named, relation, relation_of
 from raccord.data.seen import Seen, chosen, joined
-from raccord.data.spec import REMOVES, Spec
+from raccord.data.spec import ALL, REMOVES, Spec
 from raccord.data.stage import BATCH, one_row
 from raccord.data.transaction import looking
 from raccord.data.without import Without
@@ -48,7 +49,17 @@ def ends(
 def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
     """What both ends have; their transactions then spell values alike."""
     source, unmatched = sources(one, spec)
-    return met(two, spec, source, named_tables(two, source), salt, unmatched)
+    target = named_tables(two, source)
+    outside: set[Name] = set()
+    while spec.closure == ALL and (more := parents(target) - outside - source.keys()):
+        outside |= more
+        source |= named_tables(one, more)
+        target |= named_tables(two, source.keys() & more)
+
+    def close(found: Pairs) -> Pairs:
+        return closed(one, two, found, outside) if spec.closure else found
+
+    return met(two, spec, source, target, salt, unmatched, close)
 
 
 def met(
@@ -58,14 +69,16 @@ def met(
     target: Mapping[Name, Table],
     salt: Salt,
     unmatched: Sequence[Finding] = (),
+    close: Callable[[Pairs], Pairs] = lambda found: found,
 ) -> Seen:
     """What both ends have of a set, once their tables are known.
 
     Args:
         db: leads to the target.
         unmatched: what speaks against it already.
+        close: adds what comes by closure, where nothing speaks against it.
     """
-    found = joined(spec, source, target, unmatched, salt)
+    found = joined(spec, source, target, unmatched, salt, close)
     return replace(found, hindered=(*places.hindered(db, spec), *found.hindered))
 
 

@@ -28,6 +28,8 @@ class Pair:
         kept: columns of the target that it keeps as they are.
         key: the columns that tell its rows apart; () where only the whole row does.
         where: the SQL condition of the rows that belong to the set; "" for all.
+        closure: name of the temporary table, on either side, with the keys of other rows that travel because
+            some refer to them; "" for none.
         masks: SQL that is sent in the place of a column; it holds the salt of the masks.
         binary: whether rows travel in PostgreSQL's binary form.
         secret: columns whose values nobody is shown.
@@ -41,6 +43,7 @@ class Pair:
     kept: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     where: str = ""
+    closure: str = ""
     masks: Mapping[str, str] = field(default_factory=dict, repr=False)
     binary: bool = True
     secret: frozenset[str] = frozenset()
@@ -171,7 +174,11 @@ def _pair(
     where = condition(spec, other)
     binary = all(_binary(one, other, c) for c in columns)
     kept = tuple(c.name for c in other.columns if c.name in left)
-    return Pair(one, other, columns, kept, key, where, masks, binary, secret | frozenset(masks)), [], notes
+    return (
+        Pair(one, other, columns, kept, key, where, "", masks, binary, secret | frozenset(masks)),
+        [],
+        notes,
+    )
 
 
 def condition(spec: Spec, table: Table) -> str:

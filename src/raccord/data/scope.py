@@ -39,8 +39,17 @@ def scope(pair: Pair, *, source: bool = False, columns: Sequence[str] = ()) -> s
         said.append(
             f"({mask}\n)::{own.column(name).type} as {identifier(name)}" if mask else identifier(name)
         )
-    where = f" where ({pair.where}\n)" if pair.where and not brought else ""
+    where = "" if brought else chosen(pair)
     return f"(select {', '.join(said)} from {relation(pair, source=source)}{where})"
+
+
+def chosen(pair: Pair) -> str:
+    """Which rows of the table those are: SQL that goes behind its name."""
+    if not pair.closure:
+        return f" where ({pair.where}\n)" if pair.where else ""
+    of = identifier(pair.target.name)
+    same = " and ".join(f"{of}.{identifier(name)} = raccord_k.k{at}" for at, name in enumerate(pair.key))
+    return f" where (({pair.where}\n) or exists (select from pg_temp.{pair.closure} raccord_k where {same}))"
 
 
 def hashed(pair: Pair, alias: str) -> str:

@@ -5,7 +5,7 @@ Pure: whoever reads the tables hands them in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.data.masks import Salt
@@ -60,13 +60,17 @@ def joined(
     target: Mapping[Name, Table],
     unmatched: Sequence[Finding],
     salt: Salt,
+    close: Callable[[Pairs], Pairs] = lambda found: found,
 ) -> Seen:
     """What both ends have.
 
     Args:
         unmatched: what was found of patterns that mean no table.
+        close: adds what comes by closure, where nothing speaks against it.
     """
     found = pairs(spec, source, target, salt)
+    if not found.refused and not unmatched:
+        found = close(found)
     order = ordered([pair.target for pair in found.tables])
     hindered: list[Finding] = [*order.refused]
     notes = [*found.notes, *_outside(found)]

@@ -14,6 +14,7 @@ from raccord.model.text import shown
 REPLACE, INSERT, UPSERT, MIRROR = "replace", "insert", "upsert", "mirror"
 # What each mode does with rows that only the source has, that differ, and that only the target has.
 ADDS = frozenset({REPLACE, INSERT, UPSERT, MIRROR})
+ALL = "all"  # tables outside the set give rows to a closure as well
 CHANGES = frozenset({REPLACE, UPSERT, MIRROR})
 REMOVES = frozenset({REPLACE, MIRROR})
 
@@ -25,8 +26,8 @@ class Spec:
     Attributes:
         name: of the set.
         origin, goal: names of environments.
-        tables, mode, where, exclude, mask, secrets, triggers, lock_seconds, statement_seconds, swap: see
-            `config.DataSet`.
+        tables, mode, where, closure, exclude, mask, secrets, triggers, lock_seconds, statement_seconds, swap:
+            see `config.DataSet`.
         allow_empty: whether an empty source may empty the target.
         verb: "push" or "pull".
         command: plans it anew, where that is neither of them; else "".
@@ -50,6 +51,7 @@ class Spec:
     verb: str = "push"
     masking: bool = False
     command: str = ""
+    closure: bool | str = False
 
     @property
     def again(self) -> str:

@@ -122,8 +122,17 @@ def _locked(target: Target, spec: Spec) -> list[Finding]:
 def seen(both: Ends, spec: Spec, salt: Salt) -> Seen:
     """What both files have."""
     source, findings = _source(both.one.db, spec)
-    found = joined(spec, source, named_tables(both.two.db, source), findings.refused, salt)
+    refused = [*findings.refused, *_closure(spec)]
+    found = joined(spec, source, named_tables(both.two.db, source), refused, salt)
     return replace(found, notes=(*found.notes, *findings.notes))
+
+
+def _closure(spec: Spec) -> list[Finding]:
+    if not spec.closure:
+        return []
+    said = f"closure is for PostgreSQL databases, and {spec.goal} is a SQLite file"
+    hint = f"take closure out of [data.{spec.name}], or choose the rows that are referred to by where"
+    return [Finding("data.closure", "fail", said, hint)]
 
 
 @dataclass(frozen=True, slots=True)

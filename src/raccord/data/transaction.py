@@ -82,13 +82,13 @@ def transaction(
 
 @contextlib.contextmanager
 def looking(db: postgres.Connection, target: Target, spec: Spec) -> Iterator[None]:
-    """A transaction that sees one state of one end of a set and can't write.
+    """A transaction that sees one state of one end of a set and writes nothing that others see.
 
     Raises:
         DatabaseBusy: others kept a table for longer than the set allows.
         DatabaseError: the server refused a statement, or the connection failed.
     """
-    with telling(db, target, spec), postgres.looking(db):
+    with telling(db, target, spec), postgres.looking(db, temporary=bool(spec.closure)):
         limit(db, spec)
         yield
 

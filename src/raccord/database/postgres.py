@@ -203,15 +203,16 @@ def _default(keyword: str) -> str:
 
 
 @contextlib.contextmanager
-def looking(db: Connection, *, seconds: float = 0.0) -> Iterator[None]:
+def looking(db: Connection, *, seconds: float = 0.0, temporary: bool = False) -> Iterator[None]:
     """A transaction that can't write and sees one state; the server qualifies every name that it spells.
 
     Args:
         seconds: that a statement may take, and wait for a lock; 0 for no limit.
+        temporary: whether temporary tables are made, which a server takes for writing.
     """
     from psycopg import IsolationLevel
 
-    db.isolation_level, db.read_only = IsolationLevel.REPEATABLE_READ, True
+    db.isolation_level, db.read_only = IsolationLevel.REPEATABLE_READ, not temporary
     try:
         with db.transaction():
             bound(db, seconds)

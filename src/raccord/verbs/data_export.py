@@ -40,6 +40,11 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
         CannotRun: the database can't be read, or the disk not written.
     """
     spec = data_sets.spec(room, options.name, NOWHERE, origin=options.origin)
+    if spec.closure:
+        raise UsageError(
+            f"{options.name} has a closure, and what comes by one doesn't go into files",
+            hint=f"export a set without closure, or raccord data push {options.name} --to ENV",
+        )
     spec = replace(spec, secrets=options.secrets or spec.secrets)
     source = data_sets.archivable(room, spec.origin)
     if salts.needed(spec) and not options.dry_run:

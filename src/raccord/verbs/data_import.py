@@ -79,8 +79,10 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
         mode=options.mode,
         allow_empty=options.allow_empty,
     )
-    # What is in files was masked before.
-    spec = replace(spec, mask={}, secrets=options.secrets or spec.secrets, command=again(verb, options))
+    # What is in files was masked before, and came by no closure.
+    spec = replace(
+        spec, mask={}, closure=False, secrets=options.secrets or spec.secrets, command=again(verb, options)
+    )
     target = data_sets.archivable(room, options.goal)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {files.title} to {spec.goal}"
 

@@ -84,6 +84,7 @@ def spec(
         tables=found.tables,
         mode=mode or found.mode,
         where=found.where,
+        closure=found.closure,
         exclude=found.exclude,
         mask=found.mask,
         secrets=found.secrets,
