@@ -29,7 +29,18 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import report
-from benchmarks.promote_pair import COPYDB, DUMP, LIMIT, SEED, Load, Pair, loads, reladiff, schedule
+from benchmarks.promote_pair import (
+    COPYDB,
+    DUMP,
+    LIMIT,
+    SEED,
+    SETTINGS,
+    Load,
+    Pair,
+    loads,
+    reladiff,
+    schedule,
+)  # fmt: skip
 from benchmarks.timing import machine, say
 from tests import pgkit
 
@@ -252,12 +263,17 @@ def table(samples: list[Sample]) -> str:
 
 def run(options: argparse.Namespace, scratch: Path) -> int:
     """Build, measure, print; returns the exit status."""
+    with pgkit.own(16, **SETTINGS) as dev, pgkit.own(options.target, **SETTINGS) as prod:
+        return _run(options, scratch, dev, prod)
+
+
+def _run(options: argparse.Namespace, scratch: Path, dev: pgkit.Server, prod: pgkit.Server) -> int:
     settings = [load for load in loads(options) if load.rows]
     samples: list[Sample] = []
     smalls: dict[str, dict[str, Any]] = {}
     for load in settings:
         say(f"building {load.rows} rows of {load.name}")
-        pair = Pair(load, scratch, options.target)
+        pair = Pair(load, scratch, dev, prod)
         able = [one for one in load.least if one != COPYDB or (shutil.which(COPYDB) and options.target == 16)]
         for number, contender in schedule([report.SELF, *able], options.rounds) if able else ():
             samples.append(measured(pair, contender, number))

@@ -270,7 +270,8 @@ def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[
         # What was exchanged was analyzed before.
         if sum(said["counts"]) * ANALYZED >= said["rows"] and not said.get("exchanged")
     ]
-    knows.analyze(target, [(said["table"][0], said["table"][1]) for said in big])
+    if big:
+        knows.analyze(target, [(said["table"][0], said["table"][1]) for said in big])
     return notes
 
 
