@@ -166,7 +166,8 @@ def small(pair: Pair, rounds: int) -> dict[str, Any]:
     found: dict[str, Any] = {"scan": [], "diff": [], "push": [], "transfer": [], "rss_kib": 0, "faults": []}
     tools = {RELADIFF: (), RELADIFF_TUNED: TUNED} if reladiff() else {}
     found |= {name: [] for name in tools}
-    expected = f"[0, {(pair.load.rows + 996) // 1000}, 0]"
+    changed = (pair.load.rows + 996) // 1000
+    expected = f"[0, {changed}, 0]"
     pair.reset("id % 1000 = 3")
     for _, name in schedule(["scan", "diff", *tools], rounds):
         began = time.perf_counter()
@@ -183,8 +184,11 @@ def small(pair: Pair, rounds: int) -> dict[str, Any]:
             columns = [word for one in pair.load.columns.split(", ") for word in ("-c", one.split()[0])]
             ends = [word for server in (pair.dev, pair.prod) for word in (pair.url(server), "e")]
             words = ["reladiff", *ends, "-k", "id", *columns, "--json", *tools[name]]
-            subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+            done = subprocess.run(words, capture_output=True, check=True)
             found[name].append(time.perf_counter() - began)
+            # A row that goes, and one that comes; it exits with 0 where it failed, too.
+            if done.stdout.count(b"\n") != 2 * changed:
+                raise RuntimeError(done.stderr.decode())
     for _ in range(rounds):
         pair.reset("id % 1000 = 3")
         push = pair.probe("mirror")
