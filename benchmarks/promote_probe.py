@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from raccord.data import change, observe, push, steps, transaction
+from raccord.data import change, observe, push, sequences, steps, transaction
 from raccord.database import aside_postgres, pump
 from raccord.model.options_data import DataDiffOptions, DataPushOptions
 from raccord.model.report import RunReport
@@ -29,7 +29,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (push, "digest", "compare"),
     (push, "staged", "transfer"),
     (change, "carry_out", "transfer"),
-    (change, "advance", "transfer"),
+    (sequences, "advance", "transfer"),
     (push, "ready", "transfer"),
     (push, "exchange", "transfer"),
     (push, "keep", "keep"),

@@ -68,7 +68,7 @@ create table "so me"."T ON ""x"" USING" (
   v text collate "so me".odd not null default 'a''\\%s {x}' constraint "v is short" check (length(v) < 90),
   m public.mood default 'ok', big text, e vector(3), t timestamptz default now(), during int4range,
   twice bigint generated always as (n * 2) stored,
-  up int,
+  up int, marks text[], grid int[][] default '{{1}}',
   constraint "T_pkey" primary key (id) with (fillfactor = 70),
   constraint "two of" unique (n) include (v) deferrable initially deferred,
   constraint "no two" exclude using gist (during with &&) where (n > 3),

@@ -17,11 +17,12 @@ from raccord.database.tables import Name
 Fact = tuple[str, str, str]
 
 # <c> stands for the row of a catalog without these: they change with the table, and of what refers to columns
-# by their numbers the definitions are compared.
+# by their numbers the definitions are compared. How many dimensions an array was declared with is kept by
+# neither LIKE nor pg_dump, and means nothing: it may have any number.
 _OWN = {
     "c": "oid relfilenode reltype relpages reltuples relallvisible relallfrozen reltoastrelid relfrozenxid"
     " relminmxid relnatts relacl relhasindex relhastriggers relhasrules relhassubclass relrewrite",
-    "a": "attrelid attnum attacl attcacheoff attmissingval atthasmissing",
+    "a": "attrelid attnum attacl attcacheoff attmissingval atthasmissing attndims",
     "k": "oid conrelid conindid conparentid conkey confrelid confkey conbin confdelsetcols",
     "i": "indexrelid indrelid indkey indexprs indpred indcheckxmin",
     "x": "oid relfilenode reltype relpages reltuples relallvisible relallfrozen reltoastrelid relfrozenxid"
