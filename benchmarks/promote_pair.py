@@ -98,7 +98,7 @@ def loads(options: argparse.Namespace) -> list[Load]:
             "mixed",
             rows["mixed"],
             "a int, t text, at timestamptz, d date, v float8, n numeric(12,3), u uuid, f boolean",
-            "g % 1000, md5(g::text), timestamptz '2020-01-01' + g * interval '1 second',"
+            "g % 1000, 'row ' || md5(g::text), timestamptz '2020-01-01' + g * interval '1 second',"
             " date '2020-01-01' + g % 4000, g * 0.5, g * 0.125, md5(g::text)::uuid, g % 2 = 0",
             "t = t || '.'",
             "e.id, e.a, textsend(e.t), e.at, e.d, float8send(e.v), numeric_send(e.n), e.u, e.f",

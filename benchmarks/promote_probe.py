@@ -29,7 +29,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (push, "digest", "compare"),
     (push, "staged", "transfer"),
     (change, "carry_out", "transfer"),
-    (sequences, "advance", "transfer"),
+    (sequences, "moves", "transfer"),
     (push, "ready", "transfer"),
     (push, "exchange", "transfer"),
     (push, "keep", "keep"),
