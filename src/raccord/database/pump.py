@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from raccord.database import frames, postgres
@@ -16,7 +16,7 @@ Waits = Generator[Any, Any, Any]  # how psycopg is told what is waited for
 
 def given(
     db: postgres.Connection, query: str, form: str, counted: Callable[[int], object] = int
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """The rows of a query, gathered into blocks.
 
     Args:
