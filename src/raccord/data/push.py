@@ -190,11 +190,12 @@ def _carry(
         said["skipped"] = done[stage.pair.id].skipped
         said["exchanged"] = stage.aside is not None
     moves = sequences.moves(db, list(stages.values()))
+    numbered = number(db, target)
     exchange(db, stages, job.spec)
     held.check()
     for statement in moves:
         run(db, statement)
-    conclude(job, target, parts, **number(db).document())
+    conclude(job, target, parts, **numbered.document())
 
 
 def _counts(done: Changed) -> list[Json]:

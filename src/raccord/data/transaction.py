@@ -74,6 +74,7 @@ def transaction(
         db.isolation_level, db.read_only = IsolationLevel.READ_COMMITTED, False
         with telling(db, target, spec, changes=True), db.transaction(), interruptible(cancelled, db):
             limit(db, spec)
+            _last(db)
             db.execute("set local row_security to off")  # a policy is to refuse, not to hide rows
             for name in sorted(names):
                 run(db, f"lock table {identifier(*name)} in share row exclusive mode")
@@ -225,15 +226,38 @@ def limit(db: postgres.Connection, spec: Spec) -> None:
     )
 
 
-def number(db: postgres.Connection) -> Number:
-    """The transaction's own number."""
-    errors = postgres.driver().errors
+def number(db: postgres.Connection, target: Target) -> Number:
+    """The transaction's own number, which no other transaction will ever have.
+
+    A server that crashes gives numbers away again that it had not written down: whoever asked then about
+    one of them would be told of somebody else's commit. So a later transaction is committed: once that is on
+    disk, all numbers up to its own are taken.
+    """
     xid = str(one_row(db, "select pg_current_xact_id()::text")[0])
+    with postgres.connected(target, name="raccord data") as later:
+        later.read_only = False
+        with later.transaction():
+            _last(later)
+            run(later, "create temp table raccord_number (n int) on commit drop")
+    return Number(xid, _server(db))
+
+
+def _last(db: postgres.Connection) -> None:
+    """Has a transaction on disk before its commit is answered, whatever the server's default is."""
+    run(
+        db,
+        "select pg_catalog.set_config('synchronous_commit', 'local', true)"
+        " where pg_catalog.current_setting('synchronous_commit') = 'off'",
+    )
+
+
+def _server(db: postgres.Connection) -> str:
+    errors = postgres.driver().errors
     try:
         with db.transaction():
-            return Number(xid, str(one_row(db, "select system_identifier::text from pg_control_system()")[0]))
+            return str(one_row(db, "select system_identifier::text from pg_control_system()")[0])
     except errors.InsufficientPrivilege:
-        return Number(xid, "")
+        return ""
 
 
 def status(target: Target, known: Number, *, wait: float = WAIT_SECONDS) -> str:
@@ -248,8 +272,8 @@ def status(target: Target, known: Number, *, wait: float = WAIT_SECONDS) -> str:
     until = time.monotonic() + wait
     while True:
         with postgres.connected(target) as db:
-            now = number(db)
-            if known.server and now.server and known.server != now.server:
+            now = _server(db)
+            if known.server and now and known.server != now:
                 return NEVER
             errors = postgres.driver().errors
             try:
