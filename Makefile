@@ -40,8 +40,9 @@ format: $(READY) ## rewrite the code as `make check` wants it
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 
-prove: $(READY) ## kill it, fill its disk, cut its power; show that nothing is lost
+prove: $(READY) ## kill it, its servers and its connections, fill disks, cut its power; show that nothing is lost
 	@$(PY) -m tests.faults.prove
+	@$(PY) -m tests.data.prove
 
 bench: $(READY) ## time a sync, a heal and pushes of rows and objects beside what people do by hand
 	@$(PY) benchmarks/sync.py
