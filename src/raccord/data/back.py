@@ -106,10 +106,10 @@ def _carry(
         said["new"] = left(job, db, at, stage)
         said["skipped"] = {}
         said["exchanged"] = stage.aside is not None
-    numbered = number(db, target)
+    own = number(db, target)
     exchange(db, stages, job.spec)
     held.check()
-    conclude(job, target, parts, **numbered.document())
+    conclude(job, target, parts, **own.document())
 
 
 def _rows(db: postgres.Connection, stage: Stage) -> tuple[int, int]:

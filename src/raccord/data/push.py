@@ -190,12 +190,12 @@ def _carry(
         said["skipped"] = done[stage.pair.id].skipped
         said["exchanged"] = stage.aside is not None
     moves = sequences.moves(db, list(stages.values()))
-    numbered = number(db, target)
+    own = number(db, target)
     exchange(db, stages, job.spec)
     held.check()
     for statement in moves:
         run(db, statement)
-    conclude(job, target, parts, **numbered.document())
+    conclude(job, target, parts, **own.document())
 
 
 def _counts(done: Changed) -> list[Json]:
