@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from raccord.data import change, observe, push, sequences, steps, transaction
+from raccord.data import back, change, observe, push, sequences, transaction
 from raccord.database import aside_postgres, pump
 from raccord.model.options_data import DataDiffOptions, DataPushOptions
 from raccord.model.report import RunReport
@@ -35,7 +35,7 @@ PARTS: tuple[tuple[Any, str, str], ...] = (
     (push, "keep", "keep"),
     (push, "_demand", "verify"),
     (push, "left", "verify"),
-    (steps.back, "moved", "verify"),
+    (back, "moved", "verify"),
     (push, "gather", "analyze"),
     (transaction, "analyze", "analyze"),
     # Of the transfer:
