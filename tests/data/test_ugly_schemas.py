@@ -288,8 +288,8 @@ def test_a_lock_that_was_lost(ends, monkeypatch, when):
     ends.run("prod", "insert into t values (2)")
     real = getattr(push, when)
 
-    def late(*words):
-        answer = real(*words)
+    def late(*words, **more):
+        answer = real(*words, **more)
         ends.run(
             "prod",
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ 'process'",

@@ -292,7 +292,7 @@ def fill(opened: Store, acknowledged: list[int]) -> None:
 
 
 def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
-    with tiny_disk(tmp_path / "disk", "256k") as disk:
+    with tiny_disk(tmp_path / "disk", "512k") as disk:
         opened = Store(disk / "state.db")
         kept: list[int] = []
         with pytest.raises(StoreError, match="full") as caught:
