@@ -83,14 +83,14 @@ def test_around_the_commit(pair, where):
     settled(pair, old, new)
 
 
-@pytest.mark.parametrize("where", [1, 40, 90, 120, 140, 160, 180])
+@pytest.mark.parametrize("where", [1, 90, 140, 180])
 def test_anywhere(pair, where):
     old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
     killed(pair, str(where))
     settled(pair, old, new)
 
 
-@pytest.mark.parametrize("where", ["commit", "committed", "85", "105", "115"])
+@pytest.mark.parametrize("where", ["commit", "committed", "105"])
 def test_tables_that_are_filled_anew(pair, where):
     pair.both(MANY)
     pair.run("prod", "update a set v = 'prod'; update b set v = 'prod'")
@@ -100,7 +100,7 @@ def test_tables_that_are_filled_anew(pair, where):
     settled(pair, old, new)
 
 
-@pytest.mark.parametrize("where", ["commit", "committed", "110", "150", "190", "200", "210", "220"])
+@pytest.mark.parametrize("where", ["commit", "committed", "150", "200"])
 def test_tables_that_are_exchanged(pair, where):
     pair.both(MANY + "create index on b using gin (to_tsvector('simple', v))")
     pair.run("prod", "update a set v = 'prod'; update b set v = 'prod'")
