@@ -184,7 +184,8 @@ def test_an_error_of_dev_is_told_of_dev(shops, capsys):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(push, "push", late)
         report = shops.push()
-    assert shops.ends["dev"][1] in why(report) and "invalid text representation (22P02)" in why(report), report
+    said = why(report)
+    assert shops.ends["dev"][1] in said and "invalid text representation (22P02)" in said, report
     assert "c4n4ry" not in str(report)
 
 
