@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from raccord.coordination import service as module
-from raccord.coordination.ledger import LocalLedger
+from raccord.coordination.ledger import Ledger
 from raccord.coordination.service import (
     AutoSyncService,
     ConsolidationTrigger,
@@ -241,7 +241,7 @@ def _judge(root: Path, names: list[str]) -> None:
     assert said["status"] == "success"
     last.end()
     store = Store(root / ".raccord" / "state.db")
-    ledger = LocalLedger(store)
+    ledger = Ledger(store)
     text = (root / "SYNC_STATUS.md").read_text()
     archive = root / "SYNC_STATUS_ARCHIVE.md"
     text += archive.read_text() if archive.exists() else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from raccord.coordination import consolidate as consolidating
-from raccord.coordination.ledger import LocalLedger
+from raccord.coordination.ledger import Ledger
 from raccord.coordination.spec import Owners, Roots, Spec, due, reporting
 from raccord.coordination.watched import find, look
 from raccord.errors import CannotRun
@@ -75,7 +75,7 @@ class Keeper:
         checked, consolidated: called with what was done, in the thread that did it.
     """
 
-    ledger: LocalLedger
+    ledger: Ledger
     roots: Roots
     spec: Spec = field(default_factory=Spec)
     owners: Owners = lambda root, contents: {}

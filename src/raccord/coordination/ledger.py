@@ -1,4 +1,4 @@
-"""What is kept of watched files, their changes and consolidations: a protocol, and it in the state database.
+"""What is kept of watched files, their changes and consolidations, in the state database.
 
 Each call is one transaction. A daemon and the command line are equals here: whoever sees a change first
 records it, and the other then finds nothing new.
@@ -10,7 +10,6 @@ import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from raccord.coordination.changes import Known, changed
 from raccord.kernel.store import Connection, Store, dumps
@@ -35,14 +34,20 @@ Owned = Callable[[Sequence[Change]], Sequence[Change]]
 Made = Callable[[Sequence[Change]], Consolidation | None]
 
 
-class Ledger(Protocol):
-    """What coordination remembers."""
+class Ledger:
+    """What coordination remembers, in the state database."""
 
-    def known(self, root: str) -> Mapping[str, FileState]:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def known(self, root: str) -> dict[str, FileState]:
         """The files of a root as they were last seen."""
+        return self._files(dumps(root))
 
     def patterns(self, root: str) -> tuple[str, ...] | None:
         """Those that a root was last looked at with; None where it never was."""
+        rows = self._store.rows("select patterns from roots where root = ?", (dumps(root),))
+        return tuple(json.loads(rows[0][0])) if rows else None
 
     def record(
         self,
@@ -61,75 +66,6 @@ class Ledger(Protocol):
             whole: whether `found` is all that there is: what is known and not in it is gone.
             owned: names who made the changes.
         """
-
-    def changes(
-        self,
-        *,
-        after: int = 0,
-        pending: bool = False,
-        consolidation: str = "",
-        newest: int = -1,
-        oldest: int = -1,
-    ) -> Sequence[Change]:
-        """Changes, the oldest first.
-
-        Args:
-            after: only those with a greater id.
-            pending: only those that no consolidation told of.
-            consolidation: only those that this one told of.
-            newest: no more than so many, the newest of them.
-            oldest: likewise, the oldest of them.
-        """
-
-    def consolidate(self, make: Made) -> Consolidation | None:
-        """Turns the pending changes into what `make` says of them; they are pending no more."""
-
-    def consolidations(
-        self, *, search: str = "", limit: int = -1, unplaced: bool = False
-    ) -> Sequence[Consolidation]:
-        """Consolidations, the newest first.
-
-        Args:
-            search: only those whose report has this text.
-        """
-
-    def placed(self, key: str, took: float) -> None:
-        """A consolidation is in the document."""
-
-    def writing(self, root: str, path: str, checksum: str) -> None:
-        """raccord is about to write this content there itself."""
-
-    def content(self, checksum: str) -> bytes | None:
-        """A content that was kept."""
-
-
-class LocalLedger:
-    """The ledger in the state database."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def known(self, root: str) -> dict[str, FileState]:
-        """The files of a root as they were last seen."""
-        return self._files(dumps(root))
-
-    def patterns(self, root: str) -> tuple[str, ...] | None:
-        """Those that a root was last looked at with."""
-        rows = self._store.rows("select patterns from roots where root = ?", (dumps(root),))
-        return tuple(json.loads(rows[0][0])) if rows else None
-
-    def record(
-        self,
-        root: Root,
-        patterns: Sequence[str],
-        found: Mapping[str, FileState | None],
-        contents: Mapping[str, bytes],
-        at: float,
-        owned: Owned,
-        *,
-        whole: bool,
-    ) -> Sequence[Change]:
-        """Compares, and keeps both."""
         key, said = dumps(root.path), dumps(list(patterns))
         with self._store.transaction() as db:
             row = db.execute("select patterns from roots where root = ?", (key,)).fetchone()
@@ -272,7 +208,7 @@ class LocalLedger:
         return int(self._store.rows("select count(*) from changes where consolidation = ''")[0][0])
 
     def consolidate(self, make: Made) -> Consolidation | None:
-        """Turns the pending changes into a consolidation."""
+        """Turns the pending changes into what `make` says of them; they are pending no more."""
         with self._store.transaction() as db:
             pending = self.changes(pending=True)
             made = make(pending)

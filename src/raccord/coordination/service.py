@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from raccord.config import WATCHES
 from raccord.coordination.keeper import Consolidated, Keeper
-from raccord.coordination.ledger import LocalLedger
+from raccord.coordination.ledger import Ledger
 from raccord.coordination.report import report
 from raccord.coordination.running import Beside, Running
 from raccord.coordination.spec import Spec
@@ -190,7 +190,7 @@ class AutoSyncService:
         if self._keeper is None:
             folder = fs.self_ignoring(self.repo_root / STATE)
             self._store = Store(folder / DATABASE)
-            self._keeper = Keeper(LocalLedger(self._store), self._roots, self._spec)
+            self._keeper = Keeper(Ledger(self._store), self._roots, self._spec)
         self._take_up(self._keeper)
         return self._keeper
 

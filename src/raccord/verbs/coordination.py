@@ -9,7 +9,7 @@ from pathlib import Path
 from raccord.code.base import choose_remote, find_base
 from raccord.coordination.evidence import Witness
 from raccord.coordination.keeper import Keeper
-from raccord.coordination.ledger import LocalLedger
+from raccord.coordination.ledger import Ledger
 from raccord.coordination.owners import AGENTS, owner
 from raccord.coordination.running import Running
 from raccord.coordination.service import AutoSyncService
@@ -41,7 +41,7 @@ def keeper(room: Room) -> Keeper:
     """
     said = room.config.coordination
     made = Keeper(
-        LocalLedger(room.store),
+        Ledger(room.store),
         lambda: roots(room),
         Spec.configured(said, room.language),
         owners=_owners(room),
@@ -116,7 +116,7 @@ def changes(room: Room, *, pending: bool, limit: int) -> tuple[ChangeReport, ...
     """Changes that were seen, the newest first."""
     if room.reading is None:
         return ()
-    found = LocalLedger(room.reading).changes(pending=pending, newest=limit)
+    found = Ledger(room.reading).changes(pending=pending, newest=limit)
     return tuple(change(one) for one in reversed(found))
 
 
@@ -124,7 +124,7 @@ def consolidations(room: Room, search: str, limit: int) -> tuple[ConsolidationRe
     """Consolidations, the newest first."""
     if room.reading is None:
         return ()
-    return tuple(map(told, LocalLedger(room.reading).consolidations(search=search, limit=limit)))
+    return tuple(map(told, Ledger(room.reading).consolidations(search=search, limit=limit)))
 
 
 def change(one: Change) -> ChangeReport:
