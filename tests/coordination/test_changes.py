@@ -25,7 +25,7 @@ def kinds(known, found):
 
 
 def known(*states, patterns=ALL, own=None):
-    return Known(patterns, {one.path: one for one in states}, own or {})
+    return Known(patterns, {one.path: one for one in states}, own or set())
 
 
 def test_each_kind_is_told():
@@ -55,8 +55,9 @@ def test_what_was_there_before_anybody_watched_was_not_created():
 
 
 def test_what_raccord_wrote_is_no_change_but_a_change_of_it_is():
-    before = known(state("a", "1"), own={"a": hashed(b"2"), "n": hashed(b"3")})
+    before = known(state("a", "1"), own={("a", hashed(b"2")), ("a", hashed(b"5")), ("n", hashed(b"3"))})
     assert kinds(before, {"a": state("a", "2"), "n": state("n", "3")}) == []
+    assert kinds(before, {"a": state("a", "5")}) == []
     assert kinds(before, {"a": state("a", "3"), "n": state("n", "4")}) == [
         ("modified", "a", ""),
         ("created", "n", ""),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from raccord.coordination import service as module
+from raccord.coordination.keeper import Keeper
 from raccord.coordination.ledger import Ledger
 from raccord.coordination.service import (
     AutoSyncService,
@@ -23,6 +24,7 @@ from raccord.coordination.service import (
 )
 from raccord.coordination.spec import Spec, due
 from raccord.kernel.store import Store
+from raccord.model.coordination import Root
 from tests.webkit import save, until
 
 
@@ -147,6 +149,40 @@ def test_a_document_that_cannot_be_written_keeps_the_report_for_later(service, t
     (tmp_path / "SYNC_STATUS.md").rmdir()
     service.keeper.tick()
     assert "AGENTS.md" in (tmp_path / "SYNC_STATUS.md").read_text()
+
+
+def test_a_report_written_over_somebodys_edit_does_not_hide_it(tmp_path):
+    kept = by_hand(tmp_path)
+    save(tmp_path / "SYNC_STATUS.md", "# mine\n")
+    save(tmp_path / "AGENTS.md", "x")
+    kept.look({str(tmp_path): ["AGENTS.md"]})
+    assert kept.consolidate() is not None
+    kept.look()
+    text = (tmp_path / "SYNC_STATUS.md").read_bytes()
+    assert b"# mine" in text and b"AGENTS.md" in text
+    one = kept.ledger.changes(pending=True)[-1]
+    assert (one.kind, one.path, kept.ledger.content(one.new)) == ("created", "SYNC_STATUS.md", b"# mine\n")
+    kept.ledger._store.close()
+
+
+def test_a_report_that_a_kill_kept_from_the_document_does_not_make_the_last_one_a_change(tmp_path):
+    kept = by_hand(tmp_path)
+    save(tmp_path / "AGENTS.md", "x")
+    kept.look()
+    assert kept.consolidate() is not None
+    kept.ledger.writing(str(tmp_path), "SYNC_STATUS.md", "0" * 32)
+    kept.look()
+    assert [one.path for one in kept.ledger.changes()] == ["AGENTS.md"]
+    save(tmp_path / "SYNC_STATUS.md", "of a person")
+    kept.look()
+    assert [one.path for one in kept.ledger.changes(pending=True)] == ["SYNC_STATUS.md"]
+    kept.ledger._store.close()
+
+
+def by_hand(root):
+    kept = Keeper(Ledger(Store(root / "state.db")), lambda: [Root(str(root), "here", "", True)])
+    kept.look()
+    return kept
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from raccord.model.coordination import Change, FileState
@@ -16,12 +16,12 @@ class Known:
     Attributes:
         patterns: those that its files were found by; None where the root is new.
         files: by path.
-        own: the checksum of what raccord itself last wrote, or is about to, by path.
+        own: path and checksum of what raccord itself wrote last, or was about to.
     """
 
     patterns: tuple[str, ...] | None
     files: Mapping[str, FileState]
-    own: Mapping[str, str]
+    own: Set[tuple[str, str]]
 
 
 def changed(
@@ -52,12 +52,12 @@ def changed(
             keep.append(now if old is None else _unread(old, now))
         elif old is None or not old.checksum:
             keep.append(now)
-            if old is None and _created(known, path) and known.own.get(path) != now.checksum:
+            if old is None and _created(known, path) and (path, now.checksum) not in known.own:
                 fresh.append(now)
         else:
             if old != now:
                 keep.append(now)
-            if old.checksum != now.checksum and known.own.get(path) != now.checksum:
+            if old.checksum != now.checksum and (path, now.checksum) not in known.own:
                 changes.append(Change(0, root, path, "modified", at, old.checksum, now.checksum))
     changes += _appeared(root, fresh, gone, at)
     moved = {one.before for one in changes if one.kind == "renamed"}

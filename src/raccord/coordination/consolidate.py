@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from raccord.coordination import document
@@ -18,12 +18,15 @@ from raccord.coordination.summary import Summary, summary
 from raccord.coordination.watched import hashed
 from raccord.errors import CannotRun, RaccordError, WorldMoved
 from raccord.kernel import fs, fs_objects
-from raccord.model.coordination import Change, Consolidation, Root, Trigger
+from raccord.model import globs
+from raccord.model.coordination import Change, Consolidation, FileState, Root, Trigger
 from raccord.model.plan import Json
 from raccord.model.text import shown
 
 STAGE = ".raccord-stage"
 TRIES = 20
+
+Look = Callable[[Sequence[str]], object]
 
 
 def consolidate(
@@ -82,8 +85,11 @@ def _joined(one: Summary, two: Summary) -> Summary:
     return Summary(one.added + two.added, one.removed + two.removed, sections)
 
 
-def place(ledger: Ledger, spec: Spec, home: Root) -> Sequence[Consolidation]:
+def place(ledger: Ledger, spec: Spec, home: Root, look: Look) -> Sequence[Consolidation]:
     """Writes every consolidation that is not in the document yet into it.
+
+    Args:
+        look: records what became of files of the home: what is written over them would hide it.
 
     Returns:
         Those that were placed.
@@ -97,7 +103,7 @@ def place(ledger: Ledger, spec: Spec, home: Root) -> Sequence[Consolidation]:
     began = time.monotonic()
     for _ in range(TRIES):
         try:
-            _write(ledger, spec, home, waiting)
+            _write(ledger, spec, home, waiting, look)
             break
         except WorldMoved:
             time.sleep(0.01)  # somebody writes to it just now; what he wrote goes in
@@ -109,8 +115,10 @@ def place(ledger: Ledger, spec: Spec, home: Root) -> Sequence[Consolidation]:
     return waiting
 
 
-def _write(ledger: Ledger, spec: Spec, home: Root, waiting: Sequence[Consolidation]) -> None:
-    old, version = _read(home.path, spec.report)
+def _write(ledger: Ledger, spec: Spec, home: Root, waiting: Sequence[Consolidation], look: Look) -> None:
+    look([path for path in (spec.report, spec.archive) if globs.named(spec.patterns, path)])
+    known = ledger.known(home.path)
+    old, version = _read(home.path, spec.report, known)
     lacking = [one for one in waiting if not document.has(old, one.id)]
     if not lacking:
         return
@@ -118,14 +126,14 @@ def _write(ledger: Ledger, spec: Spec, home: Root, waiting: Sequence[Consolidati
     rolled = document.added(old, [one.report for one in lacking], title, spec.kept)
     if rolled.older:
         # First into the archive: a report may be in both for a moment, never in none.
-        before, there = _read(home.path, spec.archive)
+        before, there = _read(home.path, spec.archive, known)
         after = document.archived(before, rolled.older, title)
         if after != before:
             _put(ledger, home, spec.archive, after, there)
     _put(ledger, home, spec.report, rolled.document, version)
 
 
-def _read(root: str, path: str) -> tuple[bytes, str]:
+def _read(root: str, path: str, known: Mapping[str, FileState]) -> tuple[bytes, str]:
     try:
         seen = fs_objects.look(root, path)
         if seen is None:
@@ -134,9 +142,13 @@ def _read(root: str, path: str) -> tuple[bytes, str]:
             raise CannotRun(f"{shown(path)} is no regular file, so no report goes into it")
         version = fs_objects.version(seen)
         with fs_objects.opened(root, path, version) as (_, chunks):
-            return b"".join(chunks), version
+            data = b"".join(chunks)
     except OSError as error:
         raise CannotRun(f"can't read {shown(path)}: {error.strerror}", hint=f"ls -la {path}") from error
+    last = known.get(path)
+    if last is not None and not last.error and last.checksum != hashed(data):
+        raise WorldMoved(f"{shown(path)} changed since it was looked at")
+    return data, version
 
 
 def _put(ledger: Ledger, home: Root, path: str, data: bytes, version: str) -> None:

@@ -201,7 +201,7 @@ class Keeper:
             return f"there is no worktree {self.worktree}" if self.worktree else ""
         try:
             with self._mutex:
-                consolidating.place(self.ledger, self.spec, home)
+                consolidating.place(self.ledger, self.spec, home, lambda paths: self.look({home.path: paths}))
         except CannotRun as error:
             return error.message
         return ""

@@ -89,7 +89,8 @@ class Ledger:
             )
             # Once it is there, whoever comes back to this content does so by a change of his own.
             db.executemany(
-                "delete from own_writes where root = ? and path = ? and checksum = ?",
+                "delete from own_writes where root = ?1 and path = ?2 and seq <= ("
+                " select seq from own_writes where root = ?1 and path = ?2 and checksum = ?3)",
                 [(key, dumps(one.path), one.checksum) for one in keep],
             )
             if changes or known.patterns is None or whole:
@@ -133,9 +134,9 @@ class Ledger:
         return {(path := json.loads(row[0])): FileState(path, *row[1:]) for row in rows}
 
     @staticmethod
-    def _own(db: Connection, key: str) -> dict[str, str]:
+    def _own(db: Connection, key: str) -> set[tuple[str, str]]:
         rows = db.execute("select path, checksum from own_writes where root = ?", (key,)).fetchall()
-        return {json.loads(path): checksum for path, checksum in rows}
+        return {(json.loads(path), checksum) for path, checksum in rows}
 
     def forget(self, roots: Sequence[str]) -> None:
         """Drops what is known of roots that are no more; what was seen in them stays."""
@@ -266,7 +267,8 @@ class Ledger:
         """raccord is about to write this content there itself."""
         with self._store.transaction() as db:
             db.execute(
-                "insert or replace into own_writes values (?, ?, ?)", (dumps(root), dumps(path), checksum)
+                "insert or replace into own_writes (root, path, checksum) values (?, ?, ?)",
+                (dumps(root), dumps(path), checksum),
             )
 
     def content(self, checksum: str) -> bytes | None:

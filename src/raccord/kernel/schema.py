@@ -115,4 +115,17 @@ create table letters (
 create table alerts (name text primary key, state text not null) strict;
 create index told_changes on changes (consolidation) where consolidation <> '';
 """,
+    # Several contents of one file: what was about to be written when a kill came may lie over what was.
+    """
+alter table own_writes rename to own_writes_2;
+create table own_writes (
+  seq integer primary key autoincrement,
+  root text not null,
+  path text not null,
+  checksum text not null,
+  unique (root, path, checksum)
+) strict;
+insert into own_writes (root, path, checksum) select root, path, checksum from own_writes_2;
+drop table own_writes_2;
+""",
 )
