@@ -47,6 +47,7 @@ WORDS: dict[str, Message] = {
     "durations": message("How long the last reports took"),
     "quiet": message("Nothing happened yet."),
     "files": message("Files"),
+    "all": message("Show all {number}", number="{number}"),
     "checksum": message("Checksum"),
     "state": message("State"),
     "synced": message("told"),

@@ -1,6 +1,6 @@
 // The page: reads the routes, listens to the stream, and falls back to asking every 10 seconds.
 
-import { ago, base, empty, fill, make, owner, setWords, table, word } from "/assets/dom.js";
+import { ago, base, empty, fill, list, make, owner, setWords, word } from "/assets/dom.js";
 import { activity, durations } from "/assets/charts.js";
 
 const REFRESH = 10_000;
@@ -74,24 +74,25 @@ function unfolded(key, summary, load) {
 
 function pending(said) {
   if (!said.changes.length) return fill("pending", make("p", { class: "empty" }, word("nothing")));
-  const rows = said.changes.toReversed().map((one) => {
+  const since = seen;
+  const row = (one) => {
     const name = one.renamed_from ? `${one.file_path} (${word("was", { path: one.renamed_from })})` : one.file_path;
     return make(
       "tr",
-      { class: one.id > seen && seen ? "new" : "" },
+      { class: one.id > since && since ? "new" : "" },
       make("td", {}, time(one.timestamp)),
       make("td", {}, word(one.event_type)),
       make("td", { class: "path" }, unfolded(one.id, name, (place) => difference(place, one.id))),
       make("td", { title: one.worktree }, base(one.worktree)),
       make("td", { title: one.owner_by }, owner(one.agent_owner)),
     );
-  });
-  seen = Math.max(seen, ...said.changes.map((one) => one.id));
-  fill("pending", table(["when", "what", "file", "where", "who"].map((one) => word(one)), rows));
+  };
+  seen = said.changes.reduce((most, one) => Math.max(most, one.id), seen);
+  list("pending", ["when", "what", "file", "where", "who"], said.changes.toReversed(), row);
 }
 
 function worktrees(said, owners) {
-  const rows = said.worktrees.map((one) => {
+  const row = (one) => {
     const dirty = one.staged + one.unstaged + one.untracked + one.unmerged;
     const apart = one.ahead || one.behind;
     return make(
@@ -103,14 +104,13 @@ function worktrees(said, owners) {
       make("td", {}, apart ? word("ahead", { ahead: one.ahead ?? "?", behind: one.behind ?? "?" }) : word("even")),
       make("td", {}, dirty ? word("dirty", { number: dirty }) : word("clean")),
     );
-  });
-  const heads = ["where", "branch", "who", "base", "state"].map((one) => word(one));
-  fill("worktrees", rows.length ? table(heads, rows) : empty());
+  };
+  list("worktrees", ["where", "branch", "who", "base", "state"], said.worktrees, row);
 }
 
 function files(said) {
   const states = { 1: ["synced", "good"], 0: ["out_of_sync", "warn"], [-1]: ["error", "bad"] };
-  const rows = said.checksums.map((one) => {
+  const row = (one) => {
     const [name, kind] = states[one.status];
     return make(
       "tr",
@@ -121,9 +121,9 @@ function files(said) {
       make("td", {}, time(one.last_modified)),
       make("td", { class: "sum full", title: one.checksum }, one.checksum.slice(0, 12)),
     );
-  });
-  const heads = ["file", "where", "state", "when", "checksum"].map((one) => word(one));
-  fill("files", rows.length ? table(heads, rows) : empty());
+  };
+  const worst = said.checksums.toSorted((one, two) => one.status - two.status);
+  list("files", ["file", "where", "state", "when", "checksum"], worst, row);
 }
 
 function history(said) {
@@ -204,13 +204,19 @@ async function everything() {
   }
 }
 
-let waiting = null;
-function soon() {
-  // Many changes at once are one look.
-  waiting ??= setTimeout(() => {
-    waiting = null;
-    everything();
-  }, 60);
+let asking = false;
+let again = false;
+async function soon() {
+  // Many changes at once are one look, and what comes during it another one.
+  again = true;
+  if (asking) return;
+  asking = true;
+  while (again) {
+    await new Promise((resume) => setTimeout(resume, 60));
+    again = false;
+    await everything();
+  }
+  asking = false;
 }
 
 async function listen() {

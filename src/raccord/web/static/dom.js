@@ -36,6 +36,23 @@ export function fill(place, ...children) {
   for (const one of found.querySelectorAll("details")) one.open = open.has(one.dataset.key);
 }
 
+const FIRST = matchMedia("(max-width: 40rem)").matches ? 8 : 20;
+const whole = new Set();
+
+export function list(place, heads, ones, row) {
+  // A hundred worktrees have thousands of files: the first ones, until their reader asks for all.
+  const shown = whole.has(place) ? ones : ones.slice(0, FIRST);
+  const parts = [table(heads.map((one) => word(one)), shown.map(row))];
+  const all = () => {
+    whole.add(place);
+    list(place, heads, ones, row);
+  };
+  if (shown.length < ones.length) {
+    parts.push(make("button", { type: "button", class: "quiet", onclick: all }, word("all", { number: ones.length })));
+  }
+  fill(place, ...(ones.length ? parts : [empty()]));
+}
+
 export function empty() {
   return make("p", { class: "empty" }, word("quiet"));
 }
