@@ -24,7 +24,7 @@ from tests.faults.migrating import (
 )
 from tests.faults.place import Place, build, must
 from tests.faults.state import World
-from tests.gitkit import Repo
+from tests.gitkit import Repo, git
 
 NOTHING_LEFT = "there is no run to take back"  # the undo that was cut off took it back already
 
@@ -87,6 +87,23 @@ def changed(place: Place) -> None:
     shutil.rmtree(b.path / "cache")
 
 
+def reported(place: Place) -> None:
+    """A report that raccord wrote and nobody committed, in a document that the base has changed since."""
+    other = place.root / "ws-other"
+    git(place.root, "clone", "--quiet", place.remote, other)
+    seed, main = Repo(other), Repo(place.top("main"))
+    # What is watched is ignored by git, and changes in nobody's way.
+    seed.commit({"raccord.toml": '[coordination]\nwatch = [".env"]\n', "SYNC_STATUS.md": "# Status\n"})
+    seed.git("push", "--quiet", "origin", "main")
+    main.git("pull", "--quiet", "--ff-only")
+    must(place.raccord("consolidate"))
+    main.write(".env", "SECRET=told\n")
+    must(place.raccord("consolidate"))
+    seed.commit({"SYNC_STATUS.md": "# Status\n\nfrom afar\n", "README.md": "three\n"})
+    seed.git("push", "--quiet", "origin", "main")
+    shutil.rmtree(other)
+
+
 UNDO = ("undo", "--yes")
 
 SCENARIOS = (
@@ -94,6 +111,7 @@ SCENARIOS = (
     Scenario("heal", HEAL, prepare=unhealed, finish=HEAL, undone=("trees",)),
     Scenario("merge", MERGE, prepare=forked, finish=MERGE, nothing="nothing to merge", undone=("trees",)),
     Scenario("rebase", REBASE, prepare=unbased, finish=REBASE, undone=("trees",)),
+    Scenario("report", SYNC, prepare=reported, finish=SYNC),
     Scenario("restore", ("restore", "--yes"), "b", changed, ("restore", "--yes")),
     Scenario("rollback", ROLLBACK, "main", haunted, ROLLBACK, undone=("databases",)),
     Scenario("rollback-clone", ROLLBACK, "main", haunted, ROLLBACK, "clone", undone=("databases",)),

@@ -24,7 +24,7 @@ NO_POWER = WHY_NOT or power.why_not()
 KILLS = ("kill-all", "kill-one")
 NAMES = [scenario.name for scenario in SCENARIOS]
 LONG = {scenario.name for scenario in SCENARIOS if scenario.served}
-LONG |= {"gates", "merge", "rebase", "restore", "rollback", "undo-upgrade"}
+LONG |= {"gates", "merge", "rebase", "report", "restore", "rollback", "undo-upgrade"}
 
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 needs_power = pytest.mark.skipif(bool(NO_POWER), reason=NO_POWER)

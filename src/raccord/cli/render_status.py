@@ -106,4 +106,7 @@ def _below(page: Page, tree: WorktreeReport) -> list[Text]:
         lines.append(Text("locked", "yellow"))
     if tree.note:
         lines.append(Text(shown(tree.note), "yellow"))
+    if tree.reports:
+        said = f"{count(tree.reports, 'file')} of it: raccord's own report, which holds no sync back"
+        lines.append(Text(said, "dim"))
     return lines

@@ -23,6 +23,7 @@ class BranchFacts:
         unread: why the status could not be read, or "".
         unread_hint: the next command then, or "".
         dirty: counts of staged, unstaged, untracked and unmerged paths.
+        own: how many of these paths hold nothing new but what raccord itself wrote.
         protected: the branch is never pushed with force, and follows only its own remote branch.
         onto: the commit to stand on, "" where there is none.
         onto_name: its name for a person, such as "origin/main".
@@ -57,6 +58,7 @@ class BranchFacts:
     unread: str = ""
     unread_hint: str = ""
     dirty: tuple[int, int, int, int] = (0, 0, 0, 0)
+    own: int = 0
     protected: bool = False
     onto: str = ""
     onto_name: str = ""

@@ -31,6 +31,11 @@ def is_dirty(facts: BranchFacts) -> bool:
     return any(facts.dirty)
 
 
+def _is_changed(facts: BranchFacts) -> bool:
+    """Whether it holds anything uncommitted that raccord did not write itself."""
+    return sum(facts.dirty) > facts.own
+
+
 def _at(facts: BranchFacts, command: str) -> str:
     return f"raccord -C {shlex.quote(facts.key)} {command}"
 
@@ -114,7 +119,7 @@ REFUSALS: tuple[tuple[Callable[[BranchFacts, SyncOptions], bool], Row], ...] = (
     (lambda f, o: not f.tip, _unborn),
     (lambda f, o: bool(f.unread), _unread),
     (lambda f, o: f.dirty[3] > 0, _unmerged),
-    (lambda f, o: is_dirty(f) and not o.allow_dirty, _dirty),
+    (lambda f, o: _is_changed(f) and not o.allow_dirty, _dirty),
     (lambda f, o: not f.onto, _no_base),
 )
 
@@ -122,6 +127,10 @@ REFUSALS: tuple[tuple[Callable[[BranchFacts, SyncOptions], bool], Row], ...] = (
 def _conflict(facts: BranchFacts, options: SyncOptions) -> Decision:
     if options.resolve_by_hand and facts.integrated and not is_dirty(facts):
         return Decision(by_hand=True, snapshot=True)
+    if options.resolve_by_hand and is_dirty(facts) and not _is_changed(facts):
+        # A rebase that is open for a person starts from what is committed.
+        said = "raccord's own report is not committed, and a rebase by hand needs that"
+        return _held("clean", said, _git(facts, "status"), own=facts.own)
     paths = ", ".join(shown(path) for path in facts.conflict[:5])
     more = f" and {len(facts.conflict) - 5} more" if len(facts.conflict) > 5 else ""
     commit = f" at {facts.conflict_commit[:10]}" if facts.conflict_commit else ""

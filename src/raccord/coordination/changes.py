@@ -16,7 +16,7 @@ class Known:
     Attributes:
         patterns: those that its files were found by; None where the root is new.
         files: by path.
-        own: path and checksum of what raccord itself wrote last, or was about to.
+        own: path and checksum of what raccord itself wrote last, or was about to; "" where it removes it.
     """
 
     patterns: tuple[str, ...] | None
@@ -64,7 +64,7 @@ def changed(
     changes += [
         Change(0, root, path, "deleted", at, old.checksum)
         for path, old in gone.items()
-        if path not in moved and old.checksum
+        if path not in moved and old.checksum and (path, "") not in known.own
     ]
     return sorted(changes, key=lambda one: one.path), keep, sorted(gone)
 

@@ -7,23 +7,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from raccord.coordination import document
 from raccord.coordination.ledger import Ledger
+from raccord.coordination.papers import put, read
 from raccord.coordination.report import heading, report
 from raccord.coordination.spec import Spec, named, reporting
 from raccord.coordination.summary import Summary, summary
-from raccord.coordination.watched import hashed
-from raccord.errors import CannotRun, RaccordError, WorldMoved
-from raccord.kernel import fs, fs_objects
+from raccord.errors import CannotRun, WorldMoved
 from raccord.model import globs
-from raccord.model.coordination import Change, Consolidation, FileState, Root, Trigger
+from raccord.model.coordination import Change, Consolidation, Root, Trigger
 from raccord.model.plan import Json
 from raccord.model.text import shown
 
-STAGE = ".raccord-stage"
 TRIES = 20
 
 Look = Callable[[Sequence[str]], object]
@@ -85,11 +83,14 @@ def _joined(one: Summary, two: Summary) -> Summary:
     return Summary(one.added + two.added, one.removed + two.removed, sections)
 
 
-def place(ledger: Ledger, spec: Spec, home: Root, look: Look) -> Sequence[Consolidation]:
+def place(
+    ledger: Ledger, spec: Spec, home: Root, look: Look, *, also: Collection[str] = ()
+) -> Sequence[Consolidation]:
     """Writes every consolidation that is not in the document yet into it.
 
     Args:
         look: records what became of files of the home: what is written over them would hide it.
+        also: ids of others that belong there, though they were placed once.
 
     Returns:
         Those that were placed.
@@ -97,7 +98,8 @@ def place(ledger: Ledger, spec: Spec, home: Root, look: Look) -> Sequence[Consol
     Raises:
         CannotRun: the document can't be read or written; the consolidations stay as they are.
     """
-    waiting = list(reversed(ledger.consolidations(unplaced=True)))
+    known = ledger.consolidations(unplaced=not also)
+    waiting = [one for one in reversed(known) if not one.placed or one.id in also]
     if not waiting:
         return ()
     began = time.monotonic()
@@ -111,56 +113,24 @@ def place(ledger: Ledger, spec: Spec, home: Root, look: Look) -> Sequence[Consol
         raise CannotRun(f"{shown(spec.report)} changes all the time", hint="raccord consolidate")
     took = (time.monotonic() - began) / len(waiting)
     for one in waiting:
-        ledger.placed(one.id, one.took + took)
+        ledger.placed(one.id, one.took + (0.0 if one.id in also else took))
     return waiting
 
 
 def _write(ledger: Ledger, spec: Spec, home: Root, waiting: Sequence[Consolidation], look: Look) -> None:
     look([path for path in (spec.report, spec.archive) if globs.named(spec.patterns, path)])
     known = ledger.known(home.path)
-    old, version = _read(home.path, spec.report, known)
-    lacking = [one for one in waiting if not document.has(old, one.id)]
+    old, version = read(home.path, spec.report, known)
+    kept = read(home.path, spec.archive)[0] if any(one.placed for one in waiting) else b""
+    lacking = [one for one in waiting if not document.has(old, one.id) and not document.has(kept, one.id)]
     if not lacking:
         return
     title = heading(spec.language)
     rolled = document.added(old, [one.report for one in lacking], title, spec.kept)
     if rolled.older:
         # First into the archive: a report may be in both for a moment, never in none.
-        before, there = _read(home.path, spec.archive, known)
+        before, there = read(home.path, spec.archive, known)
         after = document.archived(before, rolled.older, title)
         if after != before:
-            _put(ledger, home, spec.archive, after, there)
-    _put(ledger, home, spec.report, rolled.document, version)
-
-
-def _read(root: str, path: str, known: Mapping[str, FileState]) -> tuple[bytes, str]:
-    try:
-        seen = fs_objects.look(root, path)
-        if seen is None:
-            return b"", ""
-        if not seen.is_file:
-            raise CannotRun(f"{shown(path)} is no regular file, so no report goes into it")
-        version = fs_objects.version(seen)
-        with fs_objects.opened(root, path, version) as (_, chunks):
-            data = b"".join(chunks)
-    except OSError as error:
-        raise CannotRun(f"can't read {shown(path)}: {error.strerror}", hint=f"ls -la {path}") from error
-    last = known.get(path)
-    if last is not None and not last.error and last.checksum != hashed(data):
-        raise WorldMoved(f"{shown(path)} changed since it was looked at")
-    return data, version
-
-
-def _put(ledger: Ledger, home: Root, path: str, data: bytes, version: str) -> None:
-    # Known before it is there: whoever watches never takes it for somebody's change.
-    ledger.writing(home.path, path, hashed(data))
-    stage = Path(home.path) / STAGE
-    try:
-        fs.self_ignoring(stage)
-        fs_objects.put(home.path, path, [data], version, STAGE)
-        fs.remove_tree(stage)
-    except WorldMoved:
-        raise
-    except (RaccordError, OSError) as error:
-        said = error.message if isinstance(error, RaccordError) else error.strerror
-        raise CannotRun(f"can't write {shown(path)}: {said}", hint=f"ls -la {shown(path)}") from error
+            put(ledger, home.path, spec.archive, after, there)
+    put(ledger, home.path, spec.report, rolled.document, version)

@@ -15,6 +15,7 @@ from raccord.model.language import LANGUAGES
 
 _HEADINGS = frozenset(HEADING.said(language).encode() for language in LANGUAGES)
 _SECTION = re.compile(rb"#{1,2}\s")
+_MARK = re.compile(rb"<!-- raccord:consolidation:(\S+) -->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,15 @@ def archived(archive: bytes, older: Sequence[bytes], heading: str) -> bytes:
     return _ended(head, b"\n") + b"".join(reversed(lacking))
 
 
+def reports(document: bytes) -> dict[str, bytes]:
+    """The reports in a document by the consolidation that each tells of, with the blank lines that follow."""
+    entries = _entries(document.splitlines(keepends=True))[1]
+    found = ((_MARK.search(entry), entry) for entry in entries)
+    return {mark[1].decode("utf-8", "surrogateescape"): entry for mark, entry in found if mark}
+
+
 def _mark(entry: bytes) -> bytes:
-    found = re.search(rb"<!-- raccord:consolidation:\S+ -->", entry)
+    found = _MARK.search(entry)
     return found[0] if found else entry
 
 

@@ -91,7 +91,10 @@ class Ledger:
             db.executemany(
                 "delete from own_writes where root = ?1 and path = ?2 and seq <= ("
                 " select seq from own_writes where root = ?1 and path = ?2 and checksum = ?3)",
-                [(key, dumps(one.path), one.checksum) for one in keep],
+                [
+                    *((key, dumps(one.path), one.checksum) for one in keep),
+                    *((key, dumps(path), "") for path in gone),
+                ],
             )
             if changes or known.patterns is None or whole:
                 self._keep(db, contents)
@@ -263,8 +266,18 @@ class Ledger:
         with self._store.transaction() as db:
             db.execute("update consolidations set placed = 1, took = ? where id = ?", (took, key))
 
+    def report(self, key: str) -> str | None:
+        """The report of a consolidation; None where there is none of that id."""
+        rows = self._store.rows("select report from consolidations where id = ?", (key,))
+        return str(json.loads(rows[0][0])) if rows else None
+
+    def owed(self, keys: Sequence[str]) -> None:
+        """Consolidations are not in the document any more, and belong there."""
+        with self._store.transaction() as db:
+            db.executemany("update consolidations set placed = 0 where id = ?", [(key,) for key in keys])
+
     def writing(self, root: str, path: str, checksum: str) -> None:
-        """raccord is about to write this content there itself."""
+        """raccord is about to write this content there itself; "" where it removes the file."""
         with self._store.transaction() as db:
             db.execute(
                 "insert or replace into own_writes (root, path, checksum) values (?, ?, ?)",

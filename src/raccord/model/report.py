@@ -149,6 +149,7 @@ class WorktreeReport:
         unstaged: paths whose file differs from the index.
         untracked: paths that git neither tracks nor ignores.
         unmerged: paths with conflicts.
+        reports: how many of these paths hold nothing new but raccord's own reports: a sync carries them over.
         operation: what is in progress ("rebase", "merge", "cherry-pick", "bisect"), or "".
         locked: whether git's own worktree lock is on.
         missing: whether the directory is gone.
@@ -169,6 +170,7 @@ class WorktreeReport:
     unstaged: int | None = None
     untracked: int | None = None
     unmerged: int | None = None
+    reports: int = 0
     operation: str = ""
     locked: bool = False
     missing: bool = False

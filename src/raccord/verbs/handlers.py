@@ -136,6 +136,17 @@ def _calls(room: Room) -> list[Handler]:
     ]
 
 
+def _reports(room: Room) -> list[Handler]:
+    from raccord.coordination.carry import CarryHandler
+    from raccord.coordination.ledger import Ledger
+    from raccord.coordination.spec import Spec
+    from raccord.verbs.coordination import keeper
+
+    spec = Spec.configured(room.config.coordination, room.language)
+    see = lambda top, paths: keeper(room).look({top: paths})  # noqa: E731
+    return [CarryHandler(room.repo, Ledger(room.store), spec, see)]
+
+
 # What most runs have no step of, and many repositories never: loaded once a run has one.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("data.import", "data.keep", "data.push", "data.return"), _data),
@@ -146,6 +157,7 @@ LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("migration.then",), _then),
     (("files.keep", "files.put", "files.verify"), _files),
     (("hook.call",), _calls),
+    (("report.carry",), _reports),
 )
 
 

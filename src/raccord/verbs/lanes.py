@@ -77,12 +77,14 @@ def lanes(
     result: Result | None,
     changed: Sequence[str],
     migrations: Migrations = Migrations(),
+    carry: tuple[Step, ...] = (),
 ) -> Parts:
     """The lane that carries out a decision.
 
     Args:
         changed: the paths that the move changes.
         migrations: what is done about them.
+        carry: the steps just before and just after the move that carry raccord's own reports over it.
     """
     key, title = (
         facts.key,
@@ -103,7 +105,7 @@ def lanes(
         then = Lane(key, title, (_then(facts, options, migrations.after.get(key, ())),), then=words)
         return Parts(Lane(key, title, tuple(steps), notes=(*decision.notes, *known)), push=then)
     if decision.move_to:
-        steps += _moves(room, facts, result)
+        steps += [*carry[:1], *_moves(room, facts, result), *carry[1:]]
     gates = GatePlan()
     # What only follows a remote was tested by whoever pushed it.
     own = decision.push is not None or (decision.move_to and facts.outcome != "fast-forward")

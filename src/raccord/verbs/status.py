@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 from raccord.code.base import Base, choose_remote, far_side, find_base
@@ -16,6 +16,8 @@ from raccord.git.worktrees import Worktree
 from raccord.kernel.journal import Journal
 from raccord.model.plan import Finding
 from raccord.model.report import LastRun, RunSummary, StatusReport, WorktreeReport
+from raccord.verbs import own_reports
+from raccord.verbs.own_reports import Own
 from raccord.verbs.report import lane_state, summary
 from raccord.verbs.room import Room
 
@@ -27,12 +29,17 @@ def status(room: Room) -> StatusReport:
     remote, base = _base(room, refs, notes)
     trees = room.trees
     states = statuses(room.repo.git, trees, room.jobs)
+    own = own_reports.found(room, states)
     history = _graph(room, trees, base)
     journal = room.journal()
     last = journal.last_of_lanes() if journal else {}
     here = room.here
     reports = [
-        replace(_worktree(tree, states.get(key_of(tree)), base, history), current=tree is here)
+        replace(
+            _worktree(tree, states.get(key_of(tree)), base, history),
+            current=tree is here,
+            reports=_reports(own, tree),
+        )
         for tree in trees
         if not tree.bare
     ]
@@ -52,6 +59,10 @@ def status(room: Room) -> StatusReport:
         notes=tuple(notes),
         next_command=_next(stopped, reports, _pushes(room, refs, remote, base, reports)),
     )
+
+
+def _reports(own: Mapping[str, Own], tree: Worktree) -> int:
+    return len(own[key_of(tree)].paths) if key_of(tree) in own else 0
 
 
 def _disk(room: Room, notes: list[Finding]) -> int:

@@ -24,6 +24,7 @@ from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options import SyncOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Waiver, checkout
+from raccord.verbs import own_reports
 from raccord.verbs.lanes import Migrations, Parts, lanes, stack_names
 from raccord.verbs.notices import announced
 from raccord.verbs.room import Room
@@ -109,15 +110,24 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
     )
     with quarantine(repo.git, repo.common) as place:
         read_ = _without_copies(room, states.result())
+        own = own_reports.found(room, read_)
         seen = looking.observe(repo, refs, scope, read_, place, committer(repo.git))
+        if own:
+            counted = [
+                replace(one, own=len(own[one.key].paths) if one.key in own else 0) for one in seen.facts
+            ]
+            seen = replace(seen, facts=tuple(counted))
         room.shared.expect((one.tip, one.new) for one in seen.facts if looking.moves(one))
         facts = _checked(room, options, seen, place) if options.dry_run or options.allow_dirty else seen.facts
+        facts = tuple(own[one.key].spared(one) if one.key in own else one for one in facts)
         waiting = _waiting(room)
         decisions = {
             one.key: waiting[one.key] if one.key in waiting else decide(one, options) for one in facts
         }
         # Only tests ask which lock files changed.
         changed = {} if options.skip_tests else _changed(room, place, facts)
+        moved = [one for one in facts if one.key in own]
+        carry = {key: own[key].steps(paths) for key, paths in _changed(room, place, moved).items()}
         migrations = _migrations(room, options, base, chosen, facts, decisions, place)
         if not options.dry_run:
             moving = [one for one in facts if decisions[one.key].move_to]
@@ -131,6 +141,7 @@ def plan(room: Room, options: SyncOptions, chosen: Sequence[Worktree], waivers: 
             seen.results.get(one.key),
             changed.get(one.key, ()),
             migrations,
+            carry.get(one.key, ()),
         )
         for one in facts
     ]
