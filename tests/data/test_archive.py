@@ -30,7 +30,7 @@ def table(name: str, part: container.Part) -> dict[str, Any]:
             ["t", "text", "", True, False, False, "", ""],
         ],
         "uniques": [["pk", ["id"], True, True]], "columns": ["id", "t"], "kept": [], "key": ["id"],
-        "where": "", "masked": [], "binary": False, "rows": 5000, "digest": "5000:1:0",
+        "where": "", "masked": {}, "binary": False, "rows": 5000, "digest": "5000:1:0",
         "part": container.document(part), "sequences": {},
     }  # fmt: skip
 
@@ -38,7 +38,8 @@ def table(name: str, part: container.Part) -> dict[str, Any]:
 def manifest(*tables: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": "x", "kind": "postgresql", "set": "all", "spec": {}, "environment": "dev", "server": "",
-        "at": 1.0, "raccord": "", "commit": "", "by": "", "tables": list(tables),
+        "at": 1.0, "raccord": "", "commit": "", "by": "", "protected": False,
+        "masked": False, "reason": "", "tables": list(tables),
     }  # fmt: skip
 
 

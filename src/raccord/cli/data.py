@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raccord.cli import data_archive, html_file
-from raccord.cli.data_options import MODES, AllowEmpty, From, Mode, Name, To, one_of
+from raccord.cli.data_options import MODES, AllowEmpty, From, Mode, Name, Reason, To, Unmasked, one_of
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.model.options_data import DataDiffOptions, DataPullOptions, DataPushOptions
 
@@ -90,19 +90,8 @@ def pull(
         ),
     ] = "",
     mode: Mode = "",
-    unmasked: Annotated[
-        bool,
-        typer.Option("--unmasked", help="Mask only what the set itself masks; needs --reason."),
-    ] = False,
-    reason: Annotated[
-        str,
-        typer.Option(
-            "--reason",
-            metavar="TEXT",
-            help="Why nothing is masked; the journal keeps it.",
-            show_default=False,
-        ),
-    ] = "",
+    unmasked: Unmasked = False,
+    reason: Reason = "",
     allow_empty: AllowEmpty = False,
     yes_to: YesTo = "",
     dry_run: DryRun = False,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli.data_options import MODES, AllowEmpty, From, Mode, Name, To, one_of
+from raccord.cli.data_options import MODES, AllowEmpty, From, Mode, Name, Reason, To, Unmasked, one_of
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.errors import UsageError
 from raccord.model.options_data import DataExportOptions, DataImportOptions, KeyOptions
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from raccord.model.report import Answer
     from raccord.workspace import Workspace
 
-EXPORT = "raccord data export knowledge --passphrase prompt"
+EXPORT = "raccord data export knowledge --from prod --masked"
 IMPORT = "raccord data import exports/knowledge_20260101_120000.raccord --to prod --dry-run"
 FORMS = ("archive", "csv")
 PROMPT = "prompt"
@@ -72,6 +72,20 @@ def export(
             "--to-key", metavar="age1…", help="Seal it to this public key of age; may be given several times."
         ),
     ] = None,
+    masked: Annotated[
+        bool,
+        typer.Option("--masked", help="Mask what may be secret or personal, as a pull does."),
+    ] = False,
+    unmasked: Unmasked = False,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason",
+            metavar="TEXT",
+            help="Why nothing is masked; the archive keeps it.",
+            show_default=False,
+        ),
+    ] = "",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
@@ -83,7 +97,9 @@ def export(
     key = KeyOptions(passphrase, typed, tuple(to_key or ()))
     with face.workspace() as workspace:
         report = workspace.archives.export(
-            DataExportOptions(name, origin, out, form, secrets, in_clear, key, dry_run, person())
+            DataExportOptions(
+                name, origin, out, form, secrets, in_clear, key, dry_run, person(), masked, unmasked, reason
+            )
         )
     return face.data_export(report)
 
@@ -106,6 +122,11 @@ def bring(
             "--key-file", metavar="FILE", help="The file with the secret key of age.", show_default=False
         ),
     ] = "",
+    unmasked: Annotated[
+        bool,
+        typer.Option("--unmasked", help="Let rows come that a pull would have masked; needs --reason."),
+    ] = False,
+    reason: Reason = "",
     allow_empty: AllowEmpty = False,
     yes_to: YesTo = "",
     dry_run: DryRun = False,
@@ -123,7 +144,7 @@ def bring(
         return workspace.archives.bring(
             DataImportOptions(
                 name, to, set_, form, mode, secrets, key, allow_empty, yes_to=named,
-                dry_run=dry, by=person(),
+                dry_run=dry, by=person(), unmasked=unmasked, reason=reason,
             )
         )  # fmt: skip
 

@@ -32,6 +32,15 @@ Mode = Annotated[
         show_default=False,
     ),
 ]
+Unmasked = Annotated[
+    bool, typer.Option("--unmasked", help="Mask only what the set itself masks; needs --reason.")
+]
+Reason = Annotated[
+    str,
+    typer.Option(
+        "--reason", metavar="TEXT", help="Why nothing is masked; the journal keeps it.", show_default=False
+    ),
+]
 AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Let an empty table empty the target's.")]
 
 

@@ -52,6 +52,7 @@ def export(page: Page, report: DataExport) -> None:
     """Adds a row for each table, and where it is."""
     sealed = {"none": "in clear", "passphrase": "sealed to a passphrase", "age": "sealed to keys"}
     words = ["would be written" if report.dry_run else "written", sealed[report.sealed]]
+    words += ["masked"] if report.masked else []
     page.line(Text(shown(report.name), "bold"), f" of {shown(report.origin)}: {', '.join(words)}")
     tables = report.tables
     page.table(

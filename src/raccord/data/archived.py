@@ -37,7 +37,7 @@ class Archive:
             one.table, one.columns, pump.BINARY if one.binary else "",
             lambda take: self.reader.read(one.part, take),
             kept=one.kept, rows=one.rows, size=one.part.size, digest=one.digest, keyed=bool(one.key),
-            where=one.where, masked=one.masked,
+            where=one.where, masked=tuple(one.masked),
         )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from raccord.data.transaction import limit, telling, transaction
 from raccord.database import postgres, pump, tables_postgres
 from raccord.database.tables import Name, Table, identifier, label
 from raccord.database.url import Target
+from raccord.model.masks import NONE, Mask
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 
@@ -112,18 +113,18 @@ def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
     for name in loads.keys() - {*known}:
         said = f"{spec.origin} holds {label(name)}, which the set {spec.name} doesn't name"
         refused.append(Finding("data.archive", "fail", said, f"correct tables in [data.{spec.name}]"))
-    left = [
-        ".".join(map(_literally, (*name, column))) for name, load in loads.items() for column in load.kept
-    ]
+    left = [_literally(*name, column) for name, load in loads.items() for column in load.kept]
+    # What was masked is no secret any more.
+    open_ = {_literally(*name, column): Mask(NONE).shown for name in known for column in loads[name].masked}
     found = observe.met(
         db,
-        replace(spec, exclude=(*spec.exclude, *left)),
+        replace(spec, exclude=(*spec.exclude, *left), mask=open_),
         {name: loads[name].table for name in known},
         observe.named_tables(db, known),
         UNUSED,
         refused,
     )
-    against, notes = [*found.refused], [*found.notes]
+    against, notes = [*found.refused], [one for one in found.notes if one.name != "data.mask"]
     came = []
     for at, pair in enumerate(found.tables):
         load = loads[pair.id]
@@ -135,8 +136,9 @@ def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
     return replace(found, tables=tuple(came), refused=tuple(against), notes=tuple(notes))
 
 
-def _literally(name: str) -> str:
-    return "".join(f"[{one}]" if one in "*?[" else one for one in name)
+def _literally(*names: str) -> str:
+    """A pattern that means one column alone."""
+    return ".".join("".join(f"[{one}]" if one in "*?[" else one for one in name) for name in names)
 
 
 def _drifted(spec: Spec, load: Load, pair: Pair) -> list[Finding]:

@@ -12,11 +12,13 @@ import io
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from raccord.data import observe, seen
+from raccord.data import csv_origin, observe, seen
 from raccord.data.arrival import Load, Loads, Take
+from raccord.data.csv_origin import Told
+from raccord.data.manifest import Made
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair
 from raccord.data.personal import is_secret
@@ -46,11 +48,13 @@ class Written:
     Attributes:
         rows: how many it has.
         size: in bytes.
+        sha256: of its bytes.
     """
 
     path: Path
     rows: int
     size: int
+    sha256: str
 
 
 def file_name(name: Name, stamp: str) -> str:
@@ -67,40 +71,58 @@ def file_name(name: Name, stamp: str) -> str:
 
 
 def write(
-    db: postgres.Connection, tables: Sequence[Pair], folder: Path, now: float, say: Callable[[str], None]
+    db: postgres.Connection,
+    tables: Sequence[Pair],
+    folder: Path,
+    name: str,
+    made: Made,
+    say: Callable[[str], None],
 ) -> list[Written]:
     """Writes a set; its files, readable by their owner alone, have their names once all of them are whole.
 
     Args:
         db: within a transaction that sees one state.
-        now: the time that the files are named by, in seconds since the epoch.
+        name: of the set.
+        made: by whom, of what, and when: the time that the files are named by.
 
     Raises:
         CannotRun: the disk can't be written, or a name not be used.
     """
     fs.make_dirs(folder)
-    there = fs.names(folder)
-    while any(_taken(pair, now, there) for pair in tables):
+    there, now = fs.names(folder), made.at
+    while any({name, name + PART} & there for name in _names(tables, stamped(now))):
         now += 1
-    stamp = time.strftime(STAMP, time.localtime(now))
+    stamp = stamped(now)
     parts: list[Path] = []
     try:
-        made = []
+        done = []
         for pair in tables:
             path = folder / file_name(pair.id, stamp)
             parts.append(path.with_name(path.name + PART))
-            made.append(_written(db, pair, path, parts[-1], say))
-        for one in made:
-            fs_part.publish(one.path.with_name(one.path.name + PART), one.path)
-        return made
+            done.append(_written(db, pair, path, parts[-1], say))
+        note = folder / csv_origin.file_name(stamp)
+        parts.append(note.with_name(note.name + PART))
+        told = {
+            pair.shown: Told(one.rows, one.sha256, pair.masked)
+            for pair, one in zip(tables, done, strict=True)
+        }
+        csv_origin.write(parts[-1], csv_origin.written(name, made, told))
+        # No file is there without what says where it is from.
+        for path in (note, *(one.path for one in done)):
+            fs_part.publish(path.with_name(path.name + PART), path)
+        return done
     finally:
         for part in parts:
             fs.unlink(part)
 
 
-def _taken(pair: Pair, now: float, there: set[str]) -> bool:
-    name = file_name(pair.id, time.strftime(STAMP, time.localtime(now)))
-    return name in there or name + PART in there
+def stamped(now: float) -> str:
+    """A time as files are named by it, in seconds since the epoch."""
+    return time.strftime(STAMP, time.localtime(now))
+
+
+def _names(tables: Sequence[Pair], stamp: str) -> list[str]:
+    return [csv_origin.file_name(stamp), *(file_name(pair.id, stamp) for pair in tables)]
 
 
 def _written(
@@ -119,7 +141,7 @@ def _written(
         size = file.size
     if _sha256(part) != digest.hexdigest():
         raise CannotRun(f"{shown(str(part))} can't be read back as it was written")
-    return Written(path, count[0], size)
+    return Written(path, count[0], size, digest.hexdigest())
 
 
 def _sha256(path: Path) -> str:
@@ -151,12 +173,14 @@ class CsvSet:
         stamp: which of them; "" for the newest complete ones.
         sha256: of each table's file, by the table's name for a person; {} where it isn't known yet.
         notes: what a person should know, once the files were looked at.
+        made: by whom, and of what, once they were; None where nothing says so.
     """
 
     folder: Path
     stamp: str = ""
     sha256: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
+    made: Made | None = None
 
     def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
         """See `arrival.Source`. Which tables there are is the target's to say."""
@@ -171,8 +195,13 @@ class CsvSet:
         paths = {name: self.folder / file_name(name, self.stamp) for name in tables}
         known = dict(self.sha256) or {label(name): _sha256(path) for name, path in paths.items()}
         self.sha256 = known
+        origin = csv_origin.read(self.folder, self.stamp, known)
+        self.made, self.notes = origin.made, (*self.notes, *origin.notes)
         return {
-            name: _load(spec, table, paths[name], known.get(label(name), ""))
+            name: replace(
+                _load(spec, table, paths[name], known.get(label(name), "")),
+                masked=origin.masked.get(label(name), ()),
+            )
             for name, table in tables.items()
         }
 

@@ -7,7 +7,7 @@ may be anybody. What is read here meets a server only where a table of the targe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from raccord.data.container import Part, document
@@ -32,7 +32,7 @@ class Held:
         kept: those that stayed behind.
         key: what told its rows apart.
         where: what tells the condition that its rows were chosen by from another; "" where they are all.
-        masked: columns whose values were sent in place of others.
+        masked: columns whose values were sent in place of others, and by which masks.
         binary: whether the rows are in PostgreSQL's binary form, else in that of COPY's text.
         rows: how many.
         digest: what they come to.
@@ -44,7 +44,7 @@ class Held:
     kept: tuple[str, ...]
     key: tuple[str, ...]
     where: str
-    masked: tuple[str, ...]
+    masked: Mapping[str, str]
     binary: bool
     rows: int
     digest: Digest
@@ -67,6 +67,9 @@ class Made:
         raccord: which release wrote it.
         commit: on which commit the worktree stood, or "".
         by: who asked, or "".
+        protected: whether that environment is a protected one.
+        masked: whether what may hold secrets or personal data by its name was masked, as a pull does.
+        reason: why it was not, where somebody said so.
     """
 
     environment: str
@@ -75,6 +78,26 @@ class Made:
     raccord: str
     commit: str
     by: str
+    protected: bool = False
+    masked: bool = False
+    reason: str = ""
+
+    def document(self) -> dict[str, Json]:
+        """Itself for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Json]) -> Made:
+        """Reads `document` back.
+
+        Raises:
+            ValueError, KeyError, TypeError, OverflowError: it is none.
+        """
+        return cls(
+            _text(said["environment"]), _text(said["server"]), float(said["at"]), _text(said["raccord"]),
+            _text(said["commit"]), _text(said["by"]), _truth(said["protected"]), _truth(said["masked"]),
+            _text(said["reason"]),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +128,7 @@ def held(pair: Pair, rows: int, digest: Digest, part: Part, sequences: Mapping[s
         "kept": list(pair.kept),
         "key": list(pair.key),
         "where": conditioned(pair.where),
-        "masked": sorted(pair.masks),
+        "masked": dict(sorted(pair.masked.items())),
         "binary": pair.binary,
         "rows": rows,
         "digest": str(digest),
@@ -134,12 +157,7 @@ def manifest(id_: str, spec: Spec, made: Made, tables: Sequence[Mapping[str, Jso
         "kind": POSTGRESQL,
         "set": spec.name,
         "spec": spec.document(),
-        "environment": made.environment,
-        "server": made.server,
-        "at": made.at,
-        "raccord": made.raccord,
-        "commit": made.commit,
-        "by": made.by,
+        **made.document(),
         "tables": [dict(one) for one in tables],
     }
 
@@ -153,10 +171,7 @@ def parse(said: Mapping[str, Json]) -> Manifest:
     try:
         if said["kind"] != POSTGRESQL:
             raise ValueError("its rows are of another kind of database")
-        made = Made(
-            _text(said["environment"]), _text(said["server"]), float(said["at"]), _text(said["raccord"]),
-            _text(said["commit"]), _text(said["by"]),
-        )  # fmt: skip
+        made = Made.parse(said)
         tables = tuple(_held(one) for one in _listed(said["tables"]))
         if len({one.id for one in tables}) != len(tables):
             raise ValueError("it names a table twice")
@@ -181,8 +196,8 @@ def _held(said: Mapping[str, Json]) -> Held:
             rows=_count(said["rows"]),
         ),
         _names(said["columns"]), _names(said["kept"]), _names(said["key"]), _text(said["where"]),
-        _names(said["masked"]), _truth(said["binary"]), _count(said["rows"]),
-        Digest.parse(_text(said["digest"])),
+        {_name(name): _text(mask) for name, mask in said["masked"].items()}, _truth(said["binary"]),
+        _count(said["rows"]), Digest.parse(_text(said["digest"])),
         Part.parse(said["part"]),
         {_name(name): _number(last) for name, last in said["sequences"].items()},
     )  # fmt: skip

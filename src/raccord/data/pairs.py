@@ -31,6 +31,7 @@ class Pair:
         closure: name of the temporary table, on either side, with the keys of other rows that travel because
             some refer to them; "" for none.
         masks: SQL that is sent in the place of a column; it holds the salt of the masks.
+        masked: for those columns how, in words.
         binary: whether rows travel in PostgreSQL's binary form.
         secret: columns whose values nobody is shown.
         brought: whether the source holds the rows of the set alone, as they are sent.
@@ -49,6 +50,7 @@ class Pair:
     secret: frozenset[str] = frozenset()
     brought: bool = False
     copied: bool = True
+    masked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> Name:
@@ -175,10 +177,13 @@ def _pair(
     binary = all(_binary(one, other, c) for c in columns)
     kept = tuple(c.name for c in other.columns if c.name in left)
     return (
-        Pair(one, other, columns, kept, key, where, "", masks, binary, secret | frozenset(masks)),
+        Pair(
+            one, other, columns, kept, key, where, "", masks, binary, secret | frozenset(masks),
+            masked={column: masked.chosen[other.id, column].shown for column in masks},
+        ),
         [],
         notes,
-    )
+    )  # fmt: skip
 
 
 def condition(spec: Spec, table: Table) -> str:

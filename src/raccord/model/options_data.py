@@ -111,6 +111,9 @@ class DataExportOptions:
         key: what seals it.
         dry_run: only look.
         by: who asked.
+        masked: whether what may hold secrets or personal data is masked, as a pull does.
+        unmasked: whether nothing is masked but what the set itself masks, though a pull would.
+        reason: why; what is written keeps it.
     """
 
     name: str
@@ -122,6 +125,9 @@ class DataExportOptions:
     key: KeyOptions = field(default_factory=KeyOptions)
     dry_run: bool = False
     by: str = ""
+    masked: bool = False
+    unmasked: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,8 @@ class DataImportOptions:
         mode, allow_empty, yes_to, dry_run, by: see `DataPushOptions`.
         secrets: "include" or "exclude"; "" for the set's own.
         key: what opens it.
+        unmasked: whether rows may come that a pull would have masked.
+        reason: why; the journal keeps it.
     """
 
     name: str
@@ -149,6 +157,8 @@ class DataImportOptions:
     yes_to: str = ""
     dry_run: bool = False
     by: str = ""
+    unmasked: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

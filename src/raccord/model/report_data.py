@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from raccord.model.plan import Finding
 
@@ -206,12 +206,14 @@ class DataExportTable:
         rows: how many; -1 where nobody counted yet.
         size: of its rows in bytes, packed; 0 before they are written.
         file: the file that holds it alone, or "".
+        masked: columns whose values were sent in place of others, and by which masks.
     """
 
     table: str
     rows: int
     size: int = 0
     file: str = ""
+    masked: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,7 @@ class DataExport:
         resumed: how many tables an earlier, cut off call had written.
         size: of all files in bytes.
         sha256: tells the archive apart from every other; "" for CSV files.
+        masked: whether what may hold secrets or personal data by its name is masked, as a pull does.
         dry_run: whether nothing was written.
         notes: what a person should know.
         next_command: what to type next, or "".
@@ -246,6 +249,7 @@ class DataExport:
     resumed: int = 0
     size: int = 0
     sha256: str = ""
+    masked: bool = False
     dry_run: bool = False
     notes: tuple[Finding, ...] = ()
     next_command: str = ""

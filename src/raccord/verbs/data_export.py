@@ -24,7 +24,7 @@ from raccord.model.event import Event
 from raccord.model.options_data import DataExportOptions
 from raccord.model.report_data import DataExport, DataExportTable
 from raccord.model.text import shown
-from raccord.verbs import data_keys, data_sets
+from raccord.verbs import data_keys, data_masking, data_sets
 from raccord.verbs.room import Room
 
 FOLDER, SUFFIX = "exports", ".raccord"
@@ -39,7 +39,7 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
         UsageError: no such set or environment, secrets that would stand in clear, or a name that is taken.
         CannotRun: the database can't be read, or the disk not written.
     """
-    spec = data_sets.spec(room, options.name, NOWHERE, origin=options.origin)
+    spec = _spec(room, options)
     if spec.closure:
         raise UsageError(
             f"{options.name} has a closure, and what comes by one doesn't go into files",
@@ -56,6 +56,36 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
     return _archive(room, options, spec, source, found)
 
 
+def _spec(room: Room, options: DataExportOptions) -> Spec:
+    """The set as it is exported: what a pull would mask takes a word, either way."""
+    home = data_sets.configured(room, options.name).from_
+    origin = options.origin or home
+    again = ["raccord", "data", "export", options.name, "--from", origin]
+    reason = data_masking.reason(options, [*again, "--unmasked"])
+    if options.masked and options.unmasked:
+        raise UsageError("--masked and --unmasked say the opposite", hint=shlex.join([*again, "--masked"]))
+    protected = data_sets.environments(room).environment(origin).protected
+    if (protected or origin != home) and not (options.masked or reason):
+        raise UsageError(
+            f"what leaves {shown(origin)} may be personal or secret: a pull of it would be masked",
+            hint=f'{shlex.join([*again, "--masked"])}, or --unmasked --reason "…"',
+        )
+    asked = options.masked or bool(reason)
+    spec = data_sets.spec(
+        room, options.name, NOWHERE, origin=options.origin, pulls=asked, masking=options.masked
+    )
+    words = [*again, "--masked"] if options.masked else [*again, "--unmasked", "--reason", reason]
+    return replace(spec, command=shown(shlex.join(words if asked else again)))
+
+
+def _made(room: Room, options: DataExportOptions, spec: Spec, found: Seen) -> Made:
+    return Made(
+        spec.origin, found.server, time.time(), __version__, data_sets.commit(room), options.by,
+        protected=data_sets.environments(room).environment(spec.origin).protected, masked=spec.masking,
+        reason=options.reason.strip(),
+    )  # fmt: skip
+
+
 def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Seen) -> DataExport:
     if options.key.passphrase or options.key.recipients:
         raise UsageError("CSV files are not sealed", hint="leave --format csv out, for an archive")
@@ -68,13 +98,14 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
     report = _report(options, spec, source, folder, found)
     if options.dry_run:
         return report
+    made = _made(room, options, spec, found)
     if not options.out:
         fs.self_ignoring(folder)
     with postgres.connected(source, name="raccord data") as db, looking(db, source, spec):
         tables = _seen(room, db, spec).tables
-        done = csv_set.write(db, tables, folder, time.time(), _say(room, spec))
+        done = csv_set.write(db, tables, folder, spec.name, made, _say(room, spec))
     written = tuple(
-        DataExportTable(pair.shown, one.rows, one.size, str(one.path))
+        DataExportTable(pair.shown, one.rows, one.size, str(one.path), pair.masked)
         for pair, one in zip(tables, done, strict=True)
     )
     again = f"raccord data import {shown(shlex.quote(str(folder)))} --format {CSV} --set {spec.name} --to ENV"
@@ -85,10 +116,10 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
 
 
 def _report(options: DataExportOptions, spec: Spec, source: Target, path: Path, found: Seen) -> DataExport:
-    tables = tuple(DataExportTable(pair.shown, pair.source.rows) for pair in found.tables)
+    tables = tuple(DataExportTable(pair.shown, pair.source.rows, masked=pair.masked) for pair in found.tables)
     return DataExport(
         spec.name, spec.origin, source.shown, str(path), tables, options.form, data_keys.cipher(options.key),
-        tuple(found.secret), dry_run=True, notes=found.notes,
+        tuple(found.secret), masked=spec.masking, dry_run=True, notes=found.notes,
     )  # fmt: skip
 
 
@@ -116,7 +147,7 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
     report = _report(options, spec, source, path, found)
     if options.dry_run:
         return report
-    made = Made(spec.origin, found.server, time.time(), __version__, data_sets.commit(room), options.by)
+    made = _made(room, options, spec, found)
     order = Order(
         spec, path, made, salts.read(room.state), sealed, lambda: data_keys.seal(room, key),
         data_keys.opener(room, key), _say(room, spec),
@@ -125,7 +156,7 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
         fs.self_ignoring(path.parent)
     done = exporting.export(order, notes, source)
     tables = tuple(
-        DataExportTable(pair.shown, one["rows"], one["part"]["stored"])
+        DataExportTable(pair.shown, one["rows"], one["part"]["stored"], masked=pair.masked)
         for pair, one in zip(found.tables, done.tables, strict=True)
     )
     return replace(

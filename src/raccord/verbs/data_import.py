@@ -14,17 +14,18 @@ from raccord.data.archived import Archive
 from raccord.data.arrival import Landing, Source
 from raccord.data.csv_set import CsvSet
 from raccord.data.difference import Difference
+from raccord.data.exposure import exposed, overwrites
 from raccord.data.import_steps import import_step
-from raccord.data.manifest import Manifest
+from raccord.data.manifest import Made
 from raccord.data.plan import Decision, staying
 from raccord.data.sealing import Opener
 from raccord.errors import UsageError, WorldMoved
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options_data import DataImportOptions, KeyOptions
-from raccord.model.plan import Finding, Json, Lane, Plan, Stage
+from raccord.model.plan import Finding, Json, Lane, Plan, Stage, Waiver
 from raccord.model.text import shown
-from raccord.verbs import data_keys, data_push, data_sets
+from raccord.verbs import data_keys, data_masking, data_push, data_sets
 from raccord.verbs.room import Room
 
 VERB = "data import"
@@ -43,6 +44,7 @@ class Files:
         title: for a person.
         what: leads to them again, once they were looked at.
         notes: what a person should know, then.
+        made: by whom they were made, and of what, then; None where nothing says so.
     """
 
     source: Source
@@ -51,6 +53,7 @@ class Files:
     title: str
     what: Callable[[], Mapping[str, Json]]
     notes: Callable[[], tuple[Finding, ...]]
+    made: Callable[[], Made | None] = lambda: None
 
 
 def bring(room: Room, options: DataImportOptions) -> tuple[Plan, RunRecord | None]:
@@ -86,11 +89,20 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     target = data_sets.archivable(room, options.goal)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {files.title} to {spec.goal}"
 
+    home = data_sets.configured(room, files.name).from_
+    reason = data_masking.reason(options, [*shlex.split(again(verb, options)), "--unmasked"])
+    waivers: tuple[Waiver, ...] = ()
+
     def made(lane: Lane) -> Plan:
-        return Plan(verb, (Stage("import", (lane,)),), by=options.by)
+        return Plan(verb, (Stage("import", (lane,)),), waivers, by=options.by)
 
     with arrival.looked(target, spec) as db:
         loads = files.source.loads(db, spec)
+        came = files.made()
+        bare = came and exposed(came, spec.goal, home, _protected(room), spec.command)
+        waivers = data_masking.waived(reason if bare else "", options.by)
+        if held := (came and overwrites(came, spec.goal)) or (None if reason else bare):
+            return made(Lane(key, title, held=held, notes=files.notes()))
         seen = arrival.seen(db, loads, spec)
         if against := [*seen.refused, *seen.hindered]:
             notes = (*against[1:], *files.notes(), *seen.notes)
@@ -117,6 +129,8 @@ def again(verb: str, options: DataImportOptions) -> str:
     """The command that plans it anew."""
     more = f" --format {CSV}" if options.form == CSV else ""
     more += f" --set {options.set}" if options.set else ""
+    if options.unmasked and options.reason.strip():
+        more += f" --unmasked --reason {shown(shlex.quote(options.reason.strip()))}"
     return f"raccord {verb} {shown(shlex.quote(options.name))} --to {options.goal}{more}"
 
 
@@ -156,8 +170,10 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
         "passphrase": key.passphrase,
         "key_file": str(room.path / key.key_file) if key.key_file else "",
     }
-    notes = (_provenance(said),)
-    return Files(found, said.name, ARCHIVE, shown(path.name), lambda: what, lambda: notes)
+    return Files(
+        found, said.name, ARCHIVE, shown(path.name), lambda: what, lambda: (_provenance(said.made),),
+        lambda: said.made,
+    )  # fmt: skip
 
 
 def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
@@ -178,17 +194,26 @@ def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
         }
 
     def notes() -> tuple[Finding, ...]:
-        return (*found.notes, Finding("data.files", "note", f"files of {found.stamp}"))
+        said = () if found.made is None else (_provenance(found.made),)
+        return (*said, *found.notes, Finding("data.files", "note", f"files of {found.stamp}"))
 
-    return Files(found, options.set or known[0], FILES, f"CSV files in {shown(folder.name)}", what, notes)
+    return Files(
+        found, options.set or known[0], FILES, f"CSV files in {shown(folder.name)}", what, notes,
+        lambda: found.made,
+    )  # fmt: skip
 
 
-def _provenance(said: Manifest) -> Finding:
-    made = said.made
+def _protected(room: Room) -> set[str]:
+    return {name for name, one in room.config.environments.items() if one.protected}
+
+
+def _provenance(made: Made) -> Finding:
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(made.at)) if 0 <= made.at < 1 << 40 else "unknown"
     parts = [f"exported {at} from {made.environment} ({made.server})", f"raccord {made.raccord}"]
     parts += [f"by {made.by}"] if made.by else []
     parts += [f"commit {made.commit[:10]}"] if made.commit else []
+    parts += ["masked"] if made.masked else []
+    parts += [f"unmasked: {made.reason}"] if made.reason else []
     return Finding("data.archive", "note", shown(", ".join(parts)))
 
 

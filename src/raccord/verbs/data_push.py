@@ -18,11 +18,9 @@ from raccord.database.tables import Name
 from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
 from raccord.model.options_data import DataPullOptions, DataPushOptions
-from raccord.model.plan import Finding, Lane, Plan, Stage, Step, Waiver
-from raccord.verbs import data_sets
+from raccord.model.plan import Finding, Lane, Plan, Stage, Step
+from raccord.verbs import data_masking, data_sets
 from raccord.verbs.room import Room
-
-MASKING = "data.masking"  # the guard that `--unmasked` skips
 
 
 def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
@@ -66,11 +64,9 @@ def pull(room: Room, options: DataPullOptions) -> tuple[Plan, RunRecord | None]:
             environment that the rows come from was not named.
         CannotRun: a database can't be reached.
     """
-    reason = options.reason.strip()
-    if options.unmasked != bool(reason):
-        needs = "--unmasked needs --reason TEXT: the journal keeps it"
-        said = needs if options.unmasked else "--reason is for --unmasked"
-        raise UsageError(said, hint='raccord data pull SET --from ENV --unmasked --reason "…"')
+    reason = data_masking.reason(
+        options, ["raccord", "data", "pull", options.name, "--from", options.origin, "--unmasked"]
+    )
     data_sets.environments(room).environment(options.origin)
     goal = options.goal or data_sets.configured(room, options.name).from_
     asked = DataPushOptions(
@@ -155,7 +151,7 @@ def lane(
 
 def _plan(options: DataPushOptions, lane: Lane) -> Plan:
     verb = "pull" if options.pulls else "push"
-    waivers = (Waiver(MASKING, options.by, options.unmasked),) if options.unmasked else ()
+    waivers = data_masking.waived(options.unmasked, options.by)
     return Plan(f"data {verb}", (Stage(verb, (lane,)),), waivers, by=options.by)
 
 
