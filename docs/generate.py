@@ -133,6 +133,7 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "notice": ("the command of `[notify]`, on its standard input", (migration_report.Notice,), ""),
     "proof": ("`raccord migrations prove`", (proof.ProofReport,), ""),
     "data-diff": ("`raccord data diff`", (report_data.DataDiff,), ""),
+    "data-backups": ("`raccord data restore --list`", (report_data.DataBackups,), ""),
     "data-export": ("`raccord data export`", (report_data.DataExport,), ""),
     "data-status": ("`raccord data status`", (report_data.DataStatus,), ""),
     "files-diff": ("`raccord files diff`", (report_files.FilesDiff,), ""),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raccord.cli import data_archive, html_file
+from raccord.cli import data_archive, data_restore, html_file
 from raccord.cli.data_options import MODES, AllowEmpty, From, Mode, Name, Reason, To, Unmasked, one_of
 from raccord.cli.face import DryRun, Face, Json, Yes, YesTo, person
 from raccord.model.options_data import DataDiffOptions, DataPullOptions, DataPushOptions
@@ -31,6 +31,7 @@ def group() -> typer.Typer:
         "import": (data_archive.bring, data_archive.IMPORT),
         "pull": (pull, "raccord data pull knowledge --from prod --dry-run"),
         "push": (push, EXAMPLE),
+        "restore": (data_restore.command, data_restore.EXAMPLE),
         "status": (status, "raccord data status"),
     }
     for name, (verb, example) in verbs.items():

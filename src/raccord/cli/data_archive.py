@@ -41,6 +41,12 @@ Secrets = Annotated[
 ]
 
 
+KeyFile = Annotated[
+    str,
+    typer.Option(
+        "--key-file", metavar="FILE", help="The file with the secret key of age.", show_default=False
+    ),
+]
 Format = Annotated[
     str,
     typer.Option("--format", metavar="FORMAT", help="archive, or csv: a file TABLE_TIME.csv for each table."),
@@ -93,8 +99,8 @@ def export(
     face = Face.of(context, as_json)
     one_of("--format", form, FORMS, "export")
     one_of("--secrets", secrets, SECRETS, "export")
-    typed = _typed(face, passphrase, again=True) if not dry_run else ""
-    key = KeyOptions(passphrase, typed, tuple(to_key or ()))
+    word = typed(face, passphrase, again=True) if not dry_run else ""
+    key = KeyOptions(passphrase, word, tuple(to_key or ()))
     with face.workspace() as workspace:
         report = workspace.archives.export(
             DataExportOptions(
@@ -116,12 +122,7 @@ def bring(
     mode: Mode = "",
     secrets: Secrets = "",
     passphrase: Passphrase = "",
-    key_file: Annotated[
-        str,
-        typer.Option(
-            "--key-file", metavar="FILE", help="The file with the secret key of age.", show_default=False
-        ),
-    ] = "",
+    key_file: KeyFile = "",
     unmasked: Annotated[
         bool,
         typer.Option("--unmasked", help="Let rows come that a pull would have masked; needs --reason."),
@@ -138,7 +139,7 @@ def bring(
     one_of("--format", form, FORMS, "import")
     one_of("--mode", mode, MODES, "import")
     one_of("--secrets", secrets, SECRETS, "import")
-    key = KeyOptions(passphrase, _typed(face, passphrase), key_file=key_file)
+    key = KeyOptions(passphrase, typed(face, passphrase), key_file=key_file)
 
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.archives.bring(
@@ -151,7 +152,7 @@ def bring(
     return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
 
 
-def _typed(face: Face, passphrase: str, *, again: bool = False) -> str:
+def typed(face: Face, passphrase: str, *, again: bool = False) -> str:
     """What a person types, where that was asked for; twice where nothing else would tell a slip."""
     if passphrase != PROMPT:
         return ""

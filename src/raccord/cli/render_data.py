@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -9,6 +10,8 @@ from rich.text import Text
 from raccord.cli.render import Column, Page, count
 from raccord.cli.render_run import notes
 from raccord.model.report_data import (
+    DataBackup,
+    DataBackups,
     DataDiff,
     DataExport,
     DataPush,
@@ -71,6 +74,43 @@ def export(page: Page, report: DataExport) -> None:
     page.line(shown(report.path), Text(whole, "dim"))
     notes(page, report.notes)
     page.command("next", report.next_command)
+
+
+def backups(page: Page, report: DataBackups) -> None:
+    """Adds a row for each backup."""
+    found = report.backups
+    if not found:
+        page.line("No rows are kept.")
+        page.command("next", "raccord data status")
+        return
+    page.table(
+        [
+            Column("run", [Text(shown(one.run), "bold") for one in found]),
+            Column("verb", [Text(shown(one.verb)) for one in found], rank=3),
+            Column("set", [Text(shown(one.name)) for one in found], least=8),
+            Column("where", [Text(shown(one.environment)) for one in found]),
+            Column("rows", [Text("" if one.unread else str(one.rows)) for one in found]),
+            Column("size", [Text(size(one.size) if one.size else "", "dim") for one in found], rank=2),
+            Column("when", [Text(page.ago(one.at), "dim") for one in found], rank=1),
+            Column("kept until", [Text(_day(one.until), "dim") for one in found], rank=1),
+        ],
+        below=[_backup(one) for one in found],
+    )
+    page.line(Text(f"the newest {report.keep_last} runs are kept longer", "dim"))
+    page.command(
+        "next", f"raccord data restore {found[0].run} --to {found[0].environment or 'ENV'} --dry-run"
+    )
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(at))
+
+
+def _backup(one: DataBackup) -> list[Text]:
+    if one.unread:
+        return [Text(shown(one.unread), "yellow")]
+    said = [Text(", ".join(map(shown, one.tables)), "dim")]
+    return [*said, Text(f"taken back by {shown(one.undone_by)}", "dim")] if one.undone_by else said
 
 
 def _about(report: DataExport, rows: int) -> str:

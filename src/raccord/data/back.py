@@ -34,10 +34,10 @@ def moved(target: Target, job: Job, archive: str) -> list[Moved]:
     document = job.shelf.needed(archive)
     with postgres.connected(target, name="raccord data") as db, db.transaction(force_rollback=True):
         tables = observe.named_tables(db, names_of(document))
-        others = [said for said in document["tables"] if not _untouched(db, tables, said)]
+        others = [said for said in document["tables"] if not untouched(job, db, tables, said)]
         if not others:
             return []
-        found = _loaded(db, job.shelf, archive, {"tables": others}, tables, {})
+        found = loaded(job, db, archive, {"tables": others}, tables, {})
         return [one for one, _ in found if one.rows]
 
 
@@ -55,19 +55,18 @@ def take_back(job: Job, target: Target, archive: str) -> None:
         refuse(places.hindered(db, job.spec))
         tables = observe.named_tables(db, names)
         stages: dict[Name, Stage] = {}
-        for found, stage in _loaded(
-            db, job.shelf, archive, document, tables, _straight(job, db, tables, document)
-        ):
+        anew = straight_back(job, db, tables, document)
+        for found, stage in loaded(job, db, archive, document, tables, anew):
             if found.rows:
                 raise WorldMoved(
                     f"{found.said} are not as the push left them",
                     hint=f"raccord data diff {job.spec.name} --to {job.spec.goal}",
                 )
             stages[stage.pair.id] = stage
-        _carry(job, db, target, stages, document, held)
+        carry(job, db, target, stages, document, held)
 
 
-def _carry(
+def carry(
     job: Job,
     db: postgres.Connection,
     target: Target,
@@ -75,6 +74,12 @@ def _carry(
     document: Mapping[str, Any],
     held: Held,
 ) -> None:
+    """Does it, once it is known what goes and what comes, and has the archive say what was overwritten.
+
+    Args:
+        document: of the archive that the rows come from.
+        held: what excludes other pushes.
+    """
     kept = dict(zip(names_of(document), document["tables"], strict=True))
     tables = [stage.pair.target for stage in stages.values()]
     order = ordered(tables)
@@ -117,13 +122,18 @@ def _rows(db: postgres.Connection, stage: Stage) -> tuple[int, int]:
     return int(str(found[0])), int(str(found[1]))
 
 
-def _loaded(
-    db: postgres.Connection, shelf: Shelf, archive: str, document: Mapping[str, Any],
+def loaded(
+    job: Job, db: postgres.Connection, archive: str, document: Mapping[str, Any],
     tables: Mapping[Name, Table], anew: Mapping[Name, str],
 ) -> list[tuple[Moved, Stage]]:  # fmt: skip
-    found = []
+    """The tables of an archive: what comes and what goes, and which rows are not as they were left.
+
+    Args:
+        anew: those whose rows don't wait in temporary tables; see `straight_back`.
+    """
+    found, shelf = [], job.shelf
     for at, said in enumerate(document["tables"]):
-        pair = archived(tables, said)
+        pair = archived(tables, said, job.conditions)
         if pair.id in anew:
             found.append((Moved(pair.shown, 0), _poured(db, shelf, archive, pair, said, anew[pair.id])))
             continue
@@ -153,12 +163,14 @@ def _poured(
     return straight(pair, said["columns"], empties=True, pour=pour)
 
 
-def _untouched(db: postgres.Connection, tables: Mapping[Name, Table], said: Mapping[str, Any]) -> bool:
+def untouched(
+    job: Job, db: postgres.Connection, tables: Mapping[Name, Table], said: Mapping[str, Any]
+) -> bool:
     """Whether a table that was filled straight has exactly the rows that it was left with."""
-    return "ends" in said and str(digest(db, archived(tables, said))) == said["ends"][1]
+    return "ends" in said and str(digest(db, archived(tables, said, job.conditions))) == said["ends"][1]
 
 
-def _straight(
+def straight_back(
     job: Job, db: postgres.Connection, tables: Mapping[Name, Table], document: Mapping[str, Any]
 ) -> dict[Name, str]:
     """Tables that can go back as they came: nobody touched them, and nothing else refers to their rows.
@@ -168,9 +180,9 @@ def _straight(
     """
     order = ordered(list(tables.values()))
     pairs = {
-        (said["table"][0], said["table"][1]): archived(tables, said)
+        (said["table"][0], said["table"][1]): archived(tables, said, job.conditions)
         for said in document["tables"]
-        if job.spec.triggers != "fire" and _untouched(db, tables, said)
+        if job.spec.triggers != "fire" and untouched(job, db, tables, said)
     }
     found = {name for name in pairs if not order.late.get(name)}
     while blocked := [name for name in found if not unreferred(order, pairs[name], found)]:

@@ -44,15 +44,13 @@ class ImportHandler(Transaction):
     """Imports into a set in one transaction. What is in files was masked before, so masks have no say.
 
     Args:
-        sql: leads from a set's name to its conditions and masks.
         opens: leads to the files.
     """
 
     kind, version = IMPORT, 1
 
     def __init__(self, resolve: Resolve, wait: float, sql: Sql, opens: Open) -> None:
-        super().__init__(resolve, wait)
-        self._sql = sql
+        super().__init__(resolve, wait, sql)
         self._opens = opens
 
     def act(self, step: Step, job: Job, target: Target) -> None:

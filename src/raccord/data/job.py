@@ -35,6 +35,7 @@ class Job:
         expected: what must be found in each table.
         wait: seconds to wait for another push.
         cancelled: whether a person interrupted.
+        conditions: those of the set as it is configured now, by what tells one from another.
     """
 
     spec: Spec
@@ -44,6 +45,7 @@ class Job:
     wait: float = 60.0
     say: Callable[[str], None] = field(default=lambda text: None)
     cancelled: Callable[[], bool] = field(default=lambda: False)
+    conditions: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def shelf(self) -> Shelf:
@@ -177,11 +179,14 @@ def key_of(pair: Pair, values: Iterable[str]) -> str:
     return shown(" ".join(said))
 
 
-def archived(tables: Mapping[Name, Table], said: Mapping[str, Json]) -> Pair:
+def archived(tables: Mapping[Name, Table], said: Mapping[str, Json], conditions: Mapping[str, str]) -> Pair:
     """A table as an archive has it.
 
+    Args:
+        conditions: see `Job`.
+
     Raises:
-        WorldMoved: it is gone, or has other columns by now.
+        WorldMoved: it is gone, has other columns by now, or takes a condition that is another by now.
     """
     name = (said["table"][0], said["table"][1])
     table = tables.get(name)
@@ -195,8 +200,25 @@ def archived(tables: Mapping[Name, Table], said: Mapping[str, Json]) -> Pair:
         )
         raise WorldMoved(f"the columns of {label(name)} are others by now: {other}")
     return Pair(
-        table, table, tuple(said["sets"]), key=tuple(said["key"]), where=said["where"], binary=said["binary"]
-    )
+        table, table, tuple(said["sets"]), key=tuple(said["key"]),
+        where=_condition(said, conditions), binary=said["binary"],
+    )  # fmt: skip
+
+
+def _condition(said: Mapping[str, Json], conditions: Mapping[str, str]) -> str:
+    """Which rows of a table an archive is about, where neither a key nor all that is in them tells that.
+
+    An archive says of a condition only what tells it from another: values stand in it.
+    """
+    if not said["where"] or said["key"] or {*said["sets"]} == {*said["columns"]}:
+        return ""
+    if said["where"] not in conditions:
+        name = label((said["table"][0], said["table"][1]))
+        raise WorldMoved(
+            f"the rows of {name} have no key, and their where is another by now",
+            hint="set where in raccord.toml to what it was",
+        )
+    return conditions[said["where"]]
 
 
 def whole(table: Table) -> tuple[str, ...]:

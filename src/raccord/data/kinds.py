@@ -13,6 +13,7 @@ from typing import Protocol
 from raccord.data import on_postgres, on_sqlite
 from raccord.data.difference import Cells, Difference, Key
 from raccord.data.job import Job, Moved
+from raccord.data.kept import Kept
 from raccord.data.masks import Salt
 from raccord.data.places import one_and_the_same
 from raccord.data.plan import Decision
@@ -88,6 +89,17 @@ class Kind(Protocol):
             RestoreFailed: the archive can't be read.
             HeldBack: something stands against it; nothing was changed.
         """
+
+    def kept(self, job: Job, target: Target, archive: str) -> Kept:
+        """What would come back of what a push kept, whatever others changed since. Nothing is left behind.
+
+        Raises:
+            WorldMoved: a table is gone, or has other columns by now.
+            RestoreFailed: the archive can't be read.
+        """
+
+    def put_back(self, job: Job, target: Target, archive: str) -> None:
+        """Puts it back. Raises as `carry_out` and `take_back`."""
 
     def moved(self, job: Job, target: Target, archive: str) -> list[Moved]:
         """What others changed since, of what a push touched."""

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from raccord.data import back, observe, push, samples, transaction
+from raccord.data import back, observe, push, restore, samples, transaction
 from raccord.data.difference import Cells, Difference, Key
 from raccord.data.fit import unfit
 from raccord.data.job import Job, Moved
+from raccord.data.kept import Kept
 from raccord.data.masks import Salt
 from raccord.data.plan import Decision
 from raccord.data.seen import Seen
@@ -72,6 +73,16 @@ def carry_out(job: Job, source: Target, target: Target) -> None:
 def take_back(job: Job, target: Target, archive: str) -> None:
     """Takes a push back."""
     back.take_back(job, target, archive)
+
+
+def kept(job: Job, target: Target, archive: str) -> Kept:
+    """What would come back."""
+    return restore.kept(job, target, archive)
+
+
+def put_back(job: Job, target: Target, archive: str) -> None:
+    """Puts it back."""
+    restore.put_back(job, target, archive)
 
 
 def moved(job: Job, target: Target, archive: str) -> list[Moved]:

@@ -6,13 +6,10 @@ the archive says they were left, or all as it says they were.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from raccord.data import sqlite_kept, sqlite_look, sqlite_push
-from raccord.data.job import Job, Moved, names_of
-from raccord.data.sqlite_session import Session
-from raccord.database import sqlite
+from raccord.data import sqlite_kept, sqlite_look, sqlite_push, sqlite_restore
+from raccord.data.job import Job, Moved
 from raccord.database.tables import Name
 from raccord.database.url import Target
 from raccord.errors import WorldMoved
@@ -24,26 +21,13 @@ counted = sqlite_look.counted
 unreferred = sqlite_look.unreferred
 carry_out = sqlite_push.push
 take_back = sqlite_push.take_back
-
-
-@contextlib.contextmanager
-def _archive(
-    job: Job, target: Target, id_: str, document: Mapping[str, Json]
-) -> Iterator[tuple[Session, Iterator[sqlite_kept.Loaded]]]:
-    with (
-        sqlite.looking(target) as uri,
-        sqlite.failures(sqlite.existing(target)),
-        contextlib.closing(sqlite.connected(uri, job.spec.lock_seconds)) as db,
-    ):
-        two = Session(db, job.spec.statement_seconds)
-        two.run("begin")
-        tables = sqlite_look.named_tables(db, names_of(document))
-        yield two, sqlite_kept.loaded(two, job.shelf, id_, document, tables)
+kept = sqlite_restore.kept
+put_back = sqlite_restore.put_back
 
 
 def moved(job: Job, target: Target, archive: str) -> list[Moved]:
     """What others changed since."""
-    with _archive(job, target, archive, job.shelf.needed(archive)) as (two, tables):
+    with sqlite_kept.opened(job, target, archive, job.shelf.needed(archive)) as (two, tables):
         found = [sqlite_kept.otherwise(two, one) for one in tables]
     return [one for one in found if one.rows]
 
@@ -51,7 +35,7 @@ def moved(job: Job, target: Target, archive: str) -> list[Moved]:
 def position(job: Job, target: Target, document: Mapping[str, Json]) -> Position:
     """Compares the rows that the push touched with what the archive says of them."""
     try:
-        with _archive(job, target, job.id, document) as (two, tables):
+        with sqlite_kept.opened(job, target, job.id, document) as (two, tables):
             found = [sqlite_kept.stands(two, job.shelf, job.id, one) for one in tables]
     except WorldMoved:
         return Position.NEITHER  # other columns

@@ -25,7 +25,7 @@ from raccord.data.pairs import Pair
 from raccord.data.plan import ANEW, SKIP, STRAIGHT, SWAP, Expected, changed_ways, fires, relevant
 from raccord.data.scope import hashed, relation, scope
 from raccord.data.seen import Seen
-from raccord.data.spec import CHANGES, REMOVES, Spec
+from raccord.data.spec import CHANGES, REMOVES, Spec, conditioned
 from raccord.data.stage import (
     Stage,
     fetch,
@@ -226,11 +226,28 @@ def keep(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
         "types": [pair.column(name).type for name in columns],
         "key": list(pair.key),
         # What came by closure is known by its keys alone, once the push is over.
-        "where": "" if pair.closure else pair.where,
+        "where": "" if pair.closure else conditioned(pair.where),
         "rows": pair.target.rows,
         "binary": binary,
         "old": part.document(),
+        "many": None if pair.key or stage.pour else _many(job, db, at, stage),
     }
+
+
+def _many(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, Json]:
+    """Of a table without a key: for each row that comes or goes, how many such there are and will be."""
+    pair = stage.pair
+    gone = f"from {stage.gone} g join {relation(pair)} t on {stage.goes}"
+    query = (
+        "with touched as materialized (select h, sum(d) as d from"
+        f" (select {hashed(pair, 't')} as h, -1 as d {gone} union all"
+        f" select {hashed(pair, 'p')}, 1 from {stage.put} p) x group by h)"
+        f" select x.h, count(n.h), count(n.h) + x.d::int8 from touched x"
+        f" left join (select {hashed(pair, 't')} as h from {scope(pair)} t) n on n.h = x.h group by x.h, x.d"
+    )
+    with job.shelf.part(job.id, f"{at}.many") as part:
+        part.rows = pump.out(db, query, True, part.write)
+    return part.document()
 
 
 def left(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, Json]:

@@ -7,17 +7,22 @@ them as lone surrogates, which ASCII-only JSON keeps.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from raccord.data.job import NAMED, Job, Moved, archived, key_of, whole
+from raccord.data.job import NAMED, Job, Moved, archived, key_of, names_of, whole
 from raccord.data.keeping import Shelf
+from raccord.data.spec import conditioned
+from raccord.data.sqlite_look import named_tables
 from raccord.data.sqlite_session import Row, Session, batches
 from raccord.data.sqlite_sql import differs, listed, matched, numbered, relation, scope, shown_value, spelled
 from raccord.data.sqlite_stage import Stage, make, table
+from raccord.database import sqlite
 from raccord.database.tables import Name, Table, identifier
+from raccord.database.url import Target
 from raccord.model.plan import Json
 
 
@@ -40,7 +45,7 @@ def keep(job: Job, two: Session, at: int, stage: Stage) -> dict[str, Json]:
         "sets": list(pair.columns),
         "types": [pair.column(name).type for name in columns],
         "key": list(pair.key),
-        "where": pair.where,
+        "where": conditioned(pair.where),
         "rows": two.number(f"select count(*) from {relation(pair)}"),
         "binary": False,
         "old": write(job, f"{at}.old", two.ask(query)),
@@ -119,7 +124,7 @@ class Loaded:
 
 
 def loaded(
-    two: Session, shelf: Shelf, archive: str, document: Mapping[str, Any], tables: Mapping[Name, Table]
+    job: Job, two: Session, archive: str, document: Mapping[str, Any], tables: Mapping[Name, Table]
 ) -> Iterator[Loaded]:
     """The tables of an archive.
 
@@ -128,12 +133,12 @@ def loaded(
         RestoreFailed: it can't be read.
     """
     for at, said in enumerate(document["tables"]):
-        pair = archived(tables, said)
+        pair = archived(tables, said, job.conditions)
         stage = make(two, pair, at, said["columns"])
         left = f"temp.raccord_left_{at}"
         table(two, left, pair, pair.columns)
         for goal, columns, part in ((stage.put, stage.columns, "old"), (left, pair.columns, "new")):
-            two.put(goal, listed(columns), len(columns), read(shelf, archive, said[part]))
+            two.put(goal, listed(columns), len(columns), read(job.shelf, archive, said[part]))
         new = identifier(stage.new)
         if pair.key:
             for name, of in ((stage.put, "put"), (left, "left")):
@@ -144,6 +149,27 @@ def loaded(
         else:
             two.run(f"update {stage.put} set {new} = 1")
         yield Loaded(stage, left, said)
+
+
+@contextlib.contextmanager
+def opened(
+    job: Job, target: Target, id_: str, document: Mapping[str, Json]
+) -> Iterator[tuple[Session, Iterator[Loaded]]]:
+    """The tables of an archive in a connection that sees one state of the target and leaves nothing behind.
+
+    Raises:
+        WorldMoved: a table has other columns by now.
+        RestoreFailed: it can't be read.
+    """
+    with (
+        sqlite.looking(target) as uri,
+        sqlite.failures(sqlite.existing(target)),
+        contextlib.closing(sqlite.connected(uri, job.spec.lock_seconds)) as db,
+    ):
+        two = Session(db, job.spec.statement_seconds)
+        two.run("begin")
+        tables = named_tables(db, names_of(document))
+        yield two, loaded(job, two, id_, document, tables)
 
 
 def otherwise(two: Session, one: Loaded) -> Moved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from raccord.data.pairs import condition
 from raccord.data.plan import Decision, decide, refers
 from raccord.data.seen import WILD, Seen, chosen, joined
 from raccord.data.spec import REMOVES, Spec
-from raccord.data.sqlite_session import Ends, ends
+from raccord.data.sqlite_session import Ends, Session, ends
 from raccord.data.sqlite_sql import differs, listed, matched, meets, relation, shown_value
 from raccord.data.sqlite_stage import Stage, compare, make, origin
 from raccord.data.without import Without
@@ -82,19 +82,31 @@ class Look:
     def referred(self, differs: Iterable[Difference]) -> list[Finding]:
         """Rows outside the set that refer to rows that would go."""
         inside = {pair.id for pair in self.seen.tables}
-        found = []
-        for each in differs if self.spec.mode in REMOVES else ():
-            stage = self._stages[each.pair.id]
-            for one in each.pair.target.referred:
-                if one.table in inside or not each.removed:
-                    continue
-                count = self.ends.two.number(
-                    f"select count(*) from {stage.gone} g join {relation(each.pair)} t on {stage.goes()}"
-                    f" join {identifier(*one.table)} c on {meets(one, 'c', 't')}"
-                )
-                if count:
-                    found.append(refers(one, each.pair, count))
-        return found
+        going = [each for each in differs if each.removed and self.spec.mode in REMOVES]
+        return [
+            finding
+            for each in going
+            for finding in referring(self.ends.two, self._stages[each.pair.id], inside)
+        ]
+
+
+def referring(two: Session, stage: Stage, inside: Collection[Name]) -> list[Finding]:
+    """Rows of other tables that refer to rows that would go.
+
+    Args:
+        inside: tables whose rows are compared as well.
+    """
+    pair, found = stage.pair, []
+    for one in pair.target.referred:
+        if one.table in inside:
+            continue
+        count = two.number(
+            f"select count(*) from {stage.gone} g join {relation(pair)} t on {stage.goes()}"
+            f" join {identifier(*one.table)} c on {meets(one, 'c', 't')}"
+        )
+        if count:
+            found.append(refers(one, pair, count))
+    return found
 
 
 def _text(value: Any) -> str | None:
@@ -107,10 +119,11 @@ def looked(source: Target, target: Target, spec: Spec, salt: Salt) -> Iterator[L
     with ends(source, target, spec, write=False) as both:
         found = seen(both, spec, salt)
         both.attach(found.tables)
-        yield Look(both, spec, replace(found, hindered=(*_locked(target, spec), *found.hindered)))
+        yield Look(both, spec, replace(found, hindered=(*locked(target, spec), *found.hindered)))
 
 
-def _locked(target: Target, spec: Spec) -> list[Finding]:
+def locked(target: Target, spec: Spec) -> list[Finding]:
+    """Why a file can't be written, as far as its rights say."""
     path = sqlite.existing(target)
     for place in (path, os.path.dirname(path)):
         if not os.access(place, os.W_OK):

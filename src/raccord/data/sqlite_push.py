@@ -40,7 +40,7 @@ def push(job: Job, source: Target, target: Target) -> None:
             settle(both.two, spec, stage)
             if any(relevant(spec, differs_)):
                 stages.append(stage)
-        _carry(job, both.two, target, stages, spec.mode)
+        carry(job, both.two, target, stages, spec.mode)
 
 
 def take_back(job: Job, target: Target, archive: str) -> None:
@@ -49,7 +49,7 @@ def take_back(job: Job, target: Target, archive: str) -> None:
     with alone(job, target), opened(target, spec, job.cancelled) as two, transaction(two, target, spec):
         tables = named_tables(two.db, names_of(document))
         stages: dict[Name, Stage] = {}
-        for one in sqlite_kept.loaded(two, job.shelf, archive, document, tables):
+        for one in sqlite_kept.loaded(job, two, archive, document, tables):
             if (found := sqlite_kept.otherwise(two, one)).rows:
                 raise WorldMoved(
                     f"{found.said} are not as the push left them",
@@ -60,10 +60,15 @@ def take_back(job: Job, target: Target, archive: str) -> None:
         order = ordered([stage.pair.target for stage in stages.values()])
         for stage in stages.values():
             refuse(obstacles(spec, stage.pair)[0])
-        _carry(job, two, target, [stages[name] for name in order.tables], REPLACE)
+        carry(job, two, target, [stages[name] for name in order.tables], REPLACE)
 
 
-def _carry(job: Job, two: Session, target: Target, stages: Sequence[Stage], mode: str) -> None:
+def carry(job: Job, two: Session, target: Target, stages: Sequence[Stage], mode: str) -> None:
+    """Does it, within the transaction, wherever the stages were filled from.
+
+    Args:
+        stages: what is referred to first.
+    """
     job.shelf.begin(job.id)
     parts = [sqlite_kept.keep(job, two, at, stage) for at, stage in enumerate(stages)]
     with quiet(two, job.spec, [stage.pair.target for stage in stages]):

@@ -15,7 +15,7 @@ from raccord.data import kinds
 from raccord.data.job import Job
 from raccord.data.keeping import Shelf
 from raccord.data.plan import Expected
-from raccord.data.spec import Spec
+from raccord.data.spec import Spec, conditioned
 from raccord.database.keeping import new_id
 from raccord.database.tables import Name
 from raccord.database.url import Target
@@ -25,6 +25,7 @@ from raccord.errors import (
     RaccordError,
     TransportError,
     Unanswered,
+    UsageError,
     WorldMoved,
 )
 from raccord.kernel import fs
@@ -144,11 +145,13 @@ class Transaction(ABC):
     Args:
         resolve: leads from an environment's name to its database.
         wait: seconds to wait for another push.
+        sql: leads from a set's name to its conditions and masks.
     """
 
-    def __init__(self, resolve: Resolve, wait: float) -> None:
+    def __init__(self, resolve: Resolve, wait: float, sql: Sql) -> None:
         self._resolve = resolve
         self._wait = wait
+        self._sql = sql
 
     @abstractmethod
     def act(self, step: Step, job: Job, target: Target) -> None:
@@ -232,9 +235,10 @@ class Transaction(ABC):
         expected = {
             (one["table"][0], one["table"][1]): Expected.parse(one) for one in got.get("expected", ())
         }
+        spec = Spec.parse(got["spec"])
         return Job(
-            Spec.parse(got["spec"]), Path(got["state"]), got["id"], expected, self._wait, context.say,
-            context.cancelled,
+            spec, Path(got["state"]), got["id"], expected, self._wait, context.say, context.cancelled,
+            conditions(self._sql, spec.name),
         )  # fmt: skip
 
     def outcome(self, job: Job, target: Target, context: Context) -> Outcome:
@@ -252,6 +256,14 @@ class Transaction(ABC):
         except RaccordError as error:  # it took place: what is found out later can't hold it back
             notes.append(f"not verified afterwards: {error.message}")
         return Outcome({"id": job.id, "counts": counts, "notes": notes}, note="; ".join(notes))
+
+
+def conditions(sql: Sql, name: str) -> dict[str, str]:
+    """The conditions of a set as it is configured now, if it still is: see `Job`."""
+    try:
+        return {conditioned(text): text for text in sql(name)[0].values()}
+    except UsageError:
+        return {}
 
 
 def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[str]:
@@ -276,17 +288,9 @@ def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[
 
 
 class PushHandler(Transaction):
-    """Pushes a set in one transaction.
-
-    Args:
-        sql: leads from a set's name to its conditions and masks.
-    """
+    """Pushes a set in one transaction."""
 
     kind, version = PUSH, 1
-
-    def __init__(self, resolve: Resolve, wait: float, sql: Sql) -> None:
-        super().__init__(resolve, wait)
-        self._sql = sql
 
     def act(self, step: Step, job: Job, target: Target) -> None:
         """Pushes."""

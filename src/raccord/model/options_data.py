@@ -162,6 +162,27 @@ class DataImportOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class DataRestoreOptions:
+    """Which rows are put back.
+
+    Attributes:
+        name: a run that kept them, or an archive; "" for the newest push into the environment that stands.
+        goal: the environment that gets them.
+        set: of several sets only this one; "" for all.
+        key: what opens the archive.
+        yes_to, dry_run, by: see `DataPushOptions`.
+    """
+
+    name: str
+    goal: str
+    set: str = ""
+    key: KeyOptions = field(default_factory=KeyOptions)
+    yes_to: str = ""
+    dry_run: bool = False
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FilesDiffOptions:
     """How a set of objects is compared.
 

@@ -253,3 +253,51 @@ class DataExport:
     dry_run: bool = False
     notes: tuple[Finding, ...] = ()
     next_command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataBackup:
+    """Rows that a run kept before it overwrote them.
+
+    Attributes:
+        run: its id.
+        verb: what it did.
+        id: of what it kept.
+        name: of the set.
+        environment: whose rows they are.
+        at: when it began, in seconds since the epoch.
+        until: when `raccord gc` may drop it at the earliest, likewise.
+        rows: how many were kept; rows that were added count none.
+        size: in bytes.
+        tables: that it touched.
+        by: who asked.
+        undone_by: the run that took it back, or "".
+        unread: why it can't be read, or "".
+    """
+
+    run: str
+    verb: str
+    id: str
+    name: str
+    environment: str
+    at: float
+    until: float
+    rows: int = 0
+    size: int = 0
+    tables: tuple[str, ...] = ()
+    by: str = ""
+    undone_by: str = ""
+    unread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataBackups:
+    """Which rows are kept.
+
+    Attributes:
+        backups: newest first.
+        keep_last: how many of the newest runs are kept, however old they are.
+    """
+
+    backups: tuple[DataBackup, ...]
+    keep_last: int

@@ -57,6 +57,14 @@ def gc(room: Room, *, dry_run: bool) -> RemovalReport:
     old = [one for many in by_tree.values() for one in many[keep.keep_last :] if one.taken < oldest]
     runs = [run for run in journal.newest(1_000_000)[keep.keep_last :] if run not in waiting]
     runs = [run for run in runs if journal.load(run).started < oldest]
+    wanted = {step.step.payload.get("archive") for run in waiting for step in journal.load(run).steps}
+    runs = [
+        run
+        for run in runs
+        if not any(
+            one.step.kind == KEEP and one.step.payload["id"] in wanted for one in journal.load(run).steps
+        )
+    ]
     full: list[Finding] = []
     if not dry_run:
         runs, full = _emptied(room, journal, runs)

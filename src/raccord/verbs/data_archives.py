@@ -1,17 +1,17 @@
-"""What the library's face lends of rows in files, as one object of its own."""
+"""What the library's face lends of rows in files and of kept rows, as one object of its own."""
 
 from __future__ import annotations
 
-from raccord.model.options_data import DataExportOptions, DataImportOptions
+from raccord.model.options_data import DataExportOptions, DataImportOptions, DataRestoreOptions
 from raccord.model.report import Answer
-from raccord.model.report_data import DataExport
-from raccord.verbs import data_export, data_import
+from raccord.model.report_data import DataBackups, DataExport
+from raccord.verbs import data_export, data_import, data_restore
 from raccord.verbs.report import answer
 from raccord.verbs.room import Room
 
 
 class ArchiveVerbs:
-    """Rows in files: written, and brought into an environment."""
+    """Rows in files: written, and brought into an environment; and rows that were kept, put back."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -23,3 +23,11 @@ class ArchiveVerbs:
     def bring(self, options: DataImportOptions) -> Answer:
         """Brings rows of files into an environment; the plan where `dry_run` is set."""
         return answer(*data_import.bring(self._room, options), dry_run=options.dry_run)
+
+    def restore(self, options: DataRestoreOptions) -> Answer:
+        """Puts rows back that a push kept, or those of an archive; the plan where `dry_run` is set."""
+        return answer(*data_restore.restore(self._room, options), dry_run=options.dry_run)
+
+    def backups(self) -> DataBackups:
+        """Which rows are kept, and until when."""
+        return data_restore.backups(self._room)

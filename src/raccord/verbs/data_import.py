@@ -66,10 +66,10 @@ def bring(room: Room, options: DataImportOptions) -> tuple[Plan, RunRecord | Non
     return data_sets.promoted(room, options, again(VERB, options), lambda: plan(room, options))
 
 
-def plan(room: Room, options: DataImportOptions) -> Plan:
+def plan(room: Room, options: DataImportOptions, verb: str = VERB) -> Plan:
     """Verifies, observes and decides."""
     with _files(room, options) as files:
-        return planned(room, options, files, VERB)
+        return planned(room, options, files, verb)
 
 
 def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> Plan:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from raccord.data import kinds
 from raccord.data.difference import Difference
 from raccord.data.import_steps import IMPORT
+from raccord.data.restore_steps import RESTORE
 from raccord.data.steps import PUSH
 from raccord.errors import RaccordError
 from raccord.kernel.journal import Journal
@@ -74,7 +75,7 @@ def status(room: Room, name: str = "") -> DataStatus:
         UsageError: no such set.
     """
     names = [name] if name else sorted(room.config.data)
-    last = pushes(room.journal(), PUSH, IMPORT)
+    last = pushes(room.journal(), PUSH, IMPORT, RESTORE)
     found = []
     for each in names:
         data_sets.configured(room, each)

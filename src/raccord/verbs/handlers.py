@@ -90,6 +90,7 @@ def _then(room: Room) -> list[Handler]:
 
 def _data(room: Room) -> list[Handler]:
     from raccord.data.import_steps import ImportHandler
+    from raccord.data.restore_steps import RestoreHandler
     from raccord.data.steps import KeepHandler, PushHandler, ReturnHandler
     from raccord.database.url import Target
     from raccord.verbs.data_import import opened
@@ -107,7 +108,8 @@ def _data(room: Room) -> list[Handler]:
         ImportHandler(resolve, wait, texts, lambda said: opened(room, said)),
         KeepHandler(),
         PushHandler(resolve, wait, texts),
-        ReturnHandler(resolve, wait),
+        RestoreHandler(resolve, wait, texts),
+        ReturnHandler(resolve, wait, texts),
     ]
 
 
@@ -149,7 +151,7 @@ def _reports(room: Room) -> list[Handler]:
 
 # What most runs have no step of, and many repositories never: loaded once a run has one.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
-    (("data.import", "data.keep", "data.push", "data.return"), _data),
+    (("data.import", "data.keep", "data.push", "data.restore", "data.return"), _data),
     (("database.backup", "database.restore", "migration.upgrade"), _databases),
     (("database.fork", "database.refork", "database.unfork", "worktree.point"), _forks),
     (("migration.exclude", "migration.files"), _copies),

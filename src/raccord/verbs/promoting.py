@@ -10,6 +10,7 @@ from raccord.kernel.record import RunRecord
 from raccord.model.options_data import (
     DataImportOptions,
     DataPushOptions,
+    DataRestoreOptions,
     FilesPushOptions,
     PromoteOptions,
 )
@@ -25,7 +26,7 @@ def environments(room: Room) -> Environments:
 
 def promoted(
     room: Room,
-    options: DataImportOptions | DataPushOptions | FilesPushOptions | PromoteOptions,
+    options: DataImportOptions | DataPushOptions | DataRestoreOptions | FilesPushOptions | PromoteOptions,
     command: str,
     make: Callable[[], Plan],
     also: Sequence[str] = (),
