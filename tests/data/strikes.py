@@ -1,4 +1,4 @@
-"""Pushes in every way and mode, and what may strike them: drawn by a seed, and read back from a line.
+"""Pushes, imports, restores, and what may strike them: drawn by a seed, and read back from a line.
 
 Nothing here runs anything; `struck.py` does.
 """
@@ -30,6 +30,9 @@ insert into b (id, a, v) select g + 100, g, 'x' from generate_series(61, 1300) g
 INDEX = "create index on b using gin (to_tsvector('simple', v));"
 ALL = "update a set v = 'prod'; update b set v = 'prod'; delete from b where id > 1100;"
 NONE = "delete from b; delete from a;"
+LATER = """
+update a set v = 'later' where id % 6 = 1; delete from b where id = 50; insert into b (id, a) values (901, 1);
+"""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Scenario:
         setup: of both databases.
         prod: what is then done in the target's.
         tables: of the set.
+        verb: "push"; "import", of what dev holds; "restore", of what a push before it kept.
+        later: what is done in the target's after that push.
     """
 
     way: str
@@ -48,11 +53,17 @@ class Scenario:
     setup: str
     prod: str
     tables: tuple[str, ...] = ("same", "a", "b")
+    verb: str = "push"
+    later: str = ""
 
     @property
     def name(self) -> str:
         """Both in one word; of two that fill, one exchanges."""
-        return f"{self.way}-{self.mode}"
+        return f"{self.way}-{self.mode}" if self.verb == "push" else f"{self.verb}-{self.way}-{self.mode}"
+
+    def struck_by(self, fault: str) -> bool:
+        """Whether a fault can strike it: rows of files and kept rows come from no server."""
+        return self.verb == "push" or fault not in ("source", "cut-source")
 
 
 LOOSE = ("same", "a", "b", "l")
@@ -69,6 +80,27 @@ SCENARIOS = (
     Scenario("anew", "replace", FEW + MANY, ALL),
     Scenario("swap", "replace", FEW + MANY + INDEX, ALL),
     Scenario("swap", "mirror", FEW + MANY + INDEX, NONE),
+    *(Scenario("delta", mode, FEW, SOME, verb="import") for mode in ("replace", "upsert", "insert")),
+    Scenario(
+        "whole",
+        "replace",
+        FEW + KEYLESS,
+        "delete from l where a < 4; insert into l values (70, 'p')",
+        LOOSE,
+        verb="import",
+    ),
+    Scenario("fill", "replace", FEW, NONE, verb="import"),
+    Scenario("swap", "replace", FEW + MANY + INDEX, ALL, verb="import"),
+    Scenario(
+        "delta",
+        "replace",
+        FEW + KEYLESS,
+        SOME + "insert into l values (70, 'p'), (70, 'p')",
+        LOOSE,
+        verb="restore",
+        later=LATER,
+    ),
+    Scenario("swap", "replace", FEW + MANY + INDEX, ALL, verb="restore"),
 )
 BY_NAME = {one.name: one for one in SCENARIOS}
 
@@ -101,7 +133,7 @@ class Case:
 def drawn(count: int, seed: int, faults: tuple[str, ...] = FAULTS) -> list[Case]:
     """Cases over all scenarios, faults and recoveries, the same for a seed."""
     dice = random.Random(seed)
-    pairs = [(one.name, fault) for one in SCENARIOS for fault in faults]
+    pairs = [(one.name, fault) for one in SCENARIOS for fault in faults if one.struck_by(fault)]
     found: list[Case] = []
     while len(found) < count:
         dice.shuffle(pairs)

@@ -1,4 +1,4 @@
-"""A push that is struck, what a person does then, and what must hold: `Bench.run` answers with what was lost.
+"""A push, import or restore that is struck, what a person does then, and what must hold: see `Bench.run`.
 
 Source and target are servers of their own, behind wires that count. Nothing is judged by time.
 """
@@ -22,7 +22,12 @@ from typing import Any
 import psycopg
 
 from raccord.errors import RaccordError
-from raccord.model.options_data import DataPushOptions
+from raccord.model.options_data import (
+    DataExportOptions,
+    DataImportOptions,
+    DataPushOptions,
+    DataRestoreOptions,
+)
 from raccord.workspace import Workspace
 from tests import pgkit
 from tests.data.disk import Disk
@@ -63,12 +68,25 @@ def reached(server: pgkit.Server) -> Reached:
     return found
 
 
-def child(path: str, mode: str, said: str) -> None:
-    """The push, in a process and a group of its own."""
+Order = tuple[str, str, str]  # verb, mode, and the archive or the run
+
+
+def act(path: str, order: Order, *, dry_run: bool = False) -> Any:
+    """What is struck."""
+    verb, mode, what = order
+    with Workspace.open(path) as workspace:
+        if verb == "import":
+            return workspace.archives.bring(DataImportOptions(what, "prod", mode=mode, dry_run=dry_run))
+        if verb == "restore":
+            return workspace.archives.restore(DataRestoreOptions(what, "prod", dry_run=dry_run))
+        return workspace.data_push(DataPushOptions("all", "prod", mode=mode, dry_run=dry_run))
+
+
+def child(path: str, order: Order, said: str) -> None:
+    """The same, in a process and a group of its own."""
     os.setsid()
     try:
-        with Workspace.open(path) as workspace:
-            report = workspace.data_push(DataPushOptions("all", "prod", mode=mode))
+        report = act(path, order)
         found = {"state": getattr(report, "state", "plan")}
     except RaccordError as error:
         found = {"error": f"{type(error).__name__}: {error.message}"}
@@ -125,7 +143,24 @@ class Place:
         )
         self.digest = f"select {' || '.join(each)}"
         self.path, self.said = str(self.two.repo.path), folder / "said"
+        self.order = (scenario.verb, scenario.mode, self._ready())
         self.clean = self._measure()
+
+    def _ready(self) -> str:
+        """What the rows come from, where that is no server."""
+        if self.scenario.verb == "import":
+            return self.two.workspace.archives.export(DataExportOptions("all")).path
+        if self.scenario.verb == "restore":
+            run = self.two.push(mode=self.scenario.mode)
+            assert run.state == "done", run
+            if self.scenario.later:
+                self.two.run("prod", self.scenario.later)
+            return run.id
+        return ""
+
+    def act(self) -> Any:
+        """Does what is struck, whole."""
+        return act(self.path, self.order)
 
     def state(self) -> str:
         """The fingerprint of all rows of the target."""
@@ -134,7 +169,7 @@ class Place:
     def start(self) -> Any:
         """The push's process."""
         self.said.unlink(missing_ok=True)
-        process = CONTEXT.Process(target=child, args=(self.path, self.scenario.mode, str(self.said)))
+        process = CONTEXT.Process(target=child, args=(self.path, self.order, str(self.said)))
         process.start()
         return process
 
@@ -153,14 +188,20 @@ class Place:
         said = json.loads(self.said.read_text())
         assert said == {"state": "done"} and clean.old != clean.new, said
         assert self.two.undo().state == "done" and self.state() == clean.old["prod"]
-        plan = str(self.two.plan(mode=self.scenario.mode))
+        plan = str(act(self.path, self.order, dry_run=True))
         assert f"'way': '{self.scenario.way}'" in plan, plan
         return clean
 
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["raccord.workspace", "raccord.verbs.data_push", "psycopg", "tests.data.struck"]
+    [
+        "raccord.workspace",
+        "raccord.verbs.data_push",
+        "raccord.verbs.data_archives",
+        "psycopg",
+        "tests.data.struck",
+    ]
 )
 OURS = """select string_agg(format('%s %s %s', pid, application_name, query), '; ') from pg_stat_activity
 where application_name like 'raccord%' and pid <> pg_backend_pid()
@@ -323,7 +364,7 @@ class Bench:
         was = place.state()
         try:
             if case.recovery == "again" or not stopped:
-                report = place.two.push(mode=case.scenario.rpartition("-")[2])
+                report = place.act()
             elif case.recovery == "continue":
                 report = place.two.workspace.continue_()
             else:
@@ -342,18 +383,20 @@ class Bench:
             yield f"{case.recovery} after {'new' if was == new else 'old'}: {said}: {report}"
         elif now != wanted:
             yield f"{case.recovery} said {said}, and the target is {'new' if now == new else 'old'}"
-        report = place.two.push(mode=case.scenario.rpartition("-")[2])
+        report = place.act()
         if report.state not in ("done", "nothing") or place.state() != new:
-            yield f"the next push: {report}"
+            yield f"the next {place.scenario.verb}: {report}"
         if waiting := place.two.workspace.status().stopped:
             yield f"still waiting: {waiting}"
         # The journal: what it calls done and not undone is what is there, once.
         runs = place.two.workspace.log(50)
         landed = [
-            one for one in runs if one.verb == "data push" and one.state == "done" and not one.undone_by
+            one
+            for one in runs
+            if one.verb == f"data {place.scenario.verb}" and one.state == "done" and not one.undone_by
         ]
         if len(landed) != 1:
-            yield f"the journal has {len(landed)} pushes that stand: {runs[:4]}"
+            yield f"the journal has {len(landed)} {place.scenario.verb}s that stand: {runs[:4]}"
         undone = place.two.undo()
         if undone.state != "done" or place.state() != old:
             yield f"undo: {undone}"

@@ -22,6 +22,10 @@ SOME = (
     "delta-replace commit-kill@0.5000 again",
     "delta-replace target@0.8000 abort",
     "swap-replace client@0.9000 continue",
+    "import-delta-replace target@0.7000 continue",
+    "import-fill-replace commit@0.5000 again",
+    "restore-delta-replace client@0.9000 continue",
+    "restore-delta-replace commit-kill@0.7000 abort",
 )
 
 
