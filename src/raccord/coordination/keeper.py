@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from raccord.coordination import consolidate as consolidating
 from raccord.coordination.ledger import Ledger
 from raccord.coordination.spec import Owners, Roots, Spec, due, reporting
+from raccord.coordination.tally import Tally
 from raccord.coordination.watched import find, look
 from raccord.errors import CannotRun
 from raccord.model.coordination import UNKNOWN, Change, Consolidation, FileState, Root, Trigger
@@ -153,8 +155,7 @@ class Keeper:
 
     def standing(self) -> list[Standing]:
         """Every watched file of every root."""
-        pending = {(one.root, one.path) for one in self.ledger.changes(pending=True)}
-        owners = self.ledger.owners()
+        pending, owners = self.ledger.unsettled(), self.tally.owners()
         return [
             Standing(
                 root.path,
@@ -165,6 +166,11 @@ class Keeper:
             for root in self.known_roots()
             for path, state in sorted(self.ledger.known(root.path).items())
         ]
+
+    @cached_property
+    def tally(self) -> Tally:
+        """What all changes come to."""
+        return Tally(self.ledger)
 
     def tick(self) -> Consolidated | None:
         """Consolidates where a trigger fires, and places what was not placed yet."""

@@ -168,9 +168,13 @@ class Ledger:
         )
         return sorted((_change(row) for row in rows), key=lambda one: one.id)
 
-    def counted(self) -> list[tuple[str, str, str, int, float]]:
-        """How many changes there were by root, path and owner, and when the last one was."""
-        rows = self._store.rows("select root, path, owner, count(*), max(at) from changes group by 1, 2, 3")
+    def counted(self, after: int = 0) -> list[tuple[str, str, str, int, int]]:
+        """How many changes there were after one, by root, path and owner, and the last one's id; by that."""
+        rows = self._store.rows(
+            "select root, path, owner, count(*), max(id) from changes where id > ?"
+            " group by 1, 2, 3 order by 5",
+            (after,),
+        )
         return [(*map(json.loads, row[:3]), row[3], row[4]) for row in rows]
 
     def activity(self, since: float) -> list[tuple[int, str, int]]:
@@ -185,14 +189,6 @@ class Ledger:
             (since,),
         )
         return [(hour, json.loads(owner), number) for hour, owner, number in rows]
-
-    def owners(self) -> dict[tuple[str, str], str]:
-        """Who changed each file last, by root and path."""
-        rows = self._store.rows(
-            "select root, path, owner from changes"
-            " where id in (select max(id) from changes group by root, path)"
-        )
-        return {(json.loads(root), json.loads(path)): json.loads(owner) for root, path, owner in rows}
 
     def change(self, key: int) -> Change | None:
         """One change by its id."""
@@ -210,6 +206,26 @@ class Ledger:
     def waiting(self) -> int:
         """How many changes are pending."""
         return int(self._store.rows("select count(*) from changes where consolidation = ''")[0][0])
+
+    def pending(self) -> list[int]:
+        """The ids of the pending changes, the oldest first."""
+        return [
+            row[0] for row in self._store.rows("select id from changes where consolidation = '' order by id")
+        ]
+
+    def unsettled(self) -> set[tuple[str, str]]:
+        """The root and path of each file with pending changes."""
+        rows = self._store.rows("select distinct root, path from changes where consolidation = ''")
+        return {(json.loads(root), json.loads(path)) for root, path in rows}
+
+    def tracked(self) -> dict[str, int]:
+        """How many files are known, by root."""
+        rows = self._store.rows("select root, count(*) from watched group by root")
+        return {json.loads(root): number for root, number in rows}
+
+    def generation(self) -> tuple[int, ...]:
+        """See `Store.generation`."""
+        return self._store.generation()
 
     def consolidate(self, make: Made) -> Consolidation | None:
         """Turns the pending changes into what `make` says of them; they are pending no more."""
@@ -246,8 +262,8 @@ class Ledger:
         """Consolidations, the newest first."""
         rows = self._store.rows(
             "select id, trigger_type, conditions, at, changes, files, report, language, took, placed"
-            " from consolidations where placed = 0 or ? order by seq desc",
-            (int(not unplaced),),
+            " from consolidations where placed = 0 or ? order by seq desc limit ?",
+            (int(not unplaced), -1 if search else limit),
         )
         found = []
         for row in rows:

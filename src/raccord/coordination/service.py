@@ -283,8 +283,8 @@ class AutoSyncService:
         """The status, field by field as `GET /api/sync/status` gives it."""
         keeper = self.keeper
         last = keeper.ledger.consolidations(limit=1)
-        roots = keeper.known_roots()
-        tracked = sum(len(keeper.ledger.known(one.path)) for one in roots)
+        known = keeper.ledger.tracked()
+        tracked = sum(known.get(one.path, 0) for one in keeper.known_roots())
         return {
             "running": self._running,
             "pending_changes": keeper.ledger.waiting(),

@@ -8,6 +8,7 @@ SQLite takes no surrogates.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import shlex
@@ -45,6 +46,8 @@ UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_READONLY")
 # the locks: to use the parent's connection, or to open the same file beside it, damages the file.
 _stores: weakref.WeakValueDictionary[int, Store] = weakref.WeakValueDictionary()
 
+_serials = itertools.count(1)
+
 _encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 
 
@@ -76,6 +79,7 @@ class Store:
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._inside = False
+        self._serial, self._commits = next(_serials), 0
         self._readonly = readonly
         self.newer = False
         for ref in _stores.valuerefs():
@@ -208,6 +212,7 @@ class Store:
                     self._inside = True
                     yield self._db
                     self._db.execute("commit")
+                    self._commits += 1
                 except BaseException:
                     # A full disk makes SQLite roll back by itself.
                     if self._db.in_transaction:
@@ -225,6 +230,16 @@ class Store:
         self._refuse_forked()
         with self._mutex, self._errors():
             return self._db.execute(sql, values).fetchall()
+
+    def generation(self) -> tuple[int, ...]:
+        """The same for as long as nobody wrote to the database, in this process or another.
+
+        Raises:
+            StoreError: the database can't be read.
+        """
+        with self._mutex:
+            # SQLite tells of what others committed, and not of one's own (sqlite.org/pragma.html).
+            return self._serial, self._commits, int(self.rows("pragma data_version")[0][0])
 
     def cache_get(self, space: str, key: str) -> Json:
         """The cached value, or None."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from raccord.errors import RaccordError, UsageError
 from raccord.web import pages
 from raccord.web.feed import Feed
 from raccord.web.guard import COOKIE, SESSION_SECONDS, Doors
+from raccord.web.kept import Kept, Recent
 from raccord.web.metrics import Metrics
 from raccord.web.sync import router, safe
 from raccord.workspace import Workspace
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 NO_RUN: dict[int | str, dict[str, Any]] = {404: {"description": "there is no such run"}}
+RUNS_SECONDS = 1.0
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -56,16 +59,30 @@ def application(
         status = 404 if isinstance(error, UsageError) else 503
         return JSONResponse({"detail": safe(error.message), "hint": safe(error.hint)}, status)
 
-    @app.get("/api/worktrees", tags=["workspace"])
-    def worktrees() -> dict[str, Any]:
-        """Every worktree: its branch, how it stands to its base, and what is uncommitted."""
+    def look() -> dict[str, Any]:
         with opened() as fresh:
             return _document(fresh.status())
 
+    ledger = service.keeper.ledger
+    kept, trees = Kept(ledger.generation), Recent(look, ledger.last)
+
+    @app.get("/api/worktrees", tags=["workspace"])
+    def worktrees() -> dict[str, Any]:
+        """Every worktree: its branch, how it stands to its base, and what is uncommitted.
+
+        As it was when it was `seen`, seconds ago at most. Ask again soon where it is `refreshing`.
+        """
+        return trees.answer()
+
     @app.get("/api/runs", tags=["workspace"])
-    def runs(limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> dict[str, Any]:
+    def runs(limit: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
         """Past runs, the newest first."""
-        return {"runs": [_document(one) for one in workspace.log(limit)]}
+        # Whether one that runs is still alive is no matter of the journal alone.
+        return kept.json(
+            ("runs", limit),
+            lambda: {"runs": [_document(one) for one in workspace.log(limit)]},
+            more=time.monotonic() // RUNS_SECONDS,
+        )
 
     @app.get("/api/runs/{run}", tags=["workspace"], responses=NO_RUN)
     def run(run: str) -> dict[str, Any]:

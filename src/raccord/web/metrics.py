@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from raccord.coordination.keeper import Checked
 from raccord.coordination.service import AutoSyncService
-from raccord.model.coordination import UNKNOWN, file_type
+from raccord.model.coordination import UNKNOWN
+from raccord.web.kept import Kept
 from raccord.web.sync import safe
 
 CHECKS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
@@ -30,14 +31,16 @@ class Metrics:
 
     def __init__(self, service: AutoSyncService) -> None:
         self._service = service
-        self._registry = CollectorRegistry()
+        self._registry, ledger = CollectorRegistry(), CollectorRegistry()
         self._checks = Histogram(
             "sync_check_duration_seconds",
             "How long a look at watched files took.",
             buckets=CHECKS,
             registry=self._registry,
         )
-        self._registry.register(_Ledger(service))
+        ledger.register(_Ledger(service))
+        self._kept = Kept(lambda: service.keeper.ledger.generation())
+        self._counted = lambda: generate_latest(ledger)
 
     def checked(self, one: Checked) -> None:
         """Counts a look at files."""
@@ -45,7 +48,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """All of them, in Prometheus's text format 0.0.4."""
-        return generate_latest(self._registry)
+        more = (self._service.watching, *self._service.keeper.known_roots())
+        return self._kept.body("", self._counted, more=more) + generate_latest(self._registry)
 
 
 class _Ledger(Collector):
@@ -75,8 +79,8 @@ class _Ledger(Collector):
 
     def _changes(self) -> Metric:
         found: Count[tuple[str, str]] = Count()
-        for _, path, owner, number, _ in self._service.keeper.ledger.counted():
-            found[file_type(path), safe(owner)] += number
+        for (kind, owner), number in self._service.keeper.tally.counts().items():
+            found[kind, safe(owner)] += number
         made = CounterMetricFamily(
             "sync_changes_detected", "Changes of watched files.", labels=["file_type", "agent"]
         )

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from raccord.coordination.keeper import Keeper
 from raccord.coordination.service import AutoSyncService, get_auto_sync_service
 from raccord.coordination.summary import unified
 from raccord.errors import RaccordError
 from raccord.model.coordination import Change, Consolidation, local
+from raccord.web.kept import JSON, Kept, Pending
 
 MOST = 1000
 
@@ -220,6 +222,22 @@ def _changes(seen: Sequence[Change]) -> JSONResponse:
     return JSONResponse({"count": len(seen), "changes": [described(one) for one in seen]})
 
 
+def _checksums(keeper: Keeper) -> dict[str, Any]:
+    rows = [
+        {
+            "file_path": safe(one.state.path),
+            "checksum": one.state.checksum,
+            "last_modified": local(one.state.seen),
+            "agent_owner": None if one.owner is None else safe(one.owner),
+            "worktree": safe(one.root),
+            "status": one.status,
+            "error": one.state.error or None,
+        }
+        for one in keeper.standing()
+    ]
+    return {"count": len(rows), "checksums": rows}
+
+
 def safe(text: str) -> str:
     """Text that JSON in UTF-8 can hold: bytes of a path that are none become what people see of them."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -235,6 +253,9 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
 
     def found() -> AutoSyncService:
         return get_auto_sync_service() if service is None else service
+
+    kept = Kept(lambda: found().keeper.ledger.generation())
+    waiting = Pending(described)
 
     @made.get("/status")
     def status() -> Status:
@@ -257,9 +278,10 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
             raise HTTPException(503, error.message) from error
 
     @made.get("/pending-changes", response_model=Changes)
-    def pending_changes() -> JSONResponse:
+    def pending_changes() -> Response:
         """Changes that no report tells of yet."""
-        return _changes(found().keeper.ledger.changes(pending=True))
+        body = kept.body("pending", lambda: waiting.body(found().keeper.ledger))
+        return Response(body, media_type=JSON)
 
     @made.get("/changes", response_model=Changes)
     def changes(
@@ -288,36 +310,39 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
         return Diff(id=change, lines=unified(old, new, safe(one.path)), kept=True)
 
     @made.get("/checksums", response_model=Checksums)
-    def checksums() -> JSONResponse:
+    def checksums() -> Response:
         """Every watched file, and how it stands."""
-        rows = [
-            {
-                "file_path": safe(one.state.path),
-                "checksum": one.state.checksum,
-                "last_modified": local(one.state.seen),
-                "agent_owner": None if one.owner is None else safe(one.owner),
-                "worktree": safe(one.root),
-                "status": one.status,
-                "error": one.state.error or None,
-            }
-            for one in found().keeper.standing()
-        ]
-        return JSONResponse({"count": len(rows), "checksums": rows})
+        keeper = found().keeper
+        return kept.json("checksums", lambda: _checksums(keeper), more=tuple(keeper.known_roots()))
 
-    @made.get("/activity")
-    def activity(hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Activity:
+    @made.get("/activity", response_model=Activity)
+    def activity(hours: Annotated[int, Query(ge=1, le=24 * 31)] = 24) -> Response:
         """How many changes there were, by hour and owner."""
-        rows = found().keeper.ledger.activity(time.time() - hours * 3600)
-        return Activity(
-            rows=[Hour(hour=hour, agent_owner=safe(name), count=number) for hour, name, number in rows]
-        )
+        minute = time.time() // 60
 
-    @made.get("/history")
+        def make() -> dict[str, Any]:
+            rows = found().keeper.ledger.activity(minute * 60 - hours * 3600)
+            return {
+                "rows": [
+                    {"hour": hour, "agent_owner": safe(name), "count": number} for hour, name, number in rows
+                ]
+            }
+
+        return kept.json(("activity", hours), make, more=minute)
+
+    @made.get("/history", response_model=History)
     def history(
         search: Annotated[str, Query(max_length=200)] = "", limit: Annotated[int, Query(ge=1, le=MOST)] = 50
-    ) -> History:
+    ) -> Response:
         """Consolidations, the newest first."""
-        ones = found().keeper.ledger.consolidations(search=search, limit=limit)
-        return History(count=len(ones), consolidations=[ConsolidationOut.of(one) for one in ones])
+
+        def make() -> dict[str, Any]:
+            ones = found().keeper.ledger.consolidations(search=search, limit=limit)
+            return {
+                "count": len(ones),
+                "consolidations": [ConsolidationOut.of(one).model_dump() for one in ones],
+            }
+
+        return kept.json(("history", search, limit), make)
 
     return made

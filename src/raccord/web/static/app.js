@@ -196,7 +196,9 @@ async function everything() {
   try {
     const owners = await changes();
     await reports();
-    worktrees(await ask("/api/worktrees"), owners);
+    const trees = await ask("/api/worktrees");
+    worktrees(trees, owners);
+    if (trees.refreshing) setTimeout(soon, 1000);
     runs(await ask("/api/runs"));
     pill("link", live ? word("live") : word("refreshed"), live ? "good" : "warn");
   } catch (error) {
