@@ -32,6 +32,7 @@ FLOORS = {
     "migrations": 4,
     "schedule": 4,
     "services": 4,
+    "settings": 4,
     "database": 3,
     "git": 3,
     "notify": 3,

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from raccord.verbs.coordination import Coordination
     from raccord.verbs.data_archives import ArchiveVerbs
     from raccord.verbs.environments import EnvironmentVerbs
+    from raccord.verbs.settings import ConfigurationVerbs
 
 # Verbs are imported where they are called: looking loads nothing of what changes the world.
 
@@ -165,6 +166,13 @@ class Workspace(Migrations):
         from raccord.verbs.environments import EnvironmentVerbs
 
         return EnvironmentVerbs(self._room)
+
+    @property
+    def configuration(self) -> ConfigurationVerbs:
+        """What is configured and where that comes from, and keys that are set."""
+        from raccord.verbs.settings import ConfigurationVerbs
+
+        return ConfigurationVerbs(self._room)
 
     @property
     def language(self) -> str:

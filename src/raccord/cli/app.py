@@ -41,6 +41,7 @@ VERBS = {
     "skip": RUN,
     "abort": RUN,
     "init": SET_UP,
+    "config": SET_UP,
     "gc": SET_UP,
     "eject": SET_UP,
 }

@@ -5,6 +5,7 @@ from raccord.config.hooks import Hook
 from raccord.config.keys import (
     Config,
     Gates,
+    Key,
     Lint,
     Migrations,
     Snapshots,
@@ -12,13 +13,25 @@ from raccord.config.keys import (
 )
 from raccord.config.kinds import Secret
 from raccord.config.promotion import OBJECT_MODES, ROW_MODES, DataSet, Environment, FileSet, Profile
-from raccord.config.read import FILE, expanded, libpq_defaults, load, parse, refused, variable
-from raccord.config.surroundings import language, spoken
+from raccord.config.read import (
+    FILE,
+    Source,
+    declared,
+    expanded,
+    libpq_defaults,
+    load,
+    parse,
+    refused,
+    source,
+    valid,
+    variable,
+)
+from raccord.config.surroundings import language, speaking, spoken
 from raccord.config.text import commented
 
 __all__ = [
     "FILE", "OBJECT_MODES", "ROW_MODES", "WATCHES", "Channel", "Config", "Coordination", "DataSet",
-    "Environment", "FileSet", "Gates", "Hook", "Lint", "Migrations", "Profile", "Secret", "Snapshots",
-    "Sync", "commented", "expanded", "language", "libpq_defaults", "load", "parse", "refused", "spoken",
-    "variable",
+    "Environment", "FileSet", "Gates", "Hook", "Key", "Lint", "Migrations", "Profile", "Secret",
+    "Snapshots", "Source", "Sync", "commented", "declared", "expanded", "language", "libpq_defaults",
+    "load", "parse", "refused", "source", "speaking", "spoken", "valid", "variable",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,34 @@ def libpq_defaults() -> dict[str, str]:
     return {key: value for key, name in names.items() if (value := os.environ.get(name))}
 
 
-def load(top: Path) -> Config:
-    """Reads the configuration of the worktree whose top directory is `top`.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file that the configuration of a worktree is in.
+
+    Attributes:
+        prefix: the table that holds it; () for the whole document.
+        data: what is in the file.
+    """
+
+    file: Path
+    prefix: tuple[str, ...]
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """The document.
+
+        Raises:
+            ConfigError: it is not UTF-8.
+        """
+        return _decoded(self.data, self.file)
+
+
+def source(top: Path) -> Source | None:
+    """The file that configures the worktree whose top directory is `top`; None where there is none.
 
     Raises:
-        ConfigError: a file can't be read or says something invalid, or both files configure raccord.
+        ConfigError: a file can't be read, or both configure raccord.
     """
     own, shared = top / FILE, top / PYPROJECT
     data = _read(own)
@@ -52,10 +76,18 @@ def load(top: Path) -> Config:
                 f"{FILE} is there too",
                 "only one of the two",
             )
-        return parse(_decoded(data, own), str(own))
-    if ours:
-        return parse(_decoded(other or b"", shared), str(shared), PREFIX)
-    return Config()
+        return Source(own, (), data)
+    return Source(shared, PREFIX, other) if other is not None and ours else None
+
+
+def load(top: Path) -> Config:
+    """Reads the configuration of the worktree whose top directory is `top`.
+
+    Raises:
+        ConfigError: a file can't be read or says something invalid, or both files configure raccord.
+    """
+    found = source(top)
+    return Config() if found is None else parse(found.text, str(found.file), found.prefix)
 
 
 def parse(text: str, file: str, prefix: Sequence[str] = ()) -> Config:
@@ -86,6 +118,42 @@ def parse(text: str, file: str, prefix: Sequence[str] = ()) -> Config:
                 for each, one in checked.names(value, name).items()
             }
     return Config(**values, source=file)
+
+
+def declared(dotted: str, file: str = FILE) -> tuple[tuple[str, ...], Key]:
+    """The path of a key that is named as on a command line, and the key.
+
+    Raises:
+        ConfigError: there is no such key; as for one in the file.
+    """
+    path = tuple(dotted.split("."))
+    checked = _Checked("", file, ())
+    above = {key.name: key for key in keys() if not key.section}
+    checked.table({path[0]: None}, (), (*above, *SECTIONS, *NAMED))
+    if path[0] in above:
+        if len(path) == 1:
+            return path, above[path[0]]
+        raise checked.error(path, "is no key", path[0])
+    if path[0] in NAMED:
+        checked.names({name: {} for name in path[1:2]}, path[0])
+    inside = path[: 2 if path[0] in NAMED else 1]
+    known = {key.name: key for key in keys() if key.section == path[0]}
+    if len(path) != len(inside) + 1:
+        bare = path[0] in NAMED and len(path) == 1
+        at = f"{path[0]}.{EXAMPLES[path[0]]}" if bare else ".".join(inside)
+        names = sorted(f"{at}.{name}" for name in known)
+        raise checked.error(path, "is no key", _one_of(tuple(names)))
+    checked.table({path[-1]: None}, inside, tuple(known))
+    return path, known[path[-1]]
+
+
+def valid(path: tuple[str, ...], key: Key, value: object, file: str = FILE) -> object:
+    """A value as it would be read from the file.
+
+    Raises:
+        ConfigError: the key does not take it.
+    """
+    return _Checked("", file, ()).value(key, path, value)
 
 
 def refused(config: Config, path: tuple[str, ...], problem: str, expected: str) -> ConfigError:

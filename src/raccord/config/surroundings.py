@@ -16,8 +16,12 @@ def language(config: Config) -> str:
     return config.language or spoken() or ENGLISH
 
 
+def speaking() -> str:
+    """The variable that says which language a person's system speaks; "" where none does."""
+    return next((name for name in VARIABLES if os.environ.get(name)), "")
+
+
 def spoken() -> str:
     """The language of the person's system; "" where raccord does not speak it."""
-    said = next((os.environ[name] for name in VARIABLES if os.environ.get(name)), "")
-    found = said.partition(".")[0].partition("_")[0].lower()
+    found = os.environ.get(speaking(), "").partition(".")[0].partition("_")[0].lower()
     return found if found in LANGUAGES else ""

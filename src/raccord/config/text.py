@@ -66,13 +66,13 @@ def _entry(key: Key, found: Mapping[str, tuple[object, str]]) -> str:
     if key.dotted in found:
         value, source = found[key.dotted]
         doc = f"{key.doc} Found: {shown(source)}." if source else key.doc
-        return _comment(doc) + f"{key.name} = {_wrapped(key.name, value)}\n"
-    example = key.example if key.default in ("", (), None, {}) else _wrapped(key.name, key.default)
+        return _comment(doc) + f"{key.name} = {spelled(key.name, value)}\n"
+    example = key.example if key.default in ("", (), None, {}) else spelled(key.name, key.default)
     return _comment(key.doc) + "".join(f"# {line}\n" for line in f"{key.name} = {example}".split("\n"))
 
 
-def _wrapped(name: str, value: object) -> str:
-    """A value on one line where it fits, else a list with an item a line."""
+def spelled(name: str, value: object) -> str:
+    """The TOML spelling of a key's value: on one line where it fits, else a list with an item a line."""
     line = toml(value)
     if len(name) + 5 + len(line) <= WIDTH or not isinstance(value, list | tuple):
         return line

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from raccord.errors import UnsafePath, WorldMoved
+from raccord.errors import CannotRun, RaccordError, UnsafePath, WorldMoved
 from raccord.kernel import fs
 from raccord.kernel.fs_look import Signature, foreseen, split
 from raccord.kernel.fs_rename import Unsupported
@@ -21,6 +21,7 @@ from raccord.kernel.fs_tree import Folder, Tree
 from raccord.model.text import shown
 
 CHUNK = 1 << 20  # bytes that are read at once
+STAGE = ".raccord-stage"  # where what goes into somebody's folder is written first
 
 
 def version(seen: Signature) -> str:
@@ -143,6 +144,55 @@ def put(root: str | Path, path: str, data: Iterable[bytes], expected: str, stage
     if seen is None:
         raise _moved(path)
     return version(seen)
+
+
+def content(root: str | Path, path: str) -> tuple[bytes, str]:
+    """What is in a file, and its version; nothing and "" where there is none.
+
+    Raises:
+        CannotRun: it is no regular file, or can't be read.
+        UnsafePath: the path leads through a link.
+        WorldMoved: it was written to while it was read.
+    """
+    try:
+        seen = look(root, path)
+        if seen is None:
+            return b"", ""
+        if not seen.is_file:
+            said = f"{shown(path)} is no regular file, so it isn't written to"
+            raise CannotRun(said, hint=f"ls -la {shown(path)}")
+        known = version(seen)
+        with opened(root, path, known) as (_, chunks):
+            return b"".join(chunks), known
+    except OSError as error:
+        said = f"can't read {shown(path)}: {error.strerror}"
+        raise CannotRun(said, hint=f"ls -la {shown(path)}") from error
+
+
+def exchange(root: str | Path, path: str, data: bytes | None, expected: str) -> None:
+    """Puts a file into somebody's folder, or removes it, and leaves nothing of its own beside it.
+
+    Args:
+        data: what is to be in it; None to remove it.
+        expected: the version that is there now; "" for none.
+
+    Raises:
+        WorldMoved: another version is there, which stays.
+        CannotRun: it can't be written.
+    """
+    stage = Path(root) / STAGE
+    try:
+        fs.self_ignoring(stage)
+        if data is None:
+            remove(root, path, expected, STAGE)
+        else:
+            put(root, path, [data], expected, STAGE)
+        fs.remove_tree(stage)
+    except WorldMoved:
+        raise
+    except (RaccordError, OSError) as error:
+        said = error.message if isinstance(error, RaccordError) else error.strerror
+        raise CannotRun(f"can't write {shown(path)}: {said}", hint=f"ls -la {shown(path)}") from error
 
 
 def _swap(folder: Folder, name: str, source: Folder, made: str, expected: str) -> None:

@@ -40,22 +40,30 @@ def keeper(room: Room) -> Keeper:
         UsageError: the worktree that takes the reports is not there.
     """
     said = room.config.coordination
-    made = Keeper(
+    refuse_absent(room, said.worktree)
+    return Keeper(
         Ledger(room.store),
         lambda: roots(room),
         Spec.configured(said, room.language),
-        owners=_owners(room),
+        owners=owners(room),
         worktree=said.worktree,
     )
-    if said.worktree and reporting(made.roots(), said.worktree) is None:
+
+
+def refuse_absent(room: Room, worktree: str) -> None:
+    """Refuses that a worktree takes the reports which isn't there.
+
+    Raises:
+        UsageError: it isn't.
+    """
+    if worktree and reporting(roots(room), worktree) is None:
         raise UsageError(
-            f"there is no worktree {shown(said.worktree)} to take the reports",
+            f"there is no worktree {shown(worktree)} to take the reports",
             hint="correct coordination.worktree in raccord.toml: git worktree list",
         )
-    return made
 
 
-def _owners(room: Room) -> Owners:
+def owners(room: Room) -> Owners:
     """Who makes changes, found out anew for each."""
     said = room.config.coordination
     try:

@@ -149,6 +149,13 @@ def _reports(room: Room) -> list[Handler]:
     return [CarryHandler(room.repo, Ledger(room.store), spec, see)]
 
 
+def _settings(_room: Room) -> list[Handler]:
+    from raccord.settings.steps import SetHandler
+    from raccord.verbs.settings import checked
+
+    return [SetHandler(checked)]
+
+
 # What most runs have no step of, and many repositories never: loaded once a run has one.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("data.import", "data.keep", "data.push", "data.restore", "data.return"), _data),
@@ -160,6 +167,7 @@ LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("files.keep", "files.put", "files.verify"), _files),
     (("hook.call",), _calls),
     (("report.carry",), _reports),
+    (("config.set",), _settings),
 )
 
 

@@ -6,6 +6,7 @@ import fnmatch
 import os
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +47,7 @@ class Room:
         listen: told what happens.
         asked: when the person asked, in seconds since the epoch.
         person: asks what only a person knows, such as a password; None where there is nobody.
+        reconfigured: called once the configuration was changed through this room.
     """
 
     repo: Repository
@@ -53,6 +55,7 @@ class Room:
     listen: Listener = silent
     asked: float = field(default_factory=time.time)
     person: Ask | None = None
+    reconfigured: list[Callable[[], object]] = field(default_factory=list, repr=False)
     # Why databases could not be asked, when a sync was planned.
     refused: dict[tuple[str, str, str | None], RaccordError] = field(
         default_factory=dict, init=False, repr=False

@@ -1,0 +1,1 @@
+"""The configuration as something that is changed: by a plan, as a run, and back again."""
