@@ -23,6 +23,7 @@ from raccord.model import (
     plan,
     proof,
     report,
+    report_config,
     report_coordination,
     report_data,
     report_env,
@@ -47,6 +48,9 @@ raccord needs none. What you want otherwise stands in `{FILE}` at the top of the
 `[tool.raccord]` of its `pyproject.toml`; having both is an error. `raccord init` writes a commented
 file from what it finds. A key that raccord does not know, or a value that it can't take, is refused
 with its file and line.
+
+`raccord config list` says what is in force and where each value comes from; `raccord config set` changes one
+key and leaves every other byte of the file as it is. What runs takes it up.
 
 """
 CONTRACT = f"""\
@@ -147,6 +151,7 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
         (report_coordination.ConsolidationReport,),
         "consolidations",
     ),
+    "config": ("`raccord config list`, `raccord config get`", (report_config.Setting,), "settings"),
     "environments": ("`raccord env list`", (report_env.EnvironmentEntry,), "environments"),
     "environment-checks": ("`raccord env check`", (report_env.EnvironmentCheck,), "environments"),
     "environment-run": ("`raccord env exec`", (report_env.EnvironmentRun,), ""),
@@ -221,6 +226,11 @@ def _type(name: str) -> str:
     """A type as JSON has it: "tuple[X, ...]" is a list."""
     if name in ("RunState", "LaneState"):
         return " or ".join(f"`{value}`" for value in typing.get_args(getattr(report, name)))
+    name = re.sub(
+        r"Literal\[(.*)\]",
+        lambda one: " or ".join(f"`{each}`" for each in re.findall(r"[\"'](\w+)[\"']", one[1])),
+        name,
+    )
     name = re.sub(r"tuple\[(.*), \.\.\.\]", r"list of \1", name)
     name = re.sub(r"Mapping\[.*\]", "object", name)
     return name.replace(" | None", " or null").replace("Json", "any")

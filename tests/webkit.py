@@ -51,7 +51,7 @@ def site(folder: Path, *, dev: bool = False, configuration: str = "") -> Iterato
     with Workspace.open(repo.path) as workspace:
         known = workspace.coordination
         service, state = known.serving(), known.state
-        server = bound(workspace, lambda: Workspace.open(repo.path), service, 0, dev=dev)
+        server = bound(workspace, workspace.again, service, 0, dev=dev)
         thread = threading.Thread(target=server.run)
         thread.start()
         token = (state / FOLDER / TOKEN).read_text().strip()

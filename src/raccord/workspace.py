@@ -67,6 +67,10 @@ class Workspace(Migrations):
         """
         return cls(Room.open(Path(path), listen or silent, asked, person))
 
+    def again(self) -> Workspace:
+        """The same workspace as it is now, by the configuration that is in force in this one."""
+        return Workspace(self._room.again())
+
     def close(self) -> None:
         """Ends the connections to other hosts; they end with the process as well."""
         self._room.close()

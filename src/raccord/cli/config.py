@@ -14,6 +14,7 @@ from raccord.cli.face import DryRun, Face, Json, person
 EXAMPLE = "raccord config set coordination.threshold 3"
 HELP = "Show and change the configuration; what runs takes it up."
 
+HOW = 'As in TOML: 3, "fr", ["AGENTS.md"]; quotes of a single word may be left out.'
 Name = Annotated[str, typer.Argument(metavar="KEY", help="A key with its section, as in sync.base.")]
 MaybeName = Annotated[
     str, typer.Argument(metavar="[KEY]", help="One key; all by default.", show_default=False)

@@ -52,7 +52,7 @@ def command(
         if link:
             return _link(face, workspace.coordination.state)
         service = workspace.coordination.serving(polling=polling)
-        server = bound(workspace, lambda: Workspace.open(face.directory), service, port, dev=dev)
+        server = bound(workspace, workspace.again, service, port, dev=dev)
         if face.as_json:
             output.document("serve", {"url": server.url, "link": server.link()})
         else:

@@ -15,7 +15,9 @@ from raccord.config.kinds import Secret
 from raccord.config.promotion import OBJECT_MODES, ROW_MODES, DataSet, Environment, FileSet, Profile
 from raccord.config.read import (
     FILE,
+    PYPROJECT,
     Source,
+    configured,
     declared,
     expanded,
     libpq_defaults,
@@ -30,8 +32,8 @@ from raccord.config.surroundings import language, speaking, spoken
 from raccord.config.text import commented
 
 __all__ = [
-    "FILE", "OBJECT_MODES", "ROW_MODES", "WATCHES", "Channel", "Config", "Coordination", "DataSet",
-    "Environment", "FileSet", "Gates", "Hook", "Key", "Lint", "Migrations", "Profile", "Secret",
-    "Snapshots", "Source", "Sync", "commented", "declared", "expanded", "language", "libpq_defaults",
-    "load", "parse", "refused", "source", "speaking", "spoken", "valid", "variable",
+    "FILE", "OBJECT_MODES", "PYPROJECT", "ROW_MODES", "WATCHES", "Channel", "Config", "Coordination",
+    "DataSet", "Environment", "FileSet", "Gates", "Hook", "Key", "Lint", "Migrations", "Profile",
+    "Secret", "Snapshots", "Source", "Sync", "commented", "configured", "declared", "expanded", "language",
+    "libpq_defaults", "load", "parse", "refused", "source", "speaking", "spoken", "valid", "variable",
 ]  # fmt: skip

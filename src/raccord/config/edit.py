@@ -252,10 +252,13 @@ def _in_list(holder: Any, name: str, value: Json) -> bool:
     for kind, first, last, begin, end in reversed(steps.get_opcodes()):
         if kind == "equal":
             continue
-        for at in reversed(range(first, last)):
+        both = min(last - first, end - begin)
+        for at in range(both):
+            there[first + at] = value[begin + at]
+        for at in reversed(range(first + both, last)):
             del there[at]
-        for at, item in enumerate(value[begin:end]):
-            there.insert(first + at, item)
+        for at in range(both, end - begin):
+            there.insert(first + at, value[begin + at])
     return bool(there.unwrap() == value)
 
 

@@ -1,4 +1,4 @@
-"""Reads the configuration and checks it against the declared keys; `parse` is pure, `load` only reads."""
+"""Reads the configuration and checks it against the declared keys; `parse` is pure, `source` only reads."""
 
 from __future__ import annotations
 
@@ -80,14 +80,22 @@ def source(top: Path) -> Source | None:
     return Source(shared, PREFIX, other) if other is not None and ours else None
 
 
+def configured(at: Source | None) -> Config:
+    """What a file says; the defaults where there is none.
+
+    Raises:
+        ConfigError: it says something invalid.
+    """
+    return Config() if at is None else parse(at.text, str(at.file), at.prefix)
+
+
 def load(top: Path) -> Config:
     """Reads the configuration of the worktree whose top directory is `top`.
 
     Raises:
-        ConfigError: a file can't be read or says something invalid, or both files configure raccord.
+        ConfigError: see `source` and `configured`.
     """
-    found = source(top)
-    return Config() if found is None else parse(found.text, str(found.file), found.prefix)
+    return configured(source(top))
 
 
 def parse(text: str, file: str, prefix: Sequence[str] = ()) -> Config:

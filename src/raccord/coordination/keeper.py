@@ -75,6 +75,7 @@ class Keeper:
         owners: says who made what is found.
         worktree: the name or path of that which takes the reports; "" for the main one.
         checked, consolidated: called with what was done, in the thread that did it.
+        configured: called once another configuration is in force, or is refused.
     """
 
     ledger: Ledger
@@ -84,6 +85,7 @@ class Keeper:
     worktree: str = ""
     checked: list[Callable[[Checked], object]] = field(default_factory=list)
     consolidated: list[Callable[[Consolidated], object]] = field(default_factory=list)
+    configured: list[Callable[[], object]] = field(default_factory=list)
     _mutex: threading.RLock = field(default_factory=threading.RLock, repr=False)
     _known: tuple[float, Sequence[Root]] = field(default=(-1e9, ()), repr=False)
     _since: float = field(default_factory=time.time, repr=False)

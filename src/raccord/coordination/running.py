@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -35,7 +36,8 @@ class Running:
 
     Attributes:
         mode: how files are watched; None before they are.
-        errors: what went wrong last, by what was done: "watching", "checking", "consolidation".
+        errors: what went wrong last, by what was done: "watching", "checking", "consolidation",
+            "configuration".
         beside: what is started and stopped with it.
     """
 
@@ -47,6 +49,7 @@ class Running:
         self.errors: dict[str, str] = {}
         self.beside: list[Beside] = []
         self._ended = threading.Event()
+        self._changed = threading.Event()
         self._watcher = Watcher(
             keeper.listed,
             lambda: keeper.spec.patterns,
@@ -83,6 +86,7 @@ class Running:
     def stop(self) -> None:
         """Ends both; what was seen is kept."""
         self._ended.set()
+        self._changed.set()
         self._watcher.stop()
         for thread in self._threads:
             thread.join()
@@ -93,6 +97,7 @@ class Running:
 
     def again(self) -> None:
         """Takes up another specification, or other roots, now."""
+        self._changed.set()
         self._watcher.again()
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -108,26 +113,42 @@ class Running:
             try:
                 self._watcher.run()
             except RaccordError as error:
-                self._failed("watching", error.message)
+                self.failed("watching", error.message)
                 self._ended.wait(AGAIN_SECONDS)
 
     def _look(self, paths: Mapping[str, Sequence[str] | None]) -> None:
         try:
             self.keeper.look(paths)
         except RaccordError as error:
-            self._failed("checking", error.message)
+            self.failed("checking", error.message)
 
     def _tick(self) -> None:
-        while not self._ended.wait(self.keeper.spec.trigger_seconds):
+        while self._due():
             try:
                 self.keeper.tick()
             except RaccordError as error:
-                self._failed("consolidation", error.message)
+                self.failed("consolidation", error.message)
 
-    def _failed(self, what: str, why: str) -> None:
+    def _due(self) -> bool:
+        """Waits for the next look at triggers; whether there is one. Its interval may change meanwhile."""
+        began = time.monotonic()
+        while not self._ended.is_set():
+            left = began + self.keeper.spec.trigger_seconds - time.monotonic()
+            if left <= 0:
+                return True
+            self._changed.wait(left)
+            self._changed.clear()
+        return False
+
+    def failed(self, what: str, why: str) -> None:
+        """Keeps what went wrong, and logs it once."""
         if self.errors.get(what) != why:
             log.error("Error in %s: %s", what, why)
         self.errors[what] = why
+
+    def recovered(self, what: str) -> None:
+        """Forgets what went wrong."""
+        self.errors.pop(what, None)
 
     def _told(self, mode: Mode) -> None:
         self.mode = mode
@@ -135,12 +156,12 @@ class Running:
             log.warning("files are looked at by the clock: %s", mode.why)
 
     def _checked(self, one: Checked) -> None:
-        self.errors.pop("checking", None)
+        self.recovered("checking")
         for change in one.changes:
             log.info("%s %s (%s)", change.kind, change.path, change.owner)
 
     def _consolidated(self, one: Consolidated) -> None:
         if one.error:
-            self._failed("consolidation", one.error)
+            self.failed("consolidation", one.error)
         else:
-            self.errors.pop("consolidation", None)
+            self.recovered("consolidation")

@@ -139,6 +139,7 @@ class AutoSyncService:
         checksums: `FileChecksum` by path, below `repo_root`.
         pending_changes: `SyncEvent`s that no consolidation told of.
         watched_files: patterns; may be changed at any time.
+        polling: whether files are looked at by the clock in any case.
     """
 
     def __init__(
@@ -166,7 +167,7 @@ class AutoSyncService:
             trigger_seconds=trigger_check_seconds,
             language=language,
         )
-        self._extra, self._polling, self._beside = extra, polling, beside
+        self._extra, self.polling, self._beside = extra, polling, beside
         self._callbacks: list[Callback] = []
         self._running_now: Running | None = None
 
@@ -181,7 +182,7 @@ class AutoSyncService:
 
     @property
     def errors(self) -> dict[str, str]:
-        """What failed last, by what was done: "watching", "checking", "consolidation"."""
+        """What failed last, by what was done: "watching", "checking", "consolidation", "configuration"."""
         return dict(self._running_now.errors) if self._running_now else {}
 
     @property
@@ -250,7 +251,7 @@ class AutoSyncService:
     def begin(self) -> None:
         """Starts the threads that watch and consolidate; returns once all files were looked at."""
         if self._running_now is None:
-            running = Running(self.keeper, extra=self._extra, polling=self._polling)
+            running = Running(self.keeper, extra=self._extra, polling=self.polling)
             self.keeper.consolidated.append(self._consolidated)
             if self._beside is not None:
                 running.beside.append(self._beside(running))

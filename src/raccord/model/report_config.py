@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from raccord.model.plan import Json
 
@@ -14,7 +15,7 @@ class Setting:
     Attributes:
         key: its dotted name.
         value: as TOML has it; null where it has none, or is hidden.
-        origin: "file", "default" or "environment".
+        origin: where it comes from.
         where: the file and its line, or the variable; "" for a default.
         hidden: whether its value may be secret, and isn't shown.
         expected: what it takes, in words.
@@ -23,7 +24,7 @@ class Setting:
 
     key: str
     value: Json
-    origin: str
+    origin: Literal["file", "default", "environment"]
     where: str
     hidden: bool
     expected: str

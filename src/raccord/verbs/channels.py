@@ -33,6 +33,7 @@ class Courier:
     """What a running service tells, and to whom.
 
     Attributes:
+        channels, language: may be replaced at any time.
         top: where relative paths of secrets start.
         place: the repository, as people call it.
     """
@@ -48,8 +49,6 @@ class Courier:
 
     def start(self) -> None:
         """Listens and delivers, in a thread of its own."""
-        if not self.channels:
-            return
         self.running.keeper.checked.append(self._checked)
         self.running.keeper.consolidated.append(self._consolidated)
         self._thread = threading.Thread(target=self._work, name="raccord-tell", daemon=True)
@@ -65,7 +64,7 @@ class Courier:
         self.running.keeper.consolidated.remove(self._consolidated)
 
     def _checked(self, one: Checked) -> None:
-        if one.changes:
+        if one.changes and self.channels:
             first = one.changes[0]
             self.tell(
                 "change",
@@ -75,6 +74,8 @@ class Courier:
             )
 
     def _consolidated(self, one: Consolidated) -> None:
+        if not self.channels:
+            return
         made = one.consolidation
         text = counted(
             "{place}: {number} change is in the report ({trigger})",
@@ -101,7 +102,7 @@ class Courier:
 
     def look(self) -> None:
         """Tells of trouble that began or ended since the last look: once for each state, not each look."""
-        for what in ("watching", "checking", "consolidation"):
+        for what in ("watching", "checking", "consolidation", "configuration"):
             why = self.running.errors.get(what, "")
             if not self.outbox.turned(what, why):
                 continue
@@ -162,8 +163,9 @@ class Courier:
         while True:
             ended = self._ended.wait(LOOK_SECONDS)
             try:
-                self.look()
-                self.deliver()
+                if self.channels:
+                    self.look()
+                    self.deliver()
             except RaccordError as error:
                 log.error("Error in telling: %s", error.message)
             if ended:

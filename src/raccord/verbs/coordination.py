@@ -11,7 +11,7 @@ from raccord.coordination.evidence import Witness
 from raccord.coordination.keeper import Keeper
 from raccord.coordination.ledger import Ledger
 from raccord.coordination.owners import AGENTS, owner
-from raccord.coordination.running import Running
+from raccord.coordination.running import Beside, Running
 from raccord.coordination.service import AutoSyncService
 from raccord.coordination.spec import Owners, Spec, reporting
 from raccord.errors import RaccordError, UsageError
@@ -86,20 +86,30 @@ def owners(room: Room) -> Owners:
 def running(room: Room, *, polling: bool = False) -> Running:
     """What watches every worktree, not started yet."""
     made = Running(keeper(room), extra=_lists(room), polling=polling)
-    made.beside.append(courier(room, made))
+    made.beside.append(_live(room, made))
     return made
+
+
+def _live(room: Room, made: Running, took: Callable[[Spec], object] = lambda spec: None) -> Beside:
+    from raccord.verbs.live import Live  # it knows this module
+
+    return Live(room, made, courier(room, made), took)
 
 
 def service(room: Room, *, polling: bool = False) -> AutoSyncService:
     """The service over every worktree, not started yet."""
-    top = room.repo.top or room.repo.common
-    return AutoSyncService(
-        top,
+
+    def took(spec: Spec) -> None:
+        made.watched_files[:] = spec.watches
+
+    made = AutoSyncService(
+        room.home,
         keeper=keeper(room),
         extra=_lists(room),
         polling=polling,
-        beside=lambda running: courier(room, running),
+        beside=lambda running: _live(room, running, took),
     )
+    return made
 
 
 def _lists(room: Room) -> Callable[[], Sequence[str]]:

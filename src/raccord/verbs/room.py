@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from raccord.config import Config, language, load
+from raccord.config import Config, Source, configured, language, source
 from raccord.errors import RaccordError, StoreError, UsageError
 from raccord.git import leftover
 from raccord.git.archive import GitArchive
@@ -87,7 +87,33 @@ class Room:
         Raises:
             ConfigError: it can't be read or is invalid.
         """
-        return load(self.repo.top or self.repo.common)
+        return configured(self.source)
+
+    @property
+    def home(self) -> Path:
+        """The directory whose file configures the workspace."""
+        return self.repo.top or self.repo.common
+
+    @cached_property
+    def source(self) -> Source | None:
+        """The file that the configuration is in; None where all is by default.
+
+        Raises:
+            ConfigError: see `config`.
+        """
+        return source(self.home)
+
+    def configure(self, at: Source | None, config: Config) -> None:
+        """Has another configuration in force."""
+        self.__dict__["source"], self.__dict__["config"] = at, config
+        self.__dict__.pop("language", None)
+
+    def again(self) -> Room:
+        """The workspace opened anew, by the configuration that is in force in this room."""
+        made = Room.open(self.path, self.listen)
+        made.configure(self.source, self.config)
+        made.reconfigured = self.reconfigured
+        return made
 
     @cached_property
     def links(self) -> Links:

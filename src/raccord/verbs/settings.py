@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from raccord.config import (
@@ -26,19 +26,14 @@ from raccord.config.keys import NAMED, keys
 from raccord.config.lines import line_of
 from raccord.errors import ConfigError, UsageError
 from raccord.model.plan import Json, Plan
-from raccord.model.report import Answer
+from raccord.model.report import Answer, RunReport
 from raccord.model.report_config import Setting
 from raccord.model.text import shown
 from raccord.settings.hiding import secretive
 from raccord.settings.plan import Place, changes, edited, plan
 from raccord.verbs.coordination import refuse_absent
-from raccord.verbs.report import answer
+from raccord.verbs.report import plan_report, run_report
 from raccord.verbs.room import Room
-
-
-def top(room: Room) -> Path:
-    """The directory whose file configures a workspace."""
-    return room.repo.top or room.repo.common
 
 
 def checked(text: str, place: Place) -> Config:
@@ -48,6 +43,10 @@ def checked(text: str, place: Place) -> Config:
         ConfigError: it would be refused.
     """
     return parse(text, os.path.join(place.root, place.file), place.prefix)
+
+
+# Keys by their path, and the values that they are to have.
+Wanted = Mapping[tuple[str, ...], tuple[Key, Json]]
 
 
 class ConfigurationVerbs:
@@ -64,42 +63,49 @@ class ConfigurationVerbs:
             ConfigError: the file is broken.
         """
         self._room.config  # noqa: B018 - a broken file has no settings
-        at = source(top(self._room))
+        at = self._room.source
         document = tomllib.loads(at.text) if at is not None else {}
         if name:
             return (_setting(*_declared(name), at, document),)
         return tuple(_setting(path, key, at, document) for path, key in _all(at, document))
 
-    def put(self, name: str, text: str | None, *, dry_run: bool = False, by: str = "") -> Answer:
-        """Sets a key to what a person typed: TOML, or plain text; None takes it out of the file."""
-        return self.change({name: _typed(name, text)}, dry_run=dry_run, by=by)
+    @property
+    def file(self) -> str:
+        """The file that the configuration is in; "" where all is by default."""
+        at = self._room.source
+        return "" if at is None else str(at.file)
 
-    def change(self, values: Mapping[str, Json], *, dry_run: bool = False, by: str = "") -> Answer:
-        """Sets keys, all of them or none; None takes one out of the file.
+    def put(self, name: str, text: str | None, *, dry_run: bool = False, by: str = "") -> Answer:
+        """Sets a key to what a person typed: TOML, or plain text; None takes it out of the file.
+
+        Raises:
+            UsageError, ConfigError: as for `change`.
+        """
+        values = {name: _typed(name, text)}
+        if dry_run:
+            return _plan(self._room, _valid(values), by)
+        return self.change(values, by=by)
+
+    def change(self, values: Mapping[str, Json], *, by: str = "") -> RunReport:
+        """Sets keys, all of them or none; None takes one out of the file. What runs takes them up.
 
         Raises:
             UsageError: there is no such key, or it does not take the value; nothing was changed.
             ConfigError: the file is broken as it is.
         """
-        room = self._room
-        wanted = {path: (key, value) for path, key, value in _valid(values)}
-        engine = room.engine()
-        if not dry_run:
-            engine.recover()
-
-        def make() -> Plan:
-            return _plan(room, wanted, by)
-
-        done = (make(), None) if dry_run else engine.apply(make)
-        if not dry_run:
-            for tell in list(room.reconfigured):
-                tell()
-        return answer(*done, dry_run=dry_run)
+        wanted = _valid(values)
+        engine = self._room.engine()
+        engine.recover()
+        done, record = engine.apply(lambda: _plan(self._room, wanted, by))
+        for tell in list(self._room.reconfigured):
+            tell()
+        return run_report(record) if record else plan_report(done, time.time())
 
 
-def _plan(room: Room, wanted: Mapping[tuple[str, ...], tuple[Key, Json]], by: str) -> Plan:
-    at = source(top(room)) or Source(top(room) / FILE, (), b"")
+def _plan(room: Room, wanted: Wanted, by: str) -> Plan:
+    at = source(room.home) or Source(room.home / FILE, (), b"")
     place = Place(str(at.file.parent), at.file.name, at.prefix)
+    checked(at.text, place)
     document = tomllib.loads(at.text)
     for path, (key, value) in wanted.items():
         old = found(document, (*place.prefix, *path))
@@ -118,7 +124,8 @@ def _plan(room: Room, wanted: Mapping[tuple[str, ...], tuple[Key, Json]], by: st
     return plan(place, some, by)
 
 
-def _valid(values: Mapping[str, Json]) -> Iterable[tuple[tuple[str, ...], Key, Json]]:
+def _valid(values: Mapping[str, Json]) -> Wanted:
+    wanted: dict[tuple[str, ...], tuple[Key, Json]] = {}
     for name, value in values.items():
         path, key = _declared(name)
         if value is not None:
@@ -126,7 +133,8 @@ def _valid(values: Mapping[str, Json]) -> Iterable[tuple[tuple[str, ...], Key, J
                 valid(path, key, value)
             except ConfigError as error:
                 raise _refused(error, name) from None
-        yield path, key, value
+        wanted[path] = key, value
+    return wanted
 
 
 def _declared(name: str) -> tuple[tuple[str, ...], Key]:

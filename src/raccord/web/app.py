@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import FastAPI, Header, HTTPException, Query, Request
@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response, Streamin
 from raccord import __version__
 from raccord.coordination.service import AutoSyncService
 from raccord.errors import RaccordError, UsageError
-from raccord.web import pages
+from raccord.web import config, pages
 from raccord.web.feed import Feed
 from raccord.web.guard import COOKIE, SESSION_SECONDS, Doors
 from raccord.web.kept import Kept, Recent
@@ -36,6 +36,7 @@ def application(
     doors: Doors,
     feed: Feed,
     metrics: Metrics,
+    fixed: Mapping[str, Any],
 ) -> FastAPI:
     """The routes over one workspace.
 
@@ -43,6 +44,7 @@ def application(
         workspace: for what the journal has.
         opened: opens it anew, so that what is looked at is as it is now.
         doors: gives sessions to those who have a link.
+        fixed: see `config.Fixed`.
     """
     app = FastAPI(
         title="raccord",
@@ -52,7 +54,8 @@ def application(
         redoc_url=None,
     )
     app.include_router(router(service))
-    app.include_router(pages.router(service.keeper.spec.language, dev=doors.dev))
+    app.include_router(config.router(workspace, service, fixed))
+    app.include_router(pages.router(lambda: service.keeper.spec.language, dev=doors.dev))
 
     @app.exception_handler(RaccordError)
     async def failed(_request: Request, error: RaccordError) -> JSONResponse:
@@ -105,7 +108,7 @@ def application(
     async def events(
         last: Annotated[str, Header(alias="last-event-id", max_length=20)] = "",
     ) -> StreamingResponse:
-        """What happens, live, as server-sent events: `change` and `consolidation`."""
+        """What happens, live, as server-sent events: `change`, `consolidation` and `configuration`."""
         if last and not (last.isascii() and last.isdigit() and int(last) < 2**62):
             raise HTTPException(422, "Last-Event-ID is the id of a change")
         return StreamingResponse(

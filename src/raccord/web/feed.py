@@ -24,11 +24,17 @@ class Feed:
         self._ended = False
         keeper.checked.append(lambda one: self._wake() if one.changes else None)
         keeper.consolidated.append(lambda one: self._wake())
+        self._configured = 0  # how often another configuration came into force, or was refused
+        keeper.configured.append(self._reconfigured)
 
     def _wake(self) -> None:
         loop = self._loop
         if loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._news.set)
+
+    def _reconfigured(self) -> None:
+        self._configured += 1
+        self._wake()
 
     def end(self) -> None:
         """Ends every stream."""
@@ -41,6 +47,7 @@ class Feed:
         ledger = self._keeper.ledger
         last = await asyncio.to_thread(ledger.last) if after is None else after
         told = await asyncio.to_thread(self._newest)
+        configured = self._configured
         yield f"retry: 1000\nevent: hello\nid: {last}\ndata: {{}}\n\n"
         quiet = 0.0
         while not self._ended:
@@ -53,6 +60,9 @@ class Feed:
             if newest is not None and newest != told:
                 told, sent = newest, True
                 yield f"event: consolidation\nid: {last}\ndata: {newest}\n\n"
+            if configured != self._configured:
+                configured, sent = self._configured, True
+                yield f"event: configuration\nid: {last}\ndata: {{}}\n\n"
             if sent:
                 quiet = 0.0
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import resources
 
 from fastapi import APIRouter
@@ -19,17 +20,17 @@ ASSETS = {
 }
 
 
-def router(language: str, *, dev: bool) -> APIRouter:
+def router(language: Callable[[], str], *, dev: bool) -> APIRouter:
     """The page's routes.
 
     Args:
-        language: that the page is in unless its reader chose another.
+        language: says what the page is in unless its reader chose another.
         dev: whether everybody on this machine is let in.
     """
     made = APIRouter()
 
     def page() -> Response:
-        text = _text("index.html").replace("{language}", language).replace("{dev}", str(dev).lower())
+        text = _text("index.html").replace("{language}", language()).replace("{dev}", str(dev).lower())
         return Response(text, media_type="text/html; charset=utf-8")
 
     for path in ("/", "/sync-dashboard.html"):
@@ -43,7 +44,7 @@ def router(language: str, *, dev: bool) -> APIRouter:
     made.add_api_route("/assets/{name}", asset, methods=["GET"], include_in_schema=False)
 
     @made.get("/api/words", tags=["page"])
-    def said(language: str = language) -> dict[str, dict[str, str] | list[str]]:
+    def said(language: str = "") -> dict[str, dict[str, str] | list[str]]:
         """The words of the page in a language."""
         return {"words": words(language), "languages": list(LANGUAGES)}
 

@@ -133,7 +133,8 @@ def bound(
     doors = Doors(hosts, _secret(state, TOKEN), _secret(state, SCRAPE), dev)
     feed, metrics = Feed(service.keeper), Metrics(service)
     service.keeper.checked.append(metrics.checked)
-    app = application(workspace, opened, service, doors, feed, metrics)
+    fixed = {"port": number, "dev": dev, "polling": service.polling}
+    app = application(workspace, opened, service, doors, feed, metrics, fixed)
     url = f"http://127.0.0.1:{number}/"
     return Server(url, service, state, doors, app, feed, listening)
 

@@ -234,7 +234,7 @@ async function listen() {
         const { done, value } = await reader.read();
         if (done) break;
         for (const found of value.matchAll(/^id: (\d+)$/gm)) last = found[1];
-        if (/^event: (change|consolidation)$/m.test(value)) soon();
+        if (/^event: (change|consolidation|configuration)$/m.test(value)) soon();
       }
     } catch {
       // told below: the page goes on by the clock
