@@ -2,7 +2,7 @@
 
 Rows are put before others go: what refers to a row that goes has its new value by then. Where a second unique
 key stands in the way of that, the rows go first; where that isn't enough either, rows that nothing refers to
-make way for their new state. Each of these is tried from the same state.
+make way for their new state, or unique values are null meanwhile. Each of these is tried from the same state.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from raccord.data.clearing import clear
 from raccord.data.job import Changed, Referred
 from raccord.data.order import Order
 from raccord.data.plan import refers
@@ -51,7 +52,7 @@ def carry_out(
     tries: Sequence[Callable[[_Work], None]] = (
         (_puts_first,)
         if mode == INSERT or all(stage.pour for stage in listed)
-        else (_puts_first, _goes_first, _makes_way)
+        else (_puts_first, _goes_first, _makes_way, _clears_first)
     )
     for way in tries:
         work = _Work(db, listed, order, mode)
@@ -64,6 +65,10 @@ def carry_out(
                 run(db, "set constraints all immediate")
         except (Referred, Numbered, *again) as error:
             first = first or error
+        except errors.CheckViolation:
+            # Of rows as they are only in between, where another way was tried before.
+            if first is None:
+                raise
         else:
             return work.changed
     assert first is not None
@@ -144,6 +149,28 @@ def _makes_way(work: _Work) -> None:
             count = work.changed[stage.pair.id]
             count.changed, count.added = changed[stage.pair.id], count.added - changed[stage.pair.id]
     _fill_late(work)
+
+
+def _clears_first(work: _Work) -> None:
+    _open_circles(work)
+    lone = [stage for stage in work.stages if not stage.pair.target.referred]
+    for stage in reversed(lone):
+        _delete(work, stage)
+    changed = {}
+    for stage in work.stages:
+        if not (stage.pour or not stage.pair.key):
+            met = f"select count(*) from {stage.put} p join {relation(stage.pair)} t on {stage.match}"
+            changed[stage.pair.id] = int(str(one_row(work.db, met)[0]))
+        clear(work.db, stage)
+    for stage in work.stages:
+        _insert(work, stage)
+        _update(work, stage)
+    _fill_late(work)
+    for name, count in changed.items():
+        work.changed[name].changed = count
+    for stage in reversed(work.stages):
+        if stage not in lone:
+            _delete(work, stage)
 
 
 def _insert(work: _Work, stage: Stage) -> None:
