@@ -1,12 +1,14 @@
 """Schemas and rows drawn at random, and what a push of each mode is to make of them: the model.
 
-Tables refer to each other, to themselves and in circles; keys have one column, several or none; unique values
-rotate; columns are generated, numbered by the server, left behind or masked; a condition leaves rows out.
+Tables refer to each other, to themselves and in circles, with whatever a key does by itself; keys have one
+column, several or none; unique values rotate; columns are generated, numbered by the server, left behind or
+masked; tables are parted; names need quotes, or are those that raccord's own SQL has; a condition leaves
+rows out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -15,6 +17,8 @@ create extension if not exists vector;
 create type mood as enum ('sad', 'it''s ok');
 create domain small as int check (value < 1000);
 create type pair as (a int, b text);
+create type deep as (m mood, s small, p pair[]);
+create domain tags as text[] check (array_ndims(value) = 1);
 """
 ODD = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 NUMBERS = st.integers(-3, 40)
@@ -24,7 +28,9 @@ VALUES = {
     "small": NUMBERS.map(str),
     "numeric": st.sampled_from(["1", "1.0", "1.00", "-0.5", "NaN", "1e30"]),
     "float8": st.sampled_from(["0", "-0", "1.5", "NaN", "Infinity"]),
-    "jsonb": st.sampled_from(["null", '{"a": 1}', '{"a": 1.0}', "[]", '"\\"x"']),
+    "jsonb": st.sampled_from(
+        ["null", '{"a": 1}', '{"a": 1.0}', "[]", '"\\"x"', '{"": 0, "\\u00e9\\n\\"k": [null]}']
+    ),
     "json": st.sampled_from(["null", '{"a":1}', '{"a": 1}']),
     "bytea": st.binary(max_size=4).map(lambda data: "\\x" + data.hex()),
     "text[]": st.sampled_from(["{}", "{NULL}", '{"NULL",a}', '{"a,b","\\\\"}', "{{a},{b}}"]),
@@ -51,6 +57,28 @@ VALUES = {
     "tsvector": st.sampled_from(["", "'a':1 'b'"]),
     "xid8": st.sampled_from(["1", "99"]),
     "regclass": st.sampled_from(["pg_class"]),
+    "halfvec(2)": st.sampled_from(["[1,2]", "[0,-0]", "[0.1,65504]"]),
+    "sparsevec(3)": st.sampled_from(["{}/3", "{1:1.5,3:-2}/3"]),
+    "deep": st.sampled_from(["(sad,1,)", '("it\'s ok",,"{""(1,a)"",NULL}")', "(,,{})"]),
+    "deep[]": st.sampled_from(["{}", '{"(sad,1,)"}']),
+    "tags": st.sampled_from(["{a}", "{NULL}"]),
+    "timestamp": st.sampled_from(["-infinity", "infinity", "4713-01-01 00:00 BC", "2020-02-29 12:00"]),
+    "time": st.sampled_from(["24:00", "00:00:00.000001"]),
+    "float4": st.sampled_from(["-0", "1e-45", "-Infinity", "0.1"]),
+    "numeric[]": st.sampled_from(["{1,1.0,NaN}", "{{1,2},{3,4}}", "[0:1]={1,2}"]),
+    "jsonb[]": st.sampled_from(["{}", '{"{\\"\\": null}",NULL}']),
+    'text collate "C"': ODD,
+    "name": st.sampled_from(["", "n"]),
+    '"char"': st.sampled_from(["", "x"]),
+    "jsonpath": st.sampled_from(['$."a b"[*]']),
+    "money": st.sampled_from(["1.50", "-0.01"]),
+    "macaddr8": st.sampled_from(["08:00:2b:01:02:03:04:05"]),
+    "varbit": st.sampled_from(["", "0101"]),
+    "box": st.sampled_from(["(1,1),(0,-0)"]),
+    "polygon": st.sampled_from(["((0,0),(1,0),(0,1))"]),
+    "pg_lsn": st.sampled_from(["0/0", "16/B374D848"]),
+    "tsquery": st.sampled_from(["", "'a' & !'b'"]),
+    "datemultirange": st.sampled_from(["{}", "{[2020-01-01,infinity)}"]),
 }
 KEYS = {
     "int": NUMBERS.map(str),
@@ -59,10 +87,41 @@ KEYS = {
     "uuid": st.integers(0, 30).map(lambda n: f"00000000-0000-4000-8000-{n:012x}"),
     "numeric": st.sampled_from(["1", "2", "2.5", "1e20", "-7"]),
     "mood": st.sampled_from(["sad", "it's ok"]),
+    'text collate "C"': ODD,
+    "bytea": st.binary(max_size=2).map(lambda data: "\\x" + data.hex()),
+    "date": st.sampled_from(["-infinity", "infinity", "2020-02-29", "0044-03-15 BC"]),
+    "timestamptz": st.sampled_from(["-infinity", "infinity", "2020-01-01 00:00:00.000001+00"]),
+    "varchar(3)": st.sampled_from(["", "a", "a ", "é"]),
+    "small": NUMBERS.map(str),
+    "bool": st.sampled_from(["t", "f"]),
+}
+# Names of columns: plain, in need of quotes, and those that raccord's own SQL has.
+SPELLED = (
+    str,
+    lambda name: {"c0": "select", "k0": "Ké ", "up0": 'U"p""0', "me0": "me%s0"}.get(name, f"{name} É\\"),
+    lambda name: {
+        "k0": "k1", "k1": "k0", "c0": "h", "c1": "tid", "c2": "rel", "one": "n", "up0": "t", "me0": "p",
+        "w": "b", "mk": "r", "ex": "g", "num": "put", "no": "x", "gen": "s", "down0": "c",
+    }.get(name, name),
+)  # fmt: skip
+TABLES_SPELLED = (str, lambda name: f"{name.upper()} \"é'", lambda name: {"a": "t", "b": "p", "c": "x"}[name])
+# What a foreign key may do by itself, and when it is checked.
+ACTS = ("", " on delete cascade", " on delete set null", " on delete restrict", " on update cascade")
+WAITS = ("", " deferrable", " deferrable initially deferred")
+UNIQUES = {
+    "": "text unique",
+    "solid": "text not null unique",
+    "nulls": "text unique nulls not distinct",
+    "waits": "text unique deferrable",
 }
 Row = tuple[str | None, ...]
 IN_SCOPE = 20  # `w` of rows that belong to the set is below it
-EXTRAS = ("excluded", "generated", "identity", "masked", "numbered", "solid", "where")
+EXTRAS = ("excluded", "generated", "identity", "masked", "numbered", "parted", "solid", "where")
+
+
+def quoted(name: str) -> str:
+    """A name as SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True)
@@ -76,15 +135,37 @@ class Made:
         itself: whether it refers to itself.
         unique: whether it has a column of unique values.
         extras: what else is odd: some of `EXTRAS`.
+        sole: of which kind that column is, of `UNIQUES`.
+        spelled: how its names are, of `SPELLED`.
     """
 
-    name: str
+    plain: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
     parent: Made | None
     itself: bool
     unique: bool
     extras: frozenset[str]
+    sole: str = ""
+    spelled: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(TABLES_SPELLED[self.spelled](self.plain))
+
+    @property
+    def sql(self) -> str:
+        """Its name as SQL."""
+        return quoted(self.name)
+
+    def column(self, name: str) -> str:
+        """What a column is called."""
+        return str(SPELLED[self.spelled](name))
+
+    def listed(self, names: list[str]) -> str:
+        """Columns as SQL."""
+        return ", ".join(quoted(self.column(name)) for name in names)
 
     @property
     def keys(self) -> list[str]:
@@ -106,7 +187,7 @@ class Made:
             found |= zip(self.toward(self, "me"), self.key, strict=True)
         found |= {f"c{at}": f"{kind}{solid}" for at, kind in enumerate(self.columns)}
         if self.unique:
-            found["one"] = "text unique"
+            found["one"] = UNIQUES[self.sole]
         for extra, name, kind in (
             ("identity", "num", "int generated by default as identity"),
             ("numbered", "no", "int generated always as identity"),
@@ -125,12 +206,14 @@ class World:
 
     Attributes:
         circle: whether the first table refers to the last.
-        deferrable: whether all foreign keys may wait for the commit.
+        waits: when foreign keys are checked, of `WAITS`.
+        acts: what each does by itself, of `ACTS`, in their order.
     """
 
     tables: tuple[Made, ...]
     circle: bool
-    deferrable: bool
+    waits: str
+    acts: tuple[str, ...]
     dev: dict[str, list[Row]]
     prod: dict[str, list[Row]]
 
@@ -144,13 +227,22 @@ class World:
         kinds = dict(table.types)
         if self.circle and table is self.tables[0]:
             kinds |= zip(table.toward(self.tables[-1], "down"), self.tables[-1].key, strict=True)
-        parts = [f"{name} {kind}" for name, kind in kinds.items()]
+        parts = [f"{table.listed([name])} {kind}" for name, kind in kinds.items()]
         if table.key:
-            parts.append(f"primary key ({', '.join(table.keys)})")
+            parts.append(f"primary key ({table.listed(table.keys)})")
         if "generated" in table.extras:
-            parts.append("gen text generated always as ('g' || k0) stored" if table.key == ("text",) else
-                         "gen int generated always as (7) stored")  # fmt: skip
-        return f"create table {table.name} ({', '.join(parts)})"
+            text = f"text generated always as ('g' || {table.listed(['k0'])})"
+            said = text if table.key == ("text",) else "int generated always as (7)"
+            parts.append(f"{table.listed(['gen'])} {said} stored")
+        if "parted" not in table.extras:
+            return f"create table {table.sql} ({', '.join(parts)})"
+        made = [f"create table {table.sql} ({', '.join(parts)}) partition by hash ({table.listed(['k0'])})"]
+        made += [
+            f"create table {quoted(f'{table.name} {at}')} partition of {table.sql}"
+            f" for values with (modulus 2, remainder {at})"
+            for at in (0, 1)
+        ]
+        return ";".join(made)
 
     def references(self) -> list[tuple[Made, list[str], Made]]:
         """Foreign keys: which table, which columns, to which."""
@@ -167,10 +259,10 @@ class World:
     @property
     def constrain(self) -> str:
         """Adds the keys that lead to others."""
-        wait = " deferrable" if self.deferrable else ""
         return ";".join(
-            f"alter table {table.name} add foreign key ({', '.join(columns)}) references {to.name}{wait}"
-            for table, columns, to in self.references()
+            f"alter table {table.sql} add foreign key ({table.listed(columns)})"
+            f" references {to.sql}{act}{self.waits}"
+            for (table, columns, to), act in zip(self.references(), self.acts, strict=False)
         )
 
     def at(self, table: Made, row: Row, columns: list[str]) -> Row:
@@ -206,7 +298,11 @@ def worlds(draw, *, keyless: bool) -> World:
         keyed = not keyless or draw(st.integers(0, 3)) > 0
         extras = draw(st.sets(st.sampled_from(EXTRAS), max_size=3))
         if not keyed:
-            extras -= {"excluded"}  # which of several equal rows keeps its value nobody could say
+            # Which of several equal rows keeps its value nobody could say.
+            extras -= {"excluded", "parted"}
+        unique = draw(st.booleans())
+        if unique or extras & {"identity", "numbered"}:
+            extras -= {"parted"}
         tables.append(
             Made(
                 name,
@@ -214,13 +310,16 @@ def worlds(draw, *, keyless: bool) -> World:
                 tuple(draw(st.lists(st.sampled_from(sorted(VALUES)), max_size=3))),
                 draw(st.sampled_from([None, *with_key])) if with_key else None,
                 keyed and draw(st.booleans()),
-                draw(st.booleans()),
+                unique,
                 frozenset(extras),
+                draw(st.sampled_from(sorted(UNIQUES))) if unique else "",
+                draw(st.sampled_from([0, 0, 1, 2])),
             )
         )
     circle = len(tables) > 1 and bool(tables[0].key and tables[-1].key) and draw(st.booleans())
-    empty = World(tuple(tables), circle, draw(st.booleans()), {}, {})
-    return World(empty.tables, circle, empty.deferrable, draw(_rows(empty)), draw(_rows(empty)))
+    acts = draw(st.tuples(*[st.sampled_from(["", *ACTS])] * 8))
+    empty = World(tuple(tables), circle, draw(st.sampled_from(WAITS)), acts, {}, {})
+    return replace(empty, dev=draw(_rows(empty)), prod=draw(_rows(empty)))
 
 
 @st.composite
@@ -233,7 +332,7 @@ def _rows(draw, world: World) -> dict[str, list[Row]]:
         keys[table.name] = draw(st.lists(one, max_size=6, unique=bool(table.key)))
     found: dict[str, list[Row]] = {}
     for table in world.tables:
-        taken: set[str] = set()
+        taken: set[str | None] = set()
         rows = []
         for key in keys[table.name]:
             row: dict[str, str | None] = dict(zip(table.keys, key, strict=True))
@@ -243,15 +342,27 @@ def _rows(draw, world: World) -> dict[str, list[Row]]:
                     row |= zip(columns, up or [None] * len(columns), strict=True)
             for at, kind in enumerate(table.columns):
                 row[f"c{at}"] = draw(VALUES[kind] if "solid" in table.extras else st.none() | VALUES[kind])
-            value = draw(st.none() | st.sampled_from("pqrstuv"))
-            row["one"] = None if value in taken else value
-            taken |= {value} if value else set()
+            row["one"] = draw(_sole(table, taken))
             row |= {name: draw(NUMBERS.map(str)) for name in ("num", "no")}
             row |= {name: draw(st.none() | st.sampled_from(["", "x", "y"])) for name in ("ex", "mk")}
             row["w"] = draw(st.none() | st.sampled_from(["3", "7", "30"]))
             rows.append(tuple(row[name] for name in world.names(table)))
         found[table.name] = rows
     return found
+
+
+def _sole(table: Made, taken: set[str | None]) -> st.SearchStrategy[str | None]:
+    """A value of a unique column, and that it is taken."""
+    free = [one for one in "pqrstuvwxyz" if one not in taken]
+    values: list[str | None] = list(free)
+    if table.sole != "solid" and not (table.sole == "nulls" and None in taken):
+        values = [None, *free[:7]] if len(free) > 4 else [None, *free]
+
+    def take(value: str | None) -> str | None:
+        taken.add(value)
+        return value
+
+    return st.sampled_from(values).map(take)
 
 
 def expected(world: World, mode: str) -> dict[str, list[Row]] | None:
@@ -273,7 +384,9 @@ def expected(world: World, mode: str) -> dict[str, list[Row]] | None:
             kept = {key: row for key, row in there.items() if not world.meant(table, row)}
         else:
             kept = dict(there)
-        taken = {world.at(table, row, ["one"])[0] for row in prod} - {None} if table.unique else set()
+        taken = {world.at(table, row, ["one"])[0] for row in prod} if table.unique else set()
+        if table.sole != "nulls":
+            taken -= {None}
         for row in dev:
             key = world.told(table, row)
             if mode != "insert":
@@ -307,7 +420,8 @@ def _without_orphans(world: World, after: dict[str, list[Row]]) -> None:
 def _valid(world: World, after: dict[str, list[Row]]) -> bool:
     for table in world.tables:
         if table.unique:
-            values = [one for row in after[table.name] if (one := world.at(table, row, ["one"])[0])]
+            values = [world.at(table, row, ["one"])[0] for row in after[table.name]]
+            values = [one for one in values if one is not None or table.sole == "nulls"]
             if len(values) != len(set(values)):
                 return False
     return not _orphans(world, after)
