@@ -50,7 +50,7 @@ def plan(page: Page, what: Plan) -> None:
     notes(page, what.notes)
     for parts in lanes.values():
         _planned(page, parts)
-    if what.empty:
+    if what.empty and not any(part.held for parts in lanes.values() for part in parts):
         page.line("There is nothing to do.")
     page.line(Text("Nothing was changed.", "dim"))
 

@@ -1,7 +1,7 @@
-"""Frees unique values that rows exchange: each becomes null, until its row gets the new one.
+"""Frees unique values that rows exchange: each is another for a while, until its row gets the new one.
 
-So rows can be put before others go even where they trade places. Not where a value takes no null, where nulls
-are equal to the index, or where other rows refer to it.
+So rows can be put before others go even where they trade places. What stands there meanwhile is null, or,
+where that can't be, a value that nobody has; not where other rows refer to it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,16 @@ from __future__ import annotations
 from raccord.data.scope import relation
 from raccord.data.stage import Stage, run
 from raccord.database import postgres
-from raccord.database.tables import Unique, identifier
+from raccord.database.tables import Column, Unique, identifier
+
+# As wide as 60 bits of chance, below all that people count with.
+_WIDE = "-(('x' || left(md5(gen_random_uuid()::text), 15))::bit(60)::bigint)"
+_CHANCE = {
+    "int4": "-(('x' || left(md5(gen_random_uuid()::text), 7))::bit(28)::int)",
+    "int8": _WIDE,
+    "text": "gen_random_uuid()::text",
+    "uuid": "gen_random_uuid()",
+}
 
 
 def clear(db: postgres.Connection, stage: Stage) -> None:
@@ -18,10 +27,10 @@ def clear(db: postgres.Connection, stage: Stage) -> None:
     if stage.pour or not pair.key:
         return
     for unique in pair.target.uniques:
-        name = _free(stage, unique)
+        name, other = _free(stage, unique)
         if not name:
             continue
-        of, said = relation(pair), f"{identifier(name)} = null"
+        of, said = relation(pair), f"{identifier(name)} = {other}"
         moves = " or ".join(
             f"t.{identifier(one)} is distinct from p.{identifier(one)}"
             for one in unique.columns
@@ -31,18 +40,19 @@ def clear(db: postgres.Connection, stage: Stage) -> None:
         run(db, f"update {of} t set {said} from {stage.gone} g where {stage.goes}")
 
 
-def _free(stage: Stage, unique: Unique) -> str:
-    """A column of an index that may be null for a while, or ""."""
+def _free(stage: Stage, unique: Unique) -> tuple[str, str]:
+    """A column of an index, and what may stand in it for a while; ("", "") where nothing may."""
     pair = stage.pair
     held = {name for one in pair.target.referred for name in one.refs}
-    if unique.nulls or held & {*unique.columns}:
-        return ""
-    own = {*pair.key, *held}
-    return next(
-        (
-            name
-            for name in unique.columns
-            if name in stage.sets and name not in own and pair.column(name).nullable
-        ),
-        "",
-    )
+    for name in unique.columns:
+        if name in stage.sets and name not in {*pair.key, *held}:
+            said = _meanwhile(pair.column(name), nulls=unique.nulls)
+            if said:
+                return name, said
+    return "", ""
+
+
+def _meanwhile(column: Column, *, nulls: bool) -> str:
+    if column.nullable and not nulls:
+        return "null"
+    return _CHANCE.get(column.binary, "")

@@ -23,6 +23,8 @@ _EXACT = _NATIVE | {
 # Those of which equal values have several, and the one that stands for all.
 _SPELLED = {"numeric": "trim_scale({})::text", "float4": "({} + 0)::text", "float8": "({} + 0)::text"}
 _TEXTS = frozenset({"bpchar", "char", "json", "jsonb", "name", "text", "varchar", "xml", "hstore", "citext"})
+# What their own receive functions refuse of it: an empty query.
+_ONE_WAY = frozenset({"tsquery"})
 _FIRST_OWN = 16384  # numbers of types from here on are this server's own
 _TEXT = "textsend(({})::text)"
 _OWN_ARRAY = "array of "
@@ -136,7 +138,7 @@ def _base(one: Type, deterministic: bool) -> Ways:
         "{}" if one.builtin in _NATIVE else f"{one.send}({{}})",
         "({})::text" if exact else _SPELLED.get(one.builtin, ""),
         exact,
-        one.name,
+        "" if one.builtin in _ONE_WAY else one.name,
         texts=one.name in _TEXTS,
     )
 

@@ -21,6 +21,7 @@ from raccord.files.spec import Spec, kept_key
 from raccord.kernel.ident import new_id
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Finding, Json, Step
+from raccord.model.text import size
 from raccord.objects.model import Entry, Store
 from raccord.objects.opening import opened
 from raccord.objects.place import Place
@@ -76,7 +77,7 @@ def put_step(
         "commit": commit,
     }
     added, changed, removed = decision.counts
-    what = f"{added} objects added, {changed} overwritten, {removed} removed, {decision.size / 1e6:.1f} MB"
+    what = f"{added} objects added, {changed} overwritten, {removed} removed, {size(decision.size)}"
     title = f"{spec.mode} {spec.name} in {spec.goal}: {what}"
     if "trash" in source:
         title = f"bring back what {source['trash']} keeps, into {spec.goal}: {what}"
