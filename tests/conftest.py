@@ -15,7 +15,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # Whatever else the person's shell exports is dropped: a hook's GIT_DIR, PGPASSWORD, AWS_PROFILE, PAGER …
 KEPT = frozenset({"CI", "LD_LIBRARY_PATH", "TMPDIR"})
 KEPT_PREFIXES = ("COVERAGE_", "HYPOTHESIS_", "PYTEST_", "PYTHON")
+# Without bytecode on disk each worker, and each of the many children, would compile what it imports anew.
+DROPPED = "PYTHONDONTWRITEBYTECODE"
+sys.dont_write_bytecode = False
 GIT_CONFIG = """\
 [user]
 	name = Tester
@@ -142,6 +145,7 @@ def environment(home: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     """Writes git's configuration into `home`; returns the whole environment of somebody who lives there."""
     (home / ".gitconfig").write_text(GIT_CONFIG)
     kept = {key: value for key, value in inherited.items() if key in KEPT or key.startswith(KEPT_PREFIXES)}
+    kept.pop(DROPPED, None)
     return kept | {
         "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -203,24 +207,51 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds --long-share."""
-    help_ = "run only one in N of the tests marked long, always the same ones"
+    help_ = "run one in N of the tests marked long, always the same ones, and every function at least once"
     parser.addoption("--long-share", type=int, default=1, metavar="N", help=help_)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what --long-share leaves out."""
+    """Marks what `long_but` leaves; leaves out what --long-share leaves out."""
+    functions: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        functions.setdefault(function_of(item.nodeid), []).append(item)
+    for cases in functions.values():
+        mark_but(cases)
     long = {item.nodeid for item in items if item.get_closest_marker("long")}
-    left_out = long - one_in(config.getoption("--long-share"), long)
+    left_out = long - one_in(config.getoption("--long-share"), long, {item.nodeid for item in items} - long)
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
         items[:] = [item for item in items if item.nodeid not in left_out]
 
 
-def one_in(share: int, names: set[str]) -> set[str]:
-    """One in `share` of the names, and one at least.
+def function_of(name: str) -> str:
+    """The test function of a test's name, without the case."""
+    return name.partition("[")[0]
 
-    They are the first in the order of a hash: some of every file, and nearly the same when tests are added.
+
+def mark_but(cases: list[pytest.Item]) -> None:
+    """Marks the cases of a function long, but as many as `long_but` says, from all over their list."""
+    but = cases[0].get_closest_marker("long_but")
+    if but is None:
+        return
+    short = [item for item in cases if not item.get_closest_marker("long")]
+    kept = {len(short) * i // but.args[0] for i in range(but.args[0])}
+    for number, item in enumerate(short):
+        if number not in kept:
+            item.add_marker("long")
+
+
+def one_in(share: int, long: set[str], short: Collection[str] = ()) -> set[str]:
+    """One in `share` of the long tests of each file, and one at least of each function without a short one.
+
+    They are the first in the order of a hash: the same on every run, nearly the same when cases are added.
     """
+    struck = {function_of(name) for name in short}
+    groups: dict[str, list[str]] = {}
     # No checksum: names that differ in a digit would be neighbours, and drawn together.
-    ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
-    return set(ordered[: -(-len(ordered) // share)])
+    for name in sorted(long, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        function = function_of(name)
+        groups.setdefault(function if function not in struck else name.partition("::")[0], []).append(name)
+    return {name for names in groups.values() for name in names[: -(-len(names) // share)]}

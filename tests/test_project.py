@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -214,10 +215,42 @@ def test_the_same_commits_have_the_same_ids(tmp_path):
 
 
 def test_a_share_of_the_long_tests_is_always_the_same():
-    names = {f"tests/test_{i}.py::test" for i in range(20)}
+    names = {f"tests/test_a.py::test[{i}]" for i in range(20)}
     share = conftest.one_in(8, names)
     assert share == conftest.one_in(8, names) < names
     assert len(share) == 3
-    assert len(conftest.one_in(8, {"one"})) == 1
     assert conftest.one_in(1, names) == names
     assert conftest.one_in(8, set()) == set()
+
+
+def test_a_share_strikes_every_function_or_file():
+    many, few = ({f"tests/test_a.py::{name}[{i}]" for i in range(20)} for name in ("many", "few"))
+    share = conftest.one_in(8, many | few)
+    assert (len(share & many), len(share & few)) == (3, 3)
+    # What has a short case is struck by it; of the others' files one is.
+    share = conftest.one_in(1000, many | few, {"tests/test_a.py::many[x]"})
+    assert (len(share & many), len(share & few)) == (1, 1)
+    share = conftest.one_in(1000, many | few, {"tests/test_a.py::many[x]", "tests/test_a.py::few[x]"})
+    assert len(share) == 1
+
+
+class Case:
+    """Of a test, what `mark_but` looks at."""
+
+    def __init__(self, *marks: pytest.Mark) -> None:
+        self.marks = {mark.name: mark for mark in marks}
+
+    def get_closest_marker(self, name: str) -> pytest.Mark | None:
+        return self.marks.get(name)
+
+    def add_marker(self, name: str) -> None:
+        self.marks[name] = getattr(pytest.mark, name).mark
+
+
+def test_all_but_a_few_cases_are_long():
+    cases: list[Any] = [Case(pytest.mark.long_but(3).mark) for _ in range(10)]
+    conftest.mark_but(cases)
+    assert [number for number, case in enumerate(cases) if "long" not in case.marks] == [0, 3, 6]
+    few: list[Any] = [Case(pytest.mark.long_but(3).mark) for _ in range(2)]
+    conftest.mark_but(few)
+    assert not any("long" in case.marks for case in few)

@@ -15,6 +15,7 @@ from examples.moncabinet import make_data
 from raccord.model.options_data import ProfileDiffOptions, PromoteOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
+from raccord.workspace import Workspace
 from tests import fileskit, pgkit, s3kit
 from tests.sitekit import Web, web
 from tests.sshkit import Host
@@ -46,6 +47,7 @@ class Cabinet(fileskit.Two):
         databases: each environment's server and database.
         site: what prod's hooks call.
         far: the host that prod is behind.
+        life: what ends with it: every workspace that was opened, and its connections.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Cabinet(fileskit.Two):
         far: Host | None = None,
     ) -> None:
         self.far = far
+        self.life = contextlib.ExitStack()
         self.databases = databases
         self.site = site
         (path / "cron").write_text(f"Bearer {CRON}\n")
@@ -78,6 +81,10 @@ class Cabinet(fileskit.Two):
         own += "retry_seconds = 0\n"
         text = "\n".join(lines) + own[own.index("[data.knowledge]") :]
         (self.repo.path / "raccord.toml").write_text(text)
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.life.enter_context(super().workspace)
 
     def fill(self, name: str, documents: int) -> None:
         """Makes the example's rows, and the files that they name."""
@@ -157,7 +164,9 @@ def cabinet(
             server = pgkit.server(release)
             databases[name] = (server, stack.enter_context(server.lent()))
             server.run((EXAMPLE / "schema.sql").read_text(), databases[name][1])
-        yield Cabinet(path, databases, files, stack.enter_context(web()), far)
+        found = Cabinet(path, databases, files, stack.enter_context(web()), far)
+        with found.life:
+            yield found
 
 
 def killed(office: Cabinet, profile: str, kind: str, where: str) -> bool:

@@ -133,14 +133,16 @@ def cut(two: Two, monkeypatch, after: int) -> None:
 @pytest.mark.parametrize("after", [0, 3])
 def test_cut_off_it_goes_on(two, monkeypatch, after):
     cut(two, monkeypatch, after)
-    assert two.workspace.continue_().state == "done"
+    with two.workspace as workspace:
+        assert workspace.continue_().state == "done"
     assert two.objects("prod") == DEV
     assert two.undo().state == "done" and two.objects("prod") == PROD
 
 
 def test_cut_off_it_goes_back(two, monkeypatch):
     cut(two, monkeypatch, 3)
-    assert two.workspace.abort().state == "aborted"
+    with two.workspace as workspace:
+        assert workspace.abort().state == "aborted"
     assert two.objects("prod") == PROD
 
 
@@ -201,7 +203,8 @@ def test_gc_empties_the_trash(two):
     assert any(key.startswith(".raccord-trash/2") for key in two.objects("prod", own=True))
     text = (two.repo.path / "raccord.toml").read_text()
     (two.repo.path / "raccord.toml").write_text(text + "[snapshots]\nkeep_days = 0\nkeep_last = 0\n")
-    two.workspace.gc()
+    with two.workspace as workspace:
+        workspace.gc()
     left = [key for key in two.objects("prod", own=True) if key.startswith(".raccord-trash/")]
     assert not [key for key in left if not key.endswith(".gitignore")]
     assert not list((two.repo.path / ".git/raccord/files").iterdir())
@@ -209,7 +212,8 @@ def test_gc_empties_the_trash(two):
 
 def test_status(two):
     two.push()
-    found = {one.environment: one for one in two.workspace.files_status().sets}
+    with two.workspace as workspace:
+        found = {one.environment: one for one in workspace.files_status().sets}
     assert found["prod"].objects == 7 and found["dev"].objects == 6
     assert found["prod"].push is not None and found["prod"].push.added == 4
     assert found["prod"].push.commit == two.repo.git("rev-parse", "HEAD").strip()
