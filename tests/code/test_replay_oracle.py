@@ -34,6 +34,7 @@ def check(tmp_path: Path, seeds: range) -> Counter[str]:
     return Counter(result.outcome for result in results.values())
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("start", range(0, 100, 25))
 def test_generated_histories(tmp_path: Path, start: int) -> None:
     assert len(check(tmp_path, range(start, start + 25))) > 1
@@ -47,7 +48,8 @@ def test_thousands_of_generated_histories(tmp_path: Path, start: int) -> None:
     assert outcomes.keys() >= {"already-merged", "conflict", "merged-base", "replayed", "up-to-date"}
 
 
-@pytest.mark.parametrize("count", [12, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("count", [12, 30])
 def test_this_project_s_own_history(tmp_path: Path, count: int) -> None:
     if not (ROOT / ".git").exists():
         pytest.skip("not in a clone")

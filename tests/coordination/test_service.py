@@ -240,6 +240,7 @@ threading.Event().wait()
 """
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     "seed", [pytest.param(n, marks=pytest.mark.long if n > 3 else ()) for n in range(60)]
 )

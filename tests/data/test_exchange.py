@@ -11,6 +11,7 @@ import pytest
 
 from raccord.data import exchange, exchangeable, plan, push
 from raccord.database import aside_postgres
+from raccord.model.plan import Plan
 from tests import pgkit
 from tests.datakit import Two, two, why
 
@@ -43,8 +44,9 @@ def pair(tmp_path, monkeypatch):
         pytest.skip(f"no PostgreSQL server: {error}")
 
 
-def ways(pair: Two, **options) -> dict[str, str]:
-    notes = [note for lane in pair.plan(**options).stages[0].lanes for note in lane.notes]
+def ways(plan: Plan) -> dict[str, str]:
+    """How each table goes."""
+    notes = [note for lane in plan.stages[0].lanes for note in lane.notes]
     return {note.data["table"]: note.data["way"] for note in notes if note.name == "data.table"}
 
 
@@ -145,6 +147,7 @@ def catalog(pair: Two) -> tuple[str, list[tuple]]:
     return "\n".join(lines), more
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("major", [16, 18])
 def test_nothing_but_the_rows_differs(pair, major):
     with pgkit.server(major).lent() as name:
@@ -155,7 +158,7 @@ def test_nothing_but_the_rows_differs(pair, major):
         pair.configure(('so me.T ON "x" USING',), triggers="skip")
         before, rows = catalog(pair), pair.rows("prod", TABLE)
         oid = pair.run("prod", f"select '{TABLE}'::regclass::oid")
-        assert list(ways(pair).values()) == ["swap"], str(pair.plan())[-900:]
+        assert list(ways(pair.plan()).values()) == ["swap"], str(pair.plan())[-900:]
         report = pair.push()
         assert report.state == "done", why(report)
         assert pair.run("prod", f"select '{TABLE}'::regclass::oid") != oid
@@ -180,7 +183,7 @@ def ab(pair):
 
 def test_what_belongs_together_is_exchanged_together(ab):
     before = ab.rows("prod", "a", "b")
-    assert ways(ab) == {"a": "swap", "b": "swap"}
+    assert ways(ab.plan()) == {"a": "swap", "b": "swap"}
     assert "filled aside, its indexes built, and exchanged" in str(ab.plan())
     report = ab.push()
     assert report.state == "done", report
@@ -195,7 +198,7 @@ def test_what_belongs_together_is_exchanged_together(ab):
 
 def test_empty_tables_are_filled_before_their_indexes_are_built(ab):
     ab.run("prod", "truncate a, b")
-    assert ways(ab) == {"a": "swap", "b": "swap"} == ways(ab, mode="upsert")
+    assert ways(ab.plan()) == {"a": "swap", "b": "swap"} == ways(ab.plan(mode="upsert"))
     assert ab.push(mode="upsert").state == "done" and ab.diff().equal
     assert ab.undo().state == "done" and ab.run("prod", "select from a") == []
 
@@ -206,10 +209,10 @@ def test_a_table_of_vectors_is_exchanged_where_a_quarter_differs(ab, monkeypatch
             "insert into c select g, array[g, 1]::vector from generate_series(1, 40) g")  # fmt: skip
     ab.run("prod", "update c set e = '[0,0]' where id < 15")
     ab.configure(("c",))
-    assert ways(ab) == {"c": "delta"}
+    assert ways(ab.plan()) == {"c": "delta"}
     ab.run("prod", "create index on c using hnsw (e vector_l2_ops)")
-    assert ways(ab) == {"c": "swap"} and "hnsw" in str(ab.plan())
-    assert ways(ab, mode="mirror") == {"c": "delta"} == ways(ab, mode="upsert")
+    assert ways(ab.plan()) == {"c": "swap"} and "hnsw" in str(ab.plan())
+    assert ways(ab.plan(mode="mirror")) == {"c": "delta"} == ways(ab.plan(mode="upsert"))
     assert ab.push().state == "done" and ab.diff().equal
 
 
@@ -236,14 +239,16 @@ KEEPS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize(("statements", "told"), KEEPS)
 def test_what_keeps_a_table_where_it_is_is_told(ab, statements, told):
     ab.configure(("a", "b"))
     ab.run("prod", statements)
     before = ab.rows("prod", "a", "b")
-    found = ways(ab)
+    plan = ab.plan()
+    found = ways(plan)
     assert "swap" not in found.values() or told == "what refers to it", found
-    assert "not exchanged for: " in str(ab.plan()) and told in str(ab.plan()).replace("public.", "")
+    assert "not exchanged for: " in str(plan) and told in str(plan).replace("public.", "")
     report = ab.push()
     assert report.state == "done" and ab.diff().equal, report
     assert ab.undo().state == "done" and ab.rows("prod", "a", "b") == before
@@ -251,7 +256,7 @@ def test_what_keeps_a_table_where_it_is_is_told(ab, statements, told):
 
 def test_it_can_be_forbidden(ab):
     ab.configure(("a", "b"), swap=False)
-    assert ways(ab) == {"a": "anew", "b": "anew"} and "swap = false in [data.all]" in str(ab.plan())
+    assert ways(ab.plan()) == {"a": "anew", "b": "anew"} and "swap = false in [data.all]" in str(ab.plan())
 
 
 ROLE = """
@@ -267,9 +272,11 @@ def test_only_the_owner_exchanges_a_table(ab):
     text = (ab.repo.path / "raccord.toml").read_text()
     url = server.url(name, user="pusher", password="pw")
     (ab.repo.path / "raccord.toml").write_text(text.replace(server.url(name), url))
-    assert ways(ab) == {"a": "anew", "b": "anew"} and "its owner, who alone may do that" in str(ab.plan())
+    assert ways(ab.plan()) == {"a": "anew", "b": "anew"} and "its owner, who alone may do that" in str(
+        ab.plan()
+    )
     ab.run("prod", "alter table a owner to pusher; alter table b owner to pusher")
-    assert ways(ab) == {"a": "swap", "b": "swap"}
+    assert ways(ab.plan()) == {"a": "swap", "b": "swap"}
     assert ab.push().state == "done" and ab.diff().equal
     ab.run("prod", "drop owned by pusher")
 
@@ -286,6 +293,7 @@ def test_a_view_that_came_since_the_plan_stops_it(ab, monkeypatch):
     assert "can no longer be filled" in why(ab.push()) and ab.rows("prod", "a", "b") == before
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     ("statement", "told"),
     [
@@ -353,6 +361,7 @@ def test_readers_see_the_old_rows_or_the_new(ab):
     assert not failed and seen == {old, new}
 
 
+@pytest.mark.long
 def test_readers_who_stay_keep_their_table(ab):
     """It gives up, and nothing is changed; nobody waits behind it for long."""
     ab.configure(lock_seconds=1)

@@ -85,6 +85,7 @@ def tried(pair: Lite, journal: str, where: int) -> None:
 
 
 # Shares of all writes: around the archive, the journal, the commit and what comes after it.
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("journal", ["delete", "wal"])
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.7, 0.8, 0.9])
 def test_killed_at_a_write(tmp_path, pair, journal, share):

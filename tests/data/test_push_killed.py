@@ -73,6 +73,7 @@ def settled(pair: Two, old: dict, new: dict) -> None:
     assert pair.rows("prod", "a", "b") == old
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("where", ["commit", "committed"])
 def test_around_the_commit(pair, where):
     old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
@@ -83,6 +84,7 @@ def test_around_the_commit(pair, where):
     settled(pair, old, new)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("where", [1, 90, 140, 180])
 def test_anywhere(pair, where):
     old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
@@ -90,6 +92,7 @@ def test_anywhere(pair, where):
     settled(pair, old, new)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("where", ["commit", "committed", "105"])
 def test_tables_that_are_filled_anew(pair, where):
     pair.both(MANY)
@@ -100,6 +103,7 @@ def test_tables_that_are_filled_anew(pair, where):
     settled(pair, old, new)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("where", ["commit", "committed", "150", "200"])
 def test_tables_that_are_exchanged(pair, where):
     pair.both(MANY + "create index on b using gin (to_tsvector('simple', v))")

@@ -129,6 +129,7 @@ def test_a_changed_row_stands_against_an_undo(pair):
     assert pair.undo().state != "done" and pair.rows("prod", "a", "b") == before
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     ("change", "options", "expected"),
     [
@@ -160,6 +161,7 @@ def test_columns_that_stay_behind_and_triggers_that_fire_keep_their_rows(pair):
     assert pair.run("prod", "select count(*) from b where w = id::text") == [(39,)]
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize("setup", [ALL, "truncate a, b", "delete from a where id = 7"])
 @pytest.mark.parametrize(
     ("where", "moved"),
@@ -191,6 +193,7 @@ def test_a_key_that_came_since_the_plan_stops_it(pair, monkeypatch):
     assert "can no longer be filled" in why(report) and pair.rows("prod", "a", "b") == before
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("action", ["no action", "cascade", "set null"])
 def test_a_row_that_came_since_the_plan_and_refers_to_what_goes_stops_it(pair, monkeypatch, action):
     pair.configure(("a", "b"))

@@ -34,6 +34,7 @@ def quoted(name: str) -> str:
     return pgkit.quoted(name)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("key", ["", "primary key"])
 def test_names(ends, key):
     columns = ", ".join(f"{quoted(name)} text" for name in NAMES)
@@ -126,6 +127,7 @@ def test_a_push_that_is_held_back_moves_no_sequence(ends):
 NUMBERED = "create table num (id int primary key, n int generated always as identity, v text)"
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("mode", ["replace", "upsert"])
 def test_numbers_that_only_the_server_gives(ends, mode):
     ends.both(NUMBERED)
@@ -228,6 +230,7 @@ def test_tables_of_an_extension_are_not_meant_by_a_pattern(ends):
     ends.both("alter extension vector drop table theirs")
 
 
+@pytest.mark.long
 def test_more_columns_than_one_answer_holds(ends):
     columns = ", ".join(f"c{at} int" for at in range(1_599))
     ends.both(f"create table wide (id int primary key, {columns})")
@@ -280,6 +283,7 @@ def test_a_row_that_comes_to_refer_at_the_very_moment(ends, monkeypatch, moved, 
 END = "select pg_terminate_backend(pid) from pg_stat_activity where application_name ~ 'process'"
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("when", ["left", "conclude"])
 def test_a_lock_that_was_lost(ends, monkeypatch, when):
     """Before the commit it stops the push; after it, it is no matter."""
@@ -325,6 +329,7 @@ create table a (k int primary key, down int); create table b (k int primary key,
 """
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("keys", ["", "deferrable", "on delete cascade deferrable", "on delete set null"])
 def test_a_circle_of_keys(ends, keys):
     """Rows that go together are in nobody's way, and children without a parent stay out."""

@@ -85,6 +85,7 @@ def leftovers(pg) -> Iterator[None]:
 # ---------------------------------------------------------------- PostgreSQL
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.usefixtures("leftovers")
 @pytest.mark.parametrize("tooled", [True, False], ids=["dump", "clone"])
 def test_there_and_back(place, tmp_path, tooled):
@@ -194,6 +195,7 @@ def test_others_who_are_connected(place, tmp_path):
     place.server.run(f"alter database {place.name} is_template false")
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.usefixtures("leftovers")
 @pytest.mark.parametrize("cut", [0.0, 0.1, 0.5, 0.97])
 def test_a_damaged_dump_changes_nothing(place, tmp_path, cut):

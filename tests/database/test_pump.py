@@ -53,6 +53,7 @@ def read(stream: bytes, cuts: list[int]) -> tuple[bytes, bytes]:
     return b"".join(found), b"".join(rest)
 
 
+@pytest.mark.long_but(10)
 @pytest.mark.parametrize("seed", range(30))
 def test_rows_are_read_up_to_the_first_other_message(seed: int) -> None:
     say = random.Random(seed)
@@ -136,6 +137,7 @@ def test_whoever_takes_the_rows_may_fail(way: str, pair) -> None:
     assert one.execute("select 1").fetchone() == (1,)
 
 
+@pytest.mark.long_but(1)
 def test_notices_of_both_sides_keep_nobody_waiting(way: str, pair) -> None:
     one, two = pair
     one.execute(

@@ -59,6 +59,7 @@ def pages(office: Cabinet) -> int:
     return office.run("prod", "select count(*) from web_pages")[0][0]
 
 
+@pytest.mark.long
 def test_around_a_promotion(office: Cabinet) -> None:
     with web() as site:
         hooks(office, site, answer='"ok": true')
@@ -86,6 +87,7 @@ def test_one_before_that_fails_stops_all(office: Cabinet) -> None:
     assert [lane.state for lane in report.lanes] == ["held", "held", "held"]
 
 
+@pytest.mark.long
 def test_one_after_that_fails_waits_and_the_push_stands(office: Cabinet) -> None:
     with web(Reply(), Reply(500, "busy"), Reply(500, "busy"), Reply()) as site:
         hooks(office, site)
@@ -103,6 +105,7 @@ def test_one_after_that_fails_waits_and_the_push_stands(office: Cabinet) -> None
         assert office.undo().state == "done" and pages(office) == 0
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("named", [False, True])
 def test_a_push_is_taken_back_while_its_hook_waits(office: Cabinet, named: bool) -> None:
     before = office.state("prod")
@@ -181,6 +184,7 @@ def test_killed_between_the_call_and_its_answer(office: Cabinet) -> None:
         assert report.state == "done" and paths(site)[-1] == "/crawl" and len(site.got) == 5
 
 
+@pytest.mark.long
 def test_killed_before_the_call_it_is_called(office: Cabinet) -> None:
     with web() as site:
         hooks(office, site)
@@ -190,6 +194,7 @@ def test_killed_before_the_call_it_is_called(office: Cabinet) -> None:
         assert paths(site) == ["/freeze", "/crawl"] and office.workspace.data_status().pending == ()
 
 
+@pytest.mark.long
 def test_killed_in_the_call_before_it(office: Cabinet) -> None:
     before = office.state("prod")
     with web(HANG) as site:
@@ -205,6 +210,7 @@ def test_killed_in_the_call_before_it(office: Cabinet) -> None:
         )
 
 
+@pytest.mark.long
 def test_killed_in_the_call_before_it_and_given_up(office: Cabinet) -> None:
     before = office.state("prod")
     with web(HANG) as site:
@@ -214,6 +220,7 @@ def test_killed_in_the_call_before_it_and_given_up(office: Cabinet) -> None:
         assert office.state("prod") == before and paths(site) == ["/freeze"]
 
 
+@pytest.mark.long
 def test_hooks_wait_for_objects_that_were_cut_off(office: Cabinet, monkeypatch) -> None:
     whole, left = Local.write, [1]
 
@@ -233,6 +240,7 @@ def test_hooks_wait_for_objects_that_were_cut_off(office: Cabinet, monkeypatch) 
         assert report.state == "done" and paths(site) == ["/freeze", "/crawl"] and pages(office) == 20, report
 
 
+@pytest.mark.long
 def test_ctrl_c_while_it_waits(office: Cabinet) -> None:
     with web(Reply(), HANG) as site:
         hooks(office, site)
@@ -300,6 +308,7 @@ def test_a_secret_that_is_missing_stops_it_before(office: Cabinet) -> None:
 KILLS = range(8)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     "where", [one if one in (2, 5) else pytest.param(one, marks=pytest.mark.long) for one in KILLS]
 )

@@ -42,6 +42,7 @@ def done(report: RunReport) -> RunReport:
     return report
 
 
+@pytest.mark.long
 def test_the_default_mode(office: Cabinet) -> None:
     own(office)
     before = office.state("prod")
@@ -59,6 +60,7 @@ def test_the_default_mode(office: Cabinet) -> None:
     assert office.state("prod") == before
 
 
+@pytest.mark.long
 def test_web_sources_overwrite_nothing(office: Cabinet) -> None:
     own(office)
     before = office.state("prod")
@@ -122,6 +124,7 @@ def test_to_an_empty_place_and_nothing_more_to_do(office: Cabinet) -> None:
         assert office.equal(profile)
 
 
+@pytest.mark.long
 def test_documents_that_wait_to_be_indexed(office: Cabinet) -> None:
     def waiting() -> dict[str, int | None]:
         found = office.workspace.profile_status("web-sources").data

@@ -122,6 +122,7 @@ def test_an_undo_that_meets_later_work_leaves_both(office: Cabinet) -> None:
     assert office.state("prod") == before
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -169,6 +170,7 @@ def test_protected(office: Cabinet) -> None:
     assert office.promote(BOTH, yes_to="prod").state == "done"
 
 
+@pytest.mark.long
 def test_delete_is_for_mirrors(office: Cabinet) -> None:
     with pytest.raises(UsageError, match="has none"):
         office.promote(BOTH, delete=True)
@@ -206,6 +208,7 @@ def settled(office: Cabinet, profile: str, before: object) -> None:
         assert office.undo().state == "done"
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize(
     ("kind", "where"),
     [("files", "9"), ("files", "14"), ("data", "120"), ("data", "commit"), ("data", "committed")],
@@ -228,6 +231,7 @@ def test_killed_anywhere(office: Cabinet, kind: str, where: int) -> None:
     settled(office, BOTH, before)
 
 
+@pytest.mark.long
 def test_the_default_mode_killed_after_its_commit(office: Cabinet) -> None:
     before = office.state("prod")
     assert killed(office, "full", "data", "committed")

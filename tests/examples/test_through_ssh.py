@@ -47,6 +47,7 @@ def test_a_command_runs_there(office: Cabinet) -> None:
     assert log.read_text().startswith("127.0.0.1 ")
 
 
+@pytest.mark.long
 def test_nobody_listens_there(office: Cabinet) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

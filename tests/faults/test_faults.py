@@ -52,6 +52,7 @@ def some(bench: Bench, name: str, faults: tuple[str, ...], count: int, seed: int
 
 
 # One test for each scenario, not one for each case: each worker that takes one builds its workspace anew.
+@pytest.mark.long_but(1)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in NAMES]

@@ -136,6 +136,7 @@ def test_a_git_that_was_killed_leaves_no_lock_behind(desk, tmp_path, monkeypatch
     assert once.exists() and not lock.exists()
 
 
+@pytest.mark.long
 def test_processes_at_the_same_time_lose_nothing(desk):
     spawn = multiprocessing.get_context("spawn")
     workers = [spawn.Process(target=writer, args=(desk.repo.path, number)) for number in range(8)]

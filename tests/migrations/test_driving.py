@@ -114,6 +114,7 @@ def test_an_asynchronous_environment_is_led_and_asked(tmp_path, real):
     assert tables(real) == {"mine"} and "t_r1" in tables(Path(one.goal.path))
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize(
     ("code", "said"),
     [
@@ -247,6 +248,7 @@ def test_postgresql_is_led_to_its_clone(tmp_path, pg, scheme):
     assert drop(copy)
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize(
     ("code", "right"),
     [

@@ -16,11 +16,13 @@ def chain(tmp_path_factory):
     return Chain.lay(tmp_path_factory.mktemp("chain") / "workspace", links=3, history=2, files=40)
 
 
+@pytest.mark.long
 def test_alembic_is_lost_in_the_late_worktree(chain):
     assert "Can't locate revision" in chain.alembic(chain.late / BACKEND, "current")
     assert len(chain.faults(chain.late)) == 4
 
 
+@pytest.mark.long
 def test_a_wrong_byte_is_a_fault(chain, tmp_path):
     fresh = chain.copy(tmp_path / "copy")
     for one in fresh.chain:

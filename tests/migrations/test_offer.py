@@ -40,6 +40,7 @@ def taken(repo: Repo, text: str) -> list[str]:
     return options
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     ("name", "more"),
     [

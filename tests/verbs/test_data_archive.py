@@ -145,6 +145,7 @@ def test_equal_afterwards_and_back_and_there_again(plain):
     assert plain.undo(undone.id).state == "done" and plain.rows("prod") == after
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(("mode", "left"), [("upsert", (301, 'doc \t"3')), ("insert", (301, "other"))])
 def test_other_modes(plain, mode, left):
     differ(plain)
@@ -202,7 +203,7 @@ def test_a_part_of_a_table(plain):
     assert plain.run("prod", "select meta, title from knowledge_base where id = 5") == [({}, "m5")]
 
 
-def test_secrets_stay_behind_unless_the_set_takes_them(seed):
+def test_secrets_stay_behind_unless_the_set_takes_them(seed, tmp_path):
     seed.configure(tables=("platform_config",), secrets="exclude")
     seed.run("prod", "insert into platform_config values ('theme', 'prod''s')")
     seed.run("prod", "alter table platform_config alter value set default '?'")
@@ -210,9 +211,15 @@ def test_secrets_stay_behind_unless_the_set_takes_them(seed):
     assert made.sealed == "none" and b"gsk_canary" not in Path(made.path).read_bytes()
     assert bring(seed, made.path).state == "done"
     assert seed.run("prod", "select value from platform_config order by key") == [("?",), ("prod's",)]
-    sealed = export(seed, secrets="include", key=KEY, out="x.raccord")
-    assert bring(seed, sealed.path, key=KEY).state == "nothing"
-    assert bring(seed, sealed.path, key=KEY, secrets="include").state == "done"
+    # Keys, not a passphrase: that takes a second each time.
+    mine = sealing.age().x25519.Identity.generate()
+    (tmp_path / "mine").write_text(f"{mine}\n")
+    sealed = export(
+        seed, secrets="include", key=KeyOptions(recipients=(str(mine.to_public()),)), out="x.raccord"
+    )
+    key = KeyOptions(key_file=str(tmp_path / "mine"))
+    assert bring(seed, sealed.path, key=key).state == "nothing"
+    assert bring(seed, sealed.path, key=key, secrets="include").state == "done"
     assert seed.run("prod", "select value from platform_config order by key") == [("gsk_canary",), ("dark",)]
 
 
@@ -240,6 +247,10 @@ def test_a_passphrase_is_never_an_argument(seed):
     with pytest.raises(UsageError, match="says where it comes from") as error:
         export(seed, key=KeyOptions(passphrase="hunter2"))
     assert "hunter2" not in error.value.message
+
+
+@pytest.mark.long
+def test_another_passphrase(seed):
     made = export(seed, key=KEY)
     os.environ["ARCHIVE_PASSPHRASE"] = "wrong"
     with pytest.raises(CannotRun, match="the passphrase is another, or it is damaged"):
@@ -345,6 +356,7 @@ def test_a_name_that_is_taken(plain):
     assert export(plain, dry_run=True).dry_run and not (plain.repo.path / "exports").exists()
 
 
+@pytest.mark.long
 def test_the_command_line(seed):
     made = run(seed, "export", "all", "--passphrase", "env:ARCHIVE_PASSPHRASE", "--json")
     assert made.returncode == 0, made.stderr

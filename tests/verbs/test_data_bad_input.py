@@ -83,6 +83,7 @@ def said(shops: Two, capsys, *words: str) -> tuple[int, str, str]:
     return code, got.out, got.out + got.err
 
 
+@pytest.mark.long_but(15)
 @pytest.mark.parametrize("name", CASES)
 def test_it_says_what_and_where_and_changes_nothing(shops, capsys, name):
     case = CASES[name]
@@ -144,6 +145,7 @@ def lanes(answer: dict) -> Iterator[dict]:
                 yield from lanes(one)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("end", ["dev", "prod"])
 def test_somebody_who_holds_a_table_holds_up_a_plan_no_longer_than_the_set_says(shops, capsys, end):
     fresh(shops)

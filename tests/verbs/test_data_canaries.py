@@ -147,6 +147,7 @@ ERRORS = {
 }  # fmt: skip
 
 
+@pytest.mark.long_but(6)
 @pytest.mark.parametrize("what", ERRORS)
 @pytest.mark.parametrize("way", ["fill", "delta"])
 def test_errors_of_the_server(pair, cage, what, way):
@@ -186,6 +187,7 @@ SQL = {
 }
 
 
+@pytest.mark.long_but(4)
 @pytest.mark.parametrize("what", SQL)
 def test_sql_of_the_set(pair, cage, what):
     keys, code = SQL[what]
@@ -226,6 +228,7 @@ def urls(server: pgkit.Server, database: str) -> list[str]:
     ]
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("source", ["text", "file", "command", "env"])
 def test_urls(pair, cage, source, tmp_path, monkeypatch):
     server, database = pair.ends["prod"]

@@ -111,6 +111,7 @@ def test_nothing_goes_for_it(pair):
     assert pair.diff().equal
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("mode", ["insert", "upsert", "mirror"])
 def test_modes(pair, mode):
     pair.run("prod", "insert into land values (2, 'old')")
@@ -159,6 +160,7 @@ def test_a_server_that_only_reads(pair):
     server.run(f"alter database {database} reset all")
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("seed", range(8))
 def test_against_a_model(pair, seed):
     """Any graph of tables, circles among them: what comes is what a walk finds, and constraints hold."""

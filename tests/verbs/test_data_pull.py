@@ -160,6 +160,7 @@ def test_a_protected_target(crm):
     assert pull(crm, yes_to="dev").state == "done"
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize(
     ("mask", "words"),
     [

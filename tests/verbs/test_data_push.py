@@ -56,6 +56,7 @@ def test_to_an_empty_database_and_back(seed):
     assert seed.rows("prod") == before
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("mode", ["replace", "mirror"])
 def test_equal_afterwards_and_back_and_there_again(seed, mode):
     differ(seed)

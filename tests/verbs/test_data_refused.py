@@ -42,6 +42,7 @@ def refused(shops: Two, words: str, **options) -> None:
     assert shops.rows("prod", "shop", "sale") == before
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize(
     ("where", "change", "words"),
     [

@@ -103,6 +103,7 @@ def test_undo_refuses_what_has_changed_since(two):
     assert two.objects("prod") == after
 
 
+@pytest.mark.long_but(1)
 def test_large_ones_there_and_back(two):
     large = {"large": os.urandom((17 << 20) + 1), "own.txt": os.urandom(17 << 20)}
     two.put("prod", {"own.txt": large["own.txt"]})
@@ -130,6 +131,7 @@ def cut(two: Two, monkeypatch, after: int) -> None:
     monkeypatch.undo()
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("after", [0, 3])
 def test_cut_off_it_goes_on(two, monkeypatch, after):
     cut(two, monkeypatch, after)

@@ -424,6 +424,7 @@ def test_postgresql(shop):
     assert {*shop.pg.run(copies)} == others and shop.names() == [name]
 
 
+@pytest.mark.long
 def test_others_who_are_connected(shop, monkeypatch):
     one, two = shop.tree("one"), shop.tree("two")
     with shop.pg.connect(shop.name) as db:
@@ -496,6 +497,7 @@ def test_extensions_and_names_of_any_script(shop, pg):
     assert pg.run("select count(*) from v", name) == [(2,)]
 
 
+@pytest.mark.long
 def test_several_databases_of_one_environment(shop, pg):
     """Each gets a fork of its own, where its URL stands."""
     with pg.lent() as other:
@@ -601,6 +603,7 @@ def settled(shop: Server, repo: Repo, *, forked: bool, before: bytes) -> None:
     assert name.encode() in env and shop.heads(name) == {"r1"} and shop.told(repo).fork.used
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize(("where", "when"), PLACES)
 def test_killed_it_goes_on(shop, where, when):
     one = shop.tree("one")
@@ -661,6 +664,7 @@ def asking(shop: Shop, url: str) -> None:
     shop.main.commit(files, "only env.py knows")
 
 
+@pytest.mark.long
 def test_a_url_that_only_env_py_knows(shop, monkeypatch):
     asking(shop, 'os.environ["DATABASE_" + "URL"]')
     one, two = shop.tree("one"), shop.tree("two")
@@ -731,6 +735,7 @@ def test_every_variable_of_the_file_that_names_it(lite):
     assert lite.fork(one, drop=True).state == "done" and env.read_text() == before
 
 
+@pytest.mark.long
 def test_an_env_py_that_fails_is_told(shop):
     asking(shop, "1 / 0")
     one = shop.tree("one")
@@ -739,6 +744,7 @@ def test_an_env_py_that_fails_is_told(shop):
     assert "ZeroDivisionError" in shop.plan(one).held.message
 
 
+@pytest.mark.long
 def test_nobody_elses_env_py_runs_to_look_at_a_fork(lite, monkeypatch):
     two = lite.tree("two")
     asking(lite, 'os.environ["DATABASE_" + "URL"]')
@@ -752,6 +758,7 @@ def test_nobody_elses_env_py_runs_to_look_at_a_fork(lite, monkeypatch):
     assert not (lite.path / "told").exists()
 
 
+@pytest.mark.long
 def test_gc_finds_a_backup_again_that_it_could_not_drop(lite):
     (lite.main.path / "raccord.toml").write_text("[snapshots]\nkeep_days = 0\nkeep_last = 0\n")
     lite.upgrade(lite.main)

@@ -99,11 +99,11 @@ class Store:
             self.newer = self._version(self._db) > len(schema.MIGRATIONS)
         _stores[id(self)] = self
 
-    def _connect(self, how: str, busy: float = BUSY_SECONDS) -> sqlite3.Connection:
+    def _connect(self, how: str, busy: float | None = None) -> sqlite3.Connection:
         return sqlite3.connect(
             f"{self.path.absolute().as_uri()}?{how}",
             uri=True,
-            timeout=busy,
+            timeout=BUSY_SECONDS if busy is None else busy,
             isolation_level=None,
             check_same_thread=False,
         )
