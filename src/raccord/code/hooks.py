@@ -34,6 +34,11 @@ def after_move(
     return _steps(repo, worktree, hooks, must_pass=False)
 
 
+def after_commit(repo: Repository, worktree: str) -> tuple[Step, ...]:
+    """The hook `post-commit`, whose answer is noted."""
+    return _steps(repo, worktree, (("post-commit", (), ""),), must_pass=False)
+
+
 def _steps(
     repo: Repository, worktree: str, hooks: Sequence[tuple[str, tuple[str, ...], str]], *, must_pass: bool
 ) -> tuple[Step, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from raccord.config.kinds import FILE, GLOBS, HIDDEN, PATTERNS, SECRET, TEXT, TEXTS, Secret, key, whole
+from raccord.config.kinds import FILE, GLOBS, HIDDEN, PATTERNS, SECRET, TEXT, TEXTS, TRUTH, Secret, key, whole
 
 WATCHES = (
     "SYNC_STATUS.md",
@@ -55,6 +55,22 @@ class Coordination:
     report: str = key("SYNC_STATUS.md", FILE, "The document that the reports go into.")
     archive: str = key("SYNC_STATUS_ARCHIVE.md", FILE, "Where older reports go.")
     reports_kept: int = key(20, whole(1, "reports"), "How many reports stay in the document.")
+    commit: bool = key(
+        False,
+        TRUTH,
+        "Commit the report after each consolidation, that file alone, where nobody else wrote in it.",
+    )
+    push: bool = key(
+        False, TRUTH, "Push such commits, where the branch has no other commits that its remote branch lacks."
+    )
+    commit_protected: bool = key(
+        False, TRUTH, "Commit on a branch that `sync.protected` names, and push it, too."
+    )
+    commit_message: str = key(
+        "docs(sync): {summary}",
+        TEXT,
+        "The first line of the commit. {summary}, {changes} and {id} are replaced.",
+    )
     owners: Mapping[str, str] = key(
         {},
         TEXTS,

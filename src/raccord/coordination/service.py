@@ -154,7 +154,7 @@ class AutoSyncService:
         keeper: Keeper | None = None,
         extra: Callable[[], Sequence[str]] = lambda: (),
         polling: bool = False,
-        beside: Callable[[Running], Beside] | None = None,
+        beside: Callable[[Running], Sequence[Beside]] | None = None,
     ) -> None:
         self.repo_root = Path(repo_root).absolute()
         self.watched_files = list(WATCHES if keeper is None else keeper.spec.watches)
@@ -182,7 +182,7 @@ class AutoSyncService:
 
     @property
     def errors(self) -> dict[str, str]:
-        """What failed last, by what was done: "watching", "checking", "consolidation", "configuration"."""
+        """What failed last, by what was done: see `Running`."""
         return dict(self._running_now.errors) if self._running_now else {}
 
     @property
@@ -254,7 +254,7 @@ class AutoSyncService:
             running = Running(self.keeper, extra=self._extra, polling=self.polling)
             self.keeper.consolidated.append(self._consolidated)
             if self._beside is not None:
-                running.beside.append(self._beside(running))
+                running.beside += self._beside(running)
             running.start()
             self._running_now = running
 

@@ -68,6 +68,8 @@ class Put:
             HEAD.
         head: what HEAD points to now and shall point to, None to leave it.
         message: for the reflogs, without "raccord: ".
+        index_before: id of the blob that the index file has to be now, "" for any.
+        name: what tells it from others where its index is made anew for each attempt.
     """
 
     worktree: str
@@ -78,10 +80,14 @@ class Put:
     refs: tuple[Change, ...] = ()
     head: Head | None = None
     message: str = "restore"
+    index_before: str = ""
+    name: str = ""
 
     def payload(self) -> dict[str, Json]:
         """As JSON."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]  # JSON is Any
+        said: dict[str, Json] = json.loads(json.dumps(asdict(self)))
+        # What is left out is as earlier releases wrote it.
+        return {key: value for key, value in said.items() if value or key not in ("index_before", "name")}
 
     @classmethod
     def of(cls, payload: Mapping[str, Json]) -> Put:
@@ -99,6 +105,8 @@ class Put:
     @property
     def key(self) -> str:
         """Tells this one from others."""
+        if self.name:
+            return self.name
         return hashlib.sha256(json.dumps(self.payload(), sort_keys=True).encode()).hexdigest()
 
     @property
@@ -192,6 +200,10 @@ def _staged(stage: Stage, git: Git, put: Put, seen: Mapping[str, Signature | Non
     before = None
     if put.index:
         before = follow_target.link_index(stage)
+        if put.index_before:
+            there = fs.read_or_none(stage.meta / "index.old") or b""
+            if blob_oid([there], len(there), len(put.index_before) // 2) != put.index_before:
+                raise WorldMoved("the index is not what it was", hint="try again")
         data = git.out("cat-file", "blob", put.index)
         # Older than anything: then git trusts no entry without reading the file.
         fs.write_new(stage.index, data, mtime_ns=put.index_mtime_ns or 1_000_000_000)

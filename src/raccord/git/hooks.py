@@ -6,6 +6,7 @@ Git's own `hook run` is not used: before 2.43 it gives a hook no standard input.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,8 +46,12 @@ def run_hook(
     *args: str,
     stdin: bytes = b"",
     timeout: float | None = 600.0,
+    env: Mapping[str, str] = {},
 ) -> HookResult | None:
     """Runs a hook at the top of `worktree`; None where there is none.
+
+    Args:
+        env: variables that git sets for this hook besides those of every hook.
 
     Raises:
         ProcessTimeout: it ran longer than `timeout` seconds; its process group was ended.
@@ -57,7 +62,7 @@ def run_hook(
         return None
     # Git sets GIT_DIR for a hook; in the main worktree as ".git".
     gitdir = gitdir_at(str(worktree)) or str(repo.gitdir)
-    env = {"GIT_DIR": gitdir, "GIT_TERMINAL_PROMPT": ENVIRONMENT["GIT_TERMINAL_PROMPT"]}
-    result = proc.run([str(hook), *args], cwd=worktree, stdin=stdin, env=env, timeout=timeout)
+    known = {"GIT_DIR": gitdir, "GIT_TERMINAL_PROMPT": ENVIRONMENT["GIT_TERMINAL_PROMPT"]}
+    result = proc.run([str(hook), *args], cwd=worktree, stdin=stdin, env={**known, **env}, timeout=timeout)
     said = result.stdout.decode("utf-8", "replace") + result.stderr
     return HookResult(name, result.returncode, said[-KEPT:])

@@ -74,8 +74,12 @@ class ConsolidateReport:
         consolidation: that was made; null where nothing was pending.
         document: the path of the document that has the report; "" where it is not in it yet.
         error: why it isn't.
+        commit: the commit that has the report; "" where none was made.
+        uncommitted: why it is not committed, or not pushed, where the configuration asks for that.
     """
 
     consolidation: ConsolidationReport | None
     document: str
     error: str
+    commit: str = ""
+    uncommitted: str = ""

@@ -86,14 +86,18 @@ def owners(room: Room) -> Owners:
 def running(room: Room, *, polling: bool = False) -> Running:
     """What watches every worktree, not started yet."""
     made = Running(keeper(room), extra=_lists(room), polling=polling)
-    made.beside.append(_live(room, made))
+    made.beside += _beside(room, made)
     return made
 
 
-def _live(room: Room, made: Running, took: Callable[[Spec], object] = lambda spec: None) -> Beside:
-    from raccord.verbs.live import Live  # it knows this module
+def _beside(
+    room: Room, made: Running, took: Callable[[Spec], object] = lambda spec: None
+) -> Sequence[Beside]:
+    """What works along with a running service."""
+    from raccord.verbs.live import Live  # both know this module
+    from raccord.verbs.report_commit import Committer
 
-    return Live(room, made, courier(room, made), took)
+    return Live(room, made, courier(room, made), took), Committer(made, lambda: Room.open(room.path))
 
 
 def service(room: Room, *, polling: bool = False) -> AutoSyncService:
@@ -107,7 +111,7 @@ def service(room: Room, *, polling: bool = False) -> AutoSyncService:
         keeper=keeper(room),
         extra=_lists(room),
         polling=polling,
-        beside=lambda running: _live(room, running, took),
+        beside=lambda running: _beside(room, running, took),
     )
     return made
 
@@ -127,7 +131,17 @@ def consolidate(room: Room) -> ConsolidateReport:
         return ConsolidateReport(None, "", "")
     home = reporting(kept.roots(), kept.worktree)
     document = str(Path(home.path) / kept.spec.report) if home is not None and not done.error else ""
-    return ConsolidateReport(told(done.consolidation), document, done.error)
+    commit, uncommitted = _committed(room) if document else ("", "")
+    return ConsolidateReport(told(done.consolidation), document, done.error, commit, uncommitted)
+
+
+def _committed(room: Room) -> tuple[str, str]:
+    """The commit of the report, and why there is none or it is not pushed."""
+    if not room.config.coordination.commit:
+        return "", ""
+    from raccord.verbs.report_commit import settle
+
+    return settle(room)
 
 
 def changes(room: Room, *, pending: bool, limit: int) -> tuple[ChangeReport, ...]:

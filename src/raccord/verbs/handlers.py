@@ -140,13 +140,19 @@ def _calls(room: Room) -> list[Handler]:
 
 def _reports(room: Room) -> list[Handler]:
     from raccord.coordination.carry import CarryHandler
+    from raccord.coordination.commit import CommitHandler, RecordHandler
     from raccord.coordination.ledger import Ledger
     from raccord.coordination.spec import Spec
     from raccord.verbs.coordination import keeper
 
     spec = Spec.configured(room.config.coordination, room.language)
     see = lambda top, paths: keeper(room).look({top: paths})  # noqa: E731
-    return [CarryHandler(room.repo, Ledger(room.store), spec, see)]
+    ledger = Ledger(room.store)
+    return [
+        CarryHandler(room.repo, ledger, spec, see),
+        CommitHandler(room.repo, ledger, spec),
+        RecordHandler(room.repo),
+    ]
 
 
 def _settings(_room: Room) -> list[Handler]:
@@ -166,8 +172,8 @@ LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("migration.then",), _then),
     (("files.keep", "files.put", "files.verify"), _files),
     (("hook.call",), _calls),
-    (("report.carry",), _reports),
     (("config.set",), _settings),
+    (("report.carry", "report.commit", "report.record"), _reports),
 )
 
 

@@ -110,7 +110,7 @@ def lanes(
     # What only follows a remote was tested by whoever pushed it.
     own = decision.push is not None or (decision.move_to and facts.outcome != "fast-forward")
     if own and not options.skip_tests and result is not None:
-        gates = _gates(room, Path(key), result.tree, options.test_commands, changed)
+        gates = gates_of(room, Path(key), result.tree, options.test_commands, changed)
     notes = (*decision.notes, *known, *gates.notes)
     if gates.held is not None:
         return Parts(Lane(key, title, held=gates.held, notes=notes))
@@ -139,7 +139,7 @@ def _moves(room: Room, facts: BranchFacts, result: Result | None) -> list[Step]:
     ]
 
 
-def _gates(
+def gates_of(
     room: Room, worktree: Path, tree: str, asked: Sequence[Sequence[str]], changed: Sequence[str]
 ) -> GatePlan:
     known = room.config.gates
@@ -172,7 +172,7 @@ def after_rebase(room: Room, step: Step, new: str) -> tuple[Step, ...]:
     if not then["skip_tests"]:
         tree = git.line("rev-parse", f"{new}^{{tree}}")
         changed = git.out("diff", "--name-only", "-z", "--no-ext-diff", payload["old"], new)
-        gates = _gates(room, Path(payload["worktree"]), tree, then["test_commands"], strings(changed))
+        gates = gates_of(room, Path(payload["worktree"]), tree, then["test_commands"], strings(changed))
         if gates.held is not None:
             held = gates.held
             raise HeldBack(held.message, hint=held.hint, finding=held.name)
