@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from raccord.web.client import FOLDER
-from raccord.web.serve import SCRAPE, TOKEN, Server, bound
+from raccord.coordination.served import FOLDER, SCRAPE, TOKEN
+from raccord.web.serve import Server, bound
 from raccord.workspace import Workspace
 from tests.gitkit import Repo
 

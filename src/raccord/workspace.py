@@ -31,6 +31,7 @@ from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
     from raccord.model.report_data import DataDiff, DataStatus
+    from raccord.model.report_doctor import DoctorReport
     from raccord.model.report_files import FilesDiff, FilesStatus
     from raccord.model.report_promote import ProfileDiff, ProfileStatus
     from raccord.transport.model import Ask
@@ -80,6 +81,18 @@ class Workspace(Migrations):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @staticmethod
+    def doctor(path: Path | str = ".", *, online: bool = False, enabled: str = "") -> DoctorReport:
+        """What is wrong at a directory, why, and the next command; needs no workspace that can be opened.
+
+        Args:
+            online: ask environments and databases on other machines too.
+            enabled: the value of AUTOSYNC_ENABLED; "" where it is not set.
+        """
+        from raccord.verbs.doctor import doctor
+
+        return doctor(Path(path), online=online, enabled=enabled)
 
     def status(self) -> StatusReport:
         """Every worktree at a glance."""

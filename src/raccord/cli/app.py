@@ -25,6 +25,7 @@ VERBS = {
     "show": LOOK,
     "changes": LOOK,
     "consolidations": LOOK,
+    "doctor": LOOK,
     "sync": ACT,
     "snapshot": ACT,
     "restore": ACT,

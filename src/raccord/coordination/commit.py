@@ -67,7 +67,7 @@ class CommitHandler:
         return Position.BEFORE
 
     def apply(self, step: Step, context: Context) -> Outcome:
-        """Makes the commit of what is in the worktree now, once more only if no commit tells of it."""
+        """Makes the commit, where what is in the worktree are the reports that it tells of."""
         payload = step.payload
         tree = next((one for one in worktrees(self._repo) if str(one.path) == payload["worktree"]), None)
         if (
@@ -83,8 +83,8 @@ class CommitHandler:
         found = carried(git, self._ledger, self._spec)
         if found is None:
             raise HeldBack(f"somebody else wrote in {shown(self._spec.report)}", hint="git diff")
-        if not found.paths:
-            return Outcome()
+        if found.keys != tuple(payload["keys"]):
+            raise WorldMoved("there are other reports by now", hint="raccord consolidate")
         files = {path: read(payload["worktree"], path)[0] for path in found.paths}
         if carried(git, self._ledger, self._spec) != found:
             raise WorldMoved(f"{shown(self._spec.report)} changes just now", hint="raccord consolidate")

@@ -8,11 +8,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from raccord.coordination.served import FOLDER, RECORD
 from raccord.errors import CannotRun
 from raccord.kernel import fs
 
-FOLDER = "serve"  # below raccord's own state
-RECORD = "server.json"
 SECONDS = 10.0
 HOST = "raccord"  # what a request through the socket names
 

@@ -15,19 +15,18 @@ from pathlib import Path
 
 import uvicorn
 
+from raccord.coordination.served import FOLDER, RECORD, SCRAPE, TOKEN
 from raccord.coordination.service import AutoSyncService
 from raccord.errors import CannotRun
 from raccord.kernel import fs
 from raccord.kernel.fs_private import private_folder
 from raccord.model.text import shown
 from raccord.web.app import application
-from raccord.web.client import FOLDER, RECORD
 from raccord.web.feed import Feed
 from raccord.web.guard import Application, Doors, Guard
 from raccord.web.metrics import Metrics
 from raccord.workspace import Workspace
 
-TOKEN, SCRAPE = "token", "scrape-token"
 SOCKET = "serve"  # within the private folder
 BACKLOG = 128
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
