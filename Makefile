@@ -51,6 +51,7 @@ bench: $(READY) ## time a sync, a heal and pushes of rows and objects beside wha
 	@$(PY) benchmarks/files.py
 	@$(PY) benchmarks/distance.py
 	@$(PY) benchmarks/watch.py
+	@$(PY) benchmarks/api.py
 
 lock: $(READY) ## compile requirements/ anew from pyproject.toml (add UPGRADE=--upgrade for newer versions)
 	@$(UV_COMPILE) $(UPGRADE) --output-file requirements/base.txt

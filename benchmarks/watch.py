@@ -42,7 +42,8 @@ while True:
             seen = ""
         if known.setdefault(path, seen) != seen:
             known[path] = seen
-            print(json.dumps([time.time(), str(path), seen]), flush=True)
+            print(json.dumps([time.time(), str(path), seen]))
+    print(json.dumps([time.time(), "", ""]), flush=True)
     time.sleep(30)
 """
 
@@ -108,6 +109,9 @@ def _measured(
     wrote = time.monotonic() - began
     serving.wait(lambda: sum(one in serving.seen for one in burst.values()) == len(burst))
     told = time.monotonic() - began
+    say("waiting for the poll")
+    rounds = poll.rounds
+    serving.wait(lambda: poll.rounds > rounds)
     counts = Counter(serving.changes())
     cuts = quantiles(delays, n=20)
     return {
@@ -159,12 +163,16 @@ class _Poll:
         self._child.stdin.flush()
         self.seen: list[tuple[float, str, str]] = []
         self.delays: list[float] = []
+        self.rounds = 0
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         assert self._child.stdout is not None
         for line in self._child.stdout:
             at, path, md5 = json.loads(line)
+            if not path:
+                self.rounds += 1
+                continue
             self.seen.append((at, path, md5))
             try:
                 self.delays.append(at - os.stat(path).st_mtime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from raccord.model.options_data import (
     ProfileDiffOptions,
     PromoteOptions,
 )
+from raccord.model.plan import Json
 from raccord.model.report import (
     Answer,
     RemovalReport,
@@ -26,7 +28,7 @@ from raccord.model.report import (
 )
 from raccord.verbs.migration_face import Migrations
 from raccord.verbs.report import answer as _answer
-from raccord.verbs.report import run_report, summaries
+from raccord.verbs.report import run_report, summaries, unfinished
 from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
@@ -274,6 +276,16 @@ class Workspace(Migrations):
         """The newest runs."""
         journal = self._room.journal()
         return summaries(journal, limit) if journal else ()
+
+    def totals(self) -> Mapping[str, Json]:
+        """What all runs came to, in numbers that never fall: see `Journal.totals`."""
+        journal = self._room.journal()
+        return journal.totals() if journal else {}
+
+    def unfinished(self) -> Mapping[str, int]:
+        """How many runs are not over, by their state."""
+        journal = self._room.journal()
+        return unfinished(journal) if journal else {}
 
     def show(self, run: str) -> RunReport:
         """One run with all that happened in it."""

@@ -78,7 +78,7 @@ class Setter:
         self.world[name] = step.payload["new"]
         self.fuse("after", name)
         more = tuple(setting(**one) for one in step.payload.get("more", ()))
-        return Outcome({"was": step.payload["old"]}, more)
+        return Outcome({"was": step.payload["old"]}, more, counts=step.payload.get("counts", {}))
 
     def revert(self, step: Step, context: Context) -> None:
         name = step.payload["name"]

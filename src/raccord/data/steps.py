@@ -7,7 +7,7 @@ payload has no URL: the environment's name leads to it again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from raccord.errors import (
     WorldMoved,
 )
 from raccord.kernel import fs
+from raccord.model.counts import CHANGES, promoted
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Json, Step
 from raccord.model.text import shown
@@ -255,7 +256,12 @@ class Transaction(ABC):
             notes += _afterwards(job, target, document)
         except RaccordError as error:  # it took place: what is found out later can't hold it back
             notes.append(f"not verified afterwards: {error.message}")
-        return Outcome({"id": job.id, "counts": counts, "notes": notes}, note="; ".join(notes))
+        record = {"id": job.id, "counts": counts, "notes": notes}
+        return Outcome(record, note="; ".join(notes), counts=self.counted(job, counts))
+
+    def counted(self, job: Job, numbers: Sequence[int]) -> dict[str, Json]:
+        """What came into the environment: rows added, changed and removed."""
+        return promoted("rows", job.spec.name, job.spec.goal, dict(zip(CHANGES, numbers, strict=True)))
 
 
 def conditions(sql: Sql, name: str) -> dict[str, str]:
@@ -303,6 +309,10 @@ class ReturnHandler(Transaction):
     """Takes a push back, or puts back what that took."""
 
     kind, version = RETURN, 1
+
+    def counted(self, job: Job, numbers: Sequence[int]) -> dict[str, Json]:
+        """Nothing: what goes back was there before."""
+        return {}
 
     def probe(self, step: Step, context: Context) -> Position:
         """The server knows; before, the rows do."""

@@ -19,6 +19,7 @@ from raccord.files.plan import Decision, Item, items
 from raccord.files.push import Push
 from raccord.files.spec import Spec, kept_key
 from raccord.kernel.ident import new_id
+from raccord.model.counts import CHANGES, promoted, total
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Finding, Json, Step
 from raccord.model.text import size
@@ -190,11 +191,13 @@ class PutHandler(_Reaching):
             raise Stop(error.message, hint=hint, finding="files.cut") from error
         if trash and work.left:
             raise RestoreFailed(f"{left_out(work.left).message}; {trash} of {target.shown} has the others")
+        numbers = _counts(made, done)
         record: dict[str, Json] = {
             "done": [[one.key, one.etag] for one in done.values()],
-            "counts": _counts(made, done),
+            "counts": numbers,
         }
-        return Outcome(record, note="; ".join([f"{len(done)} objects done", *work.notes]))
+        counts = {} if trash else _promoted(spec, numbers, done)  # what goes back was there before
+        return Outcome(record, note="; ".join([f"{len(done)} objects done", *work.notes]), counts=counts)
 
     def _work(self, source: Store, target: Store, log: Log, spec: Spec, context: Context) -> Push:
         again = log.read() is not None
@@ -325,6 +328,12 @@ def _counts(made: Sequence[Item], done: Mapping[str, Done]) -> list[int]:
         sum(1 for one in found if one.before and one.source),
         sum(1 for one in found if not one.source),
     ]
+
+
+def _promoted(spec: Spec, numbers: Sequence[int], done: Mapping[str, Done]) -> dict[str, Json]:
+    objects = promoted("objects", spec.name, spec.goal, dict(zip(CHANGES, numbers, strict=True)))
+    size = sum(one.size for one in done.values() if one.etag)
+    return total([objects, promoted("bytes", spec.name, spec.goal, {"added": size})])
 
 
 def forget(step: Step, resolve: Resolve) -> None:

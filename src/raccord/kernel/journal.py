@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -37,6 +37,9 @@ from raccord.model.text import shown
 # Steps that become known on the way lie this far apart at most, so that more can come between them.
 NEST = 1 << 16
 COUNTS = "counts"  # the cache of what dropped runs counted
+RUNS, STOPS = "runs", "stops"  # keys in it: dropped runs by verb and state; what lanes stopped at, ever
+STOPPED = ("held", "stopped", "failed")
+ENDED = "select id, verb, state from runs where ended is not null and verb <> '?'"
 
 
 class Archive(Protocol):
@@ -97,7 +100,9 @@ class Journal:
         record = read_document(text, self._store.folder)
         # The archive first: a run that the database knows is finished by the next command.
         self._archive.save(run, text, _pins(record))
-        insert(self._store, record)
+        with self._store.transaction():
+            insert(self._store, record)
+            self._stopped([lane.finding for lane in record.lanes.values() if lane.state in STOPPED])
         return record
 
     def archive(self, record: RunRecord) -> None:
@@ -184,6 +189,8 @@ class Journal:
                 "update lanes set state = ?, finding = ?, retreat = ? where run = ? and key = ?",
                 (state, dumps(plain(finding)), dumps(plain(retreat)), run, dumps(record.key)),
             )
+            if state in STOPPED:
+                self._stopped([finding])
 
     def run(self, record: RunRecord, state: str, ended: float | None) -> None:
         """Records where the run stands."""
@@ -266,12 +273,33 @@ class Journal:
         """What all runs counted so far, those that were dropped since included."""
         return total([self._store.cache_get(COUNTS, "") or {}, *self._counts()])
 
-    def _counts(self, runs: Sequence[str] | None = None) -> list[Mapping[str, Json]]:
+    def totals(self) -> dict[str, Json]:
+        """Numbers that never fall, whatever is undone or dropped: of runs that are over.
+
+        Returns:
+            What their steps counted; "runs" by verb and state; "stops", what lanes stopped at or were held
+            back for, by the finding's name.
+        """
+        dropped = [self._store.cache_get(COUNTS, key) or {} for key in ("", RUNS, STOPS)]
+        ended = {row[0] for row in self._store.rows(ENDED)}
+        found = total([dropped[0], *self._counts(ended)])
+        return {**found, "runs": total([dropped[1], *self._by_verb(ended)]), "stops": dropped[2]}
+
+    def _counts(self, runs: Collection[str] | None = None) -> list[Mapping[str, Json]]:
         rows = self._store.rows(
             "select run, outcome from steps where state = 'done' and back = 0 and outcome like '%\"counts\"%'"
         )
         known = [json.loads(outcome) for run, outcome in rows if runs is None or run in runs]
         return [one["counts"] for one in known if "counts" in one]
+
+    def _by_verb(self, runs: Collection[str]) -> list[Mapping[str, Json]]:
+        return [{verb: {state: 1}} for id_, verb, state in self._store.rows(ENDED) if id_ in runs]
+
+    def _stopped(self, findings: Sequence[Finding | None]) -> None:
+        names = [{one.name: 1} for one in findings if one is not None]
+        if names:
+            known = self._store.cache_get(COUNTS, STOPS) or {}
+            self._store.cache_put(COUNTS, STOPS, total([known, *names]))
 
     def note(self, record: RunRecord, note: Finding) -> None:
         """Adds a finding about the whole of a run."""
@@ -286,6 +314,9 @@ class Journal:
             if gone := self._counts(runs):
                 known = self._store.cache_get(COUNTS, "") or {}
                 self._store.cache_put(COUNTS, "", total([known, *gone]))
+            if ended := self._by_verb(runs):
+                known = self._store.cache_get(COUNTS, RUNS) or {}
+                self._store.cache_put(COUNTS, RUNS, total([known, *ended]))
             db.executemany("delete from runs where id = ?", [(run,) for run in runs])
 
 

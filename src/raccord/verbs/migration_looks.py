@@ -18,6 +18,7 @@ from raccord.migrations.plan import ours, where
 from raccord.migrations.revision import Revision
 from raccord.migrations.settings import MAIN
 from raccord.migrations.sightings import stands_on
+from raccord.model.counts import told
 from raccord.model.migration_report import (
     MigrationContent,
     MigrationFind,
@@ -49,7 +50,7 @@ def status(room: Room, backend: str = "") -> MigrationStatus:
     if not found:
         raise _none(desk)
     journal = room.journal()
-    counts = journal.counts() if journal is not None else {}
+    counts = told(journal.counts()) if journal is not None else {}
     return MigrationStatus(tuple(found), _next(room, found), (*_unfound(desk), *lost(room)), counts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 from raccord.kernel.record import RunRecord
-from raccord.model.counts import total
+from raccord.model.counts import told, total
 from raccord.model.migration_report import Notice
 from raccord.model.plan import Finding, Json, Plan
 from raccord.model.text import shown
@@ -36,10 +36,10 @@ def announced(room: Room, plan: Plan) -> Plan:
 def notice(room: Room, record: RunRecord) -> Finding | None:
     """Tells the command of a run that is over; a note where that failed, which changes nothing in the run."""
     command = room.config.notify.command
-    counts = counted(record)
+    counts = told(counted(record))
     if not command or not counts:
         return None
-    told = Notice(
+    said = Notice(
         repository=str(room.repo.common),
         run=record.id,
         verb=record.verb,
@@ -48,12 +48,12 @@ def notice(room: Room, record: RunRecord) -> Finding | None:
         counts=counts,
         text=f"raccord {record.verb}: {words(counts)}",
     )
-    document = {"version": VERSION, "kind": "notice", **asdict(told)}
+    document = {"version": VERSION, "kind": "notice", **asdict(said)}
     failed = send(command, document, room.repo.top or room.repo.common)
     if not failed:
         return None
-    said = f"nobody was told of this run: {_command(command)}: {failed}"
-    return Finding("notify.failed", "note", said)
+    why = f"nobody was told of this run: {_command(command)}: {failed}"
+    return Finding("notify.failed", "note", why)
 
 
 def _command(command: tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from collections import Counter
 
 from raccord.code.push import KIND as PUSH
 from raccord.kernel.journal import Journal
@@ -132,6 +133,11 @@ def _step(record: StepRecord) -> StepReport:
 def summaries(journal: Journal, limit: int) -> tuple[RunSummary, ...]:
     """The newest runs, newest first."""
     return tuple(summary(journal, run) for run in journal.newest(limit))
+
+
+def unfinished(journal: Journal) -> Counter[str]:
+    """How many runs are not over, by their state."""
+    return Counter(state_of(journal.load(run)) for run in journal.unfinished())
 
 
 def summary(journal: Journal, run: str) -> RunSummary:

@@ -19,7 +19,9 @@ from raccord.coordination.keeper import Checked
 from raccord.coordination.service import AutoSyncService
 from raccord.model.coordination import UNKNOWN
 from raccord.web.kept import Kept
+from raccord.web.metrics_runs import Runs
 from raccord.web.sync import safe
+from raccord.workspace import Workspace
 
 CHECKS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 CONSOLIDATIONS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
@@ -29,7 +31,7 @@ TRIGGERS = ("threshold", "time_based", "manual")
 class Metrics:
     """The metrics of one service."""
 
-    def __init__(self, service: AutoSyncService) -> None:
+    def __init__(self, service: AutoSyncService, workspace: Workspace) -> None:
         self._service = service
         self._registry, ledger = CollectorRegistry(), CollectorRegistry()
         self._checks = Histogram(
@@ -39,6 +41,7 @@ class Metrics:
             registry=self._registry,
         )
         ledger.register(_Ledger(service))
+        ledger.register(Runs(workspace))
         self._kept = Kept(lambda: service.keeper.ledger.generation())
         self._counted = lambda: generate_latest(ledger)
 

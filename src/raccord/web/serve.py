@@ -130,7 +130,7 @@ def bound(
     number = listening.getsockname()[1]
     hosts = frozenset(f"{name}:{number}" for name in LOOPBACK)
     doors = Doors(hosts, _secret(state, TOKEN), _secret(state, SCRAPE), dev)
-    feed, metrics = Feed(service.keeper), Metrics(service)
+    feed, metrics = Feed(service.keeper), Metrics(service, workspace)
     service.keeper.checked.append(metrics.checked)
     fixed = {"port": number, "dev": dev, "polling": service.polling}
     app = application(workspace, opened, service, doors, feed, metrics, fixed)
