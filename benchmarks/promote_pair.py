@@ -190,8 +190,11 @@ class Pair:
     def probe(self, verb: str, workspace: Path | None = None) -> dict[str, Any]:
         where = str(workspace or self.workspace)
         probe = [sys.executable, str(Path(__file__).with_name("promote_probe.py")), where, verb]
-        environ = os.environ | {
+        # What is installed is compiled once.
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environ |= {
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HOME": str(self.scratch),
+            "PYTHONPYCACHEPREFIX": str(self.scratch / "compiled"),
         }  # fmt: skip
         done = subprocess.run(probe, env=environ, capture_output=True, text=True, check=False)
         if done.returncode:

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import chain, count, groupby, islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
+from raccord.data.blocks import Rows, blockwise, differing, summed
 from raccord.data.difference import MOST, Difference, Digest, Key
 from raccord.data.pairs import Pair, hidden
-from raccord.data.scope import WHOLE, Blocks, rows, scope, summed, total
+from raccord.data.scope import WHOLE, Blocks, scope, total
 from raccord.database import postgres
 from raccord.database.tables import identifier
 
@@ -27,8 +28,6 @@ KEPT_KEYS = 100_000  # differing rows whose keys are remembered; with more, all 
 SAMPLED = 64  # blocks that are looked at to know that share
 ROUND = 1 << 16  # a plan says where blocks begin, and no row's own key
 SPARSE = 64  # numbers for each row, beyond which they are no dense range
-FETCH = 20_000
-_NUMBERS = count()
 
 
 def both(
@@ -65,33 +64,30 @@ def difference(
     """
     blocks = _blocks(one, two, pair)
     ours, theirs = both(
-        lambda: _summed(one, pair, blocks, source=True),
-        lambda: _summed(two, pair, blocks, source=False),
+        lambda: summed(one, pair, blocks, source=True),
+        lambda: summed(two, pair, blocks, source=False),
         (one, two),
     )
-    source, target = _digest(ours), _digest(theirs)
-    differing = sorted(
-        number for number in ours.keys() | theirs.keys() if ours.get(number) != theirs.get(number)
-    )
-    if not differing:
+    source, target = ours.digest, theirs.digest
+    sizes, every = differing(ours, theirs)
+    numbers = tuple(sizes)
+    if not numbers:
         return Difference(pair, source, target)
     if not source.rows or not target.rows:
         return Difference(pair, source, target, source.rows, 0, target.rows, None, None)
-    every = len(ours.keys() | theirs.keys())
-    if estimate and max(source.rows, target.rows) > KEPT_KEYS and len(differing) > every * MOST:
-        few = min(SAMPLED, len(differing))
-        some = [differing[at * len(differing) // few] for at in range(few)]
+    if estimate and max(source.rows, target.rows) > KEPT_KEYS and len(numbers) > every * MOST:
+        few = min(SAMPLED, len(numbers))
+        some = [numbers[at * len(numbers) // few] for at in range(few)]
         seen = _rowwise(one, two, pair, blocks, some, some)
-        looked = sum(max(ours.get(number, _NONE)[0], theirs.get(number, _NONE)[0]) for number in some)
-        share = (seen.added + seen.changed + seen.removed) / looked * len(differing) / every
+        looked = sum(sizes[number] for number in some)
+        share = (seen.added + seen.changed + seen.removed) / looked * len(numbers) / every
         if share >= MOST:
             return Difference(
                 pair, source, target, source.rows, 0, target.rows, None, None, share=min(share, 1.0)
             )
-    found = _rowwise(
-        one, two, pair, blocks, differing, None if len(differing) > every // 2 else differing, samples=samples
-    )
-    return replace(found, source=source, target=target, blocks=blocks, numbers=tuple(differing))
+    chosen = None if len(numbers) > every // 2 else numbers
+    found = _rowwise(one, two, pair, blocks, numbers, chosen, samples=samples)
+    return replace(found, source=source, target=target, blocks=blocks, numbers=numbers)
 
 
 def again(
@@ -101,25 +97,24 @@ def again(
     return _rowwise(one, two, pair, blocks, numbers, numbers)
 
 
-_NONE = (0, 0, 0)
-
-
 def _rowwise(
-    one: postgres.Connection, two: postgres.Connection, pair: Pair, blocks: Blocks, differing: Iterable[int],
+    one: postgres.Connection, two: postgres.Connection, pair: Pair, blocks: Blocks, numbers: Iterable[int],
     chosen: Sequence[int] | None, *, samples: int = 0,
 ) -> Difference:  # fmt: skip
     count = _Count(samples)
-    wanted = frozenset(differing)
+    wanted = frozenset(numbers)
     mine, other = both(
-        lambda: _begun(_blockwise(one, rows(pair, blocks, chosen, source=True), wanted)),
-        lambda: _begun(_blockwise(two, rows(pair, blocks, chosen, source=False), wanted)),
+        lambda: _begun(blockwise(one, pair, blocks, chosen, source=True)),
+        lambda: _begun(blockwise(two, pair, blocks, chosen, source=False)),
         (one, two),
     )
-    for left, right in _joined(mine, other):
+    for number, left, right in _joined(mine, other):
+        if number not in wanted:
+            continue
         if pair.key:
-            count.keyed(dict(left), dict(right))
+            count.keyed(left, right)
         else:
-            count.counted(Counter(hash_ for _, hash_ in left), Counter(hash_ for _, hash_ in right))
+            count.counted(Counter(left), Counter(right))
     known = count.known
     return Difference(
         pair, Digest(), Digest(), count.added, count.changed, count.removed,
@@ -162,7 +157,7 @@ class _Count:
             self.puts += changed
             self.gone += gone
 
-    def counted(self, left: Counter[int], right: Counter[int]) -> None:
+    def counted(self, left: Counter[Key], right: Counter[Key]) -> None:
         self.known = False
         self.added += (left - right).total()
         self.removed += (right - left).total()
@@ -181,8 +176,12 @@ def _blocks(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> B
     if len(pair.key) == 1 and pair.column(pair.key[0]).type in WHOLE and not hidden(pair, pair.key[0]):
         name = identifier(pair.key[0])
         what = f"min({name})::bigint, max({name})::bigint"
-        ends = [*_ask(one, pair, what, source=True), *_ask(two, pair, what, source=False)]
-        known = [end for end in ends if end is not None]
+        ends = both(
+            lambda: _ask(one, pair, what, source=True),
+            lambda: _ask(two, pair, what, source=False),
+            (one, two),
+        )
+        known = [end for side in ends for end in side if end is not None]
         if known and max(known) - min(known) < SPARSE * max(about, 1):
             low = min(known)
             span = max(known) - low + 1
@@ -200,34 +199,6 @@ def _ask(db: postgres.Connection, pair: Pair, what: str, *, source: bool) -> tup
     return found
 
 
-def _summed(
-    db: postgres.Connection, pair: Pair, blocks: Blocks, *, source: bool
-) -> dict[int, tuple[int, int, int]]:
-    cursor = db.execute(summed(pair, blocks, source=source).encode())
-    return {number: (count, xor, int(total or 0)) for number, count, xor, total in cursor}
-
-
-def _digest(found: Mapping[int, tuple[int, int, int]]) -> Digest:
-    count = xor = total = 0
-    for one, two, three in found.values():
-        count, xor, total = count + one, xor ^ two, total + three
-    return Digest(count, xor, total)
-
-
-Rows = list[tuple[Key, int]]
-
-
-def _blockwise(db: postgres.Connection, query: str, wanted: frozenset[int]) -> Iterator[tuple[int, Rows]]:
-    """The rows of each block that differs, in the order of blocks."""
-    # Both sides may be one session.
-    with db.cursor(name=f"raccord_rows_{next(_NUMBERS)}") as cursor:
-        cursor.itersize = FETCH
-        cursor.execute(query.encode())
-        for number, group in groupby(cursor, key=lambda row: row[0]):
-            if number in wanted:
-                yield number, [(tuple(row[1:-1]), row[-1]) for row in group]
-
-
 def _begun(blocks: Iterator[tuple[int, Rows]]) -> Iterator[tuple[int, Rows]]:
     """The same, once the server has found the first."""
     return chain([*islice(blocks, 1)], blocks)
@@ -235,17 +206,17 @@ def _begun(blocks: Iterator[tuple[int, Rows]]) -> Iterator[tuple[int, Rows]]:
 
 def _joined(
     mine: Iterator[tuple[int, Rows]], other: Iterator[tuple[int, Rows]]
-) -> Iterator[tuple[Rows, Rows]]:
-    """Blocks of both sides that belong together."""
+) -> Iterator[tuple[int, Rows, Rows]]:
+    """Blocks of both sides that belong together, by their numbers."""
     left, right = next(mine, None), next(other, None)
     while left is not None or right is not None:
         if right is None or (left is not None and left[0] < right[0]):
             assert left is not None
-            yield left[1], []
+            yield *left, {}
             left = next(mine, None)
         elif left is None or right[0] < left[0]:
-            yield [], right[1]
+            yield right[0], {}, right[1]
             right = next(other, None)
         else:
-            yield left[1], right[1]
+            yield *left, right[1]
             left, right = next(mine, None), next(other, None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from raccord.data import places, without
 from raccord.data.closure import closed, parents
-from raccord.data.compare import difference
+from raccord.data.compare import both, difference
 from raccord.data.difference import Difference
 from raccord.data.exchangeable import exchanged
 from raccord.data.masks import Salt
@@ -21,7 +21,7 @@ from raccord.data.stage import BATCH, one_row
 from raccord.data.transaction import looking
 from raccord.data.without import Without
 from raccord.database import postgres, tables_postgres
-from raccord.database.tables import Name, Reference, Table, identifier, label, matching
+from raccord.database.tables import Listed, Name, Reference, Table, identifier, label, matching
 from raccord.database.url import Target
 from raccord.model.plan import Finding
 
@@ -36,8 +36,7 @@ def ends(
         CannotRun: one of them can't be reached, or both lead to one and the same database.
     """
     with (
-        postgres.connected(source, name="raccord data") as one,
-        postgres.connected(target, name="raccord data") as two,
+        connected(source, target) as (one, two),
         looking(one, source, spec),
         looking(two, target, spec),
     ):
@@ -46,10 +45,35 @@ def ends(
         yield one, two
 
 
+@contextlib.contextmanager
+def connected(source: Target, target: Target) -> Iterator[tuple[postgres.Connection, postgres.Connection]]:
+    """Connections to both, made at the same time where nobody may be asked for a password on the way.
+
+    Raises:
+        CannotRun: one of them can't be reached.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def reach(end: Target) -> postgres.Connection:
+            return stack.enter_context(postgres.connected(end, name="raccord data"))
+
+        if source.route is None and target.route is None:
+            yield both(lambda: reach(source), lambda: reach(target))
+        else:
+            yield reach(source), reach(target)
+
+
 def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
     """What both ends have; their transactions then spell values alike."""
-    source, unmatched = sources(one, spec)
-    target = named_tables(two, source)
+    ours, theirs = both(lambda: _listed(one), lambda: _listed(two), (one, two))
+    oids, unmatched = chosen(spec, spec.origin, ours)
+    known = {*oids}
+    wanted = {name for oid, name, *_ in ours if oid in known}
+    source, target = both(
+        lambda: _read(one, oids, fixed=False),
+        lambda: _read(two, [oid for oid, name, *_ in theirs if name in wanted]),
+        (one, two),
+    )
     outside: set[Name] = set()
     while spec.closure == ALL and (more := parents(target) - outside - source.keys()):
         outside |= more
@@ -84,21 +108,24 @@ def met(
 
 def sources(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], list[Finding]]:
     """The tables that a set means where its rows come from, and of which of its words there is none."""
-    db.execute("set local search_path to default")
-    oids, refused = chosen(spec, spec.origin, tables_postgres.listed(db))
+    oids, refused = chosen(spec, spec.origin, _listed(db))
     return _read(db, oids), refused
 
 
 def named_tables(db: postgres.Connection, names: Iterable[Name]) -> dict[Name, Table]:
     """The tables of these names, as far as they are there."""
     wanted = set(names)
+    return _read(db, [oid for oid, name, *_ in _listed(db) if name in wanted])
+
+
+def _listed(db: postgres.Connection) -> list[Listed]:
     db.execute("set local search_path to default")
-    return _read(db, [oid for oid, name, *_ in tables_postgres.listed(db) if name in wanted])
+    return tables_postgres.listed(db)
 
 
-def _read(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
+def _read(db: postgres.Connection, oids: Iterable[int], *, fixed: bool = True) -> dict[Name, Table]:
     db.execute("set local search_path to pg_catalog")
-    found = tables_postgres.tables(db, oids)
+    found = tables_postgres.tables(db, oids, fixed=fixed)
     db.execute("set local search_path to default")
     postgres.spell(db)
     return found

@@ -94,47 +94,11 @@ class Blocks:
         return f"hash_record_extended(row({texts}), 1) & {self.count - 1}"
 
 
-def summed(pair: Pair, blocks: Blocks, *, source: bool) -> str:
-    """Asks for each block its number, how many rows it has, and two sums of their hashes.
-
-    The second sum is of rows that may be there twice, which an exclusive or doesn't see.
-    """
-    twice = "sum(h)::text" if not pair.key else "''"
-    of, pair = scope(pair, source=source), pair.sided(source)
-    # The union with nothing hides the column's statistics: by these the server would expect as many blocks as
-    # rows, and gather them in one process.
-    many = f"(select * from {of} s union all select * from {of} s where false) r"
-    inner = f"select {blocks.of(pair, 'r')} as b, {hashed(pair, 'r')} as h from {many}"
-    return f"select b, count(*), bit_xor(h), {twice} from ({inner}) x group by b"
-
-
 def total(pair: Pair, *, source: bool) -> str:
     """Asks how many rows there are, and for both sums of their hashes."""
     twice = "sum(h)::text" if not pair.key else "''"
     inner = f"select {hashed(pair.sided(source), 'r')} as h from {scope(pair, source=source)} r"
     return f"select count(*), bit_xor(h), {twice} from ({inner}) x"
-
-
-def rows(pair: Pair, blocks: Blocks, chosen: Iterable[int] | None, *, source: bool) -> str:
-    """Asks for the rows of some blocks: block, key and hash, block by block; None for all blocks."""
-    of, pair = scope(pair, source=source), pair.sided(source)
-    names = [f"k{number}" for number, _ in enumerate(pair.key or ("",))]
-    said = ", ".join(f"{sql} as {name}" for sql, name in zip(keys(pair, "r"), names, strict=True))
-    what = f"{said}, {hashed(pair, 'r')} as h"
-    out = f"b, {', '.join(names)}, h"
-    if chosen is None:
-        return f"select {out} from (select {blocks.of(pair, 'r')} as b, {what} from {of} r) x order by b"
-    listed = ",".join(map(str, chosen))
-    if blocks.first is None:
-        inner = f"select {blocks.of(pair, 'r')} as b, {what} from {of} r"
-        some = f"{blocks.of(pair, 'r')} = any('{{{listed}}}'::bigint[])"
-        return f"select {out} from ({inner} where {some}) x order by b"
-    low = f"{blocks.first} + c.b * {blocks.count}"
-    column = f"r.{identifier(pair.key[0])}"
-    return (
-        f"select c.b, {said}, {hashed(pair, 'r')} as h from unnest('{{{listed}}}'::bigint[]) c(b)"
-        f" join {of} r on {column} >= {low} and {column} < {low} + {blocks.count} order by c.b"
-    )
 
 
 def matched(pair: Pair, one: str, other: str) -> str:

@@ -98,8 +98,8 @@ def held(
     """
     asked = {"of": list(oids), "besides": list(besides)}
     found: dict[int, set[str]] = {}
-    for query in _QUERIES:
-        first = _OWN if " own " in query else ""
-        for oid, why in db.execute((first + query.replace("<known>", _KNOWN)).encode(), asked):
-            found.setdefault(oid, set()).add(why)
+    # One statement: what belongs to the tables is found once.
+    query = _OWN + " union ".join(f"({one})" for one in _QUERIES).replace("<known>", _KNOWN)
+    for oid, why in db.execute(query.encode(), asked):
+        found.setdefault(oid, set()).add(why)
     return {oid: tuple(sorted(each)) for oid, each in found.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -39,6 +40,23 @@ ALIVE = {
 }
 OURS = "raccord"  # what the server calls sessions that only look
 OURS_SECONDS = 60.0  # how long these may take
+
+_LOOKING = {
+    "idle_in_transaction_session_timeout": "0",
+    "quote_all_identifiers": "off",
+    "row_security": "off",
+    "search_path": "pg_catalog",
+}
+_SPELLING = {
+    "bytea_output": "hex",
+    "datestyle": "ISO",
+    "extra_float_digits": "3",
+    "intervalstyle": "postgres",
+    "lc_monetary": "C",
+    "standard_conforming_strings": "on",
+    "synchronize_seqscans": "off",
+    "timezone": "UTC",
+}
 
 # asyncpg's `ssl` is libpq's `sslmode`, and takes truth as well.
 _SSL = {
@@ -216,42 +234,29 @@ def looking(db: Connection, *, seconds: float = 0.0, temporary: bool = False) ->
     try:
         with db.transaction():
             bound(db, seconds)
-            for name, value in (
-                ("idle_in_transaction_session_timeout", "0"),
-                ("quote_all_identifiers", "off"),
-                ("row_security", "off"),
-                ("search_path", "pg_catalog"),
-            ):
-                db.execute(f"set local {name} to {value}".encode())
+            settle(db, _LOOKING)
             yield
     finally:
         db.isolation_level = db.read_only = None
 
 
 def bound(db: Connection, seconds: float) -> None:
-    """Limits the statements of a transaction, and their waiting for locks; 0 for no limit.
-
-    Of the transaction alone: behind a pooler the session is somebody else's next.
-    """
-    db.execute(
-        "select set_config(name, %s, true) from unnest(array['lock_timeout', 'statement_timeout']) name",
-        [str(max(1, int(seconds * 1000)) if seconds else 0)],
-    )
+    """Limits the statements of a transaction, and their waiting for locks; 0 for no limit."""
+    limit = str(max(1, int(seconds * 1000)) if seconds else 0)
+    settle(db, {"lock_timeout": limit, "statement_timeout": limit})
 
 
 def spell(db: Connection) -> None:
     """Makes the text of values independent of who asks, for this transaction: what pg_dump sets, and more."""
-    for name, value in (
-        ("bytea_output", "hex"),
-        ("datestyle", "ISO"),
-        ("extra_float_digits", "3"),
-        ("intervalstyle", "postgres"),
-        ("lc_monetary", "C"),
-        ("standard_conforming_strings", "on"),
-        ("synchronize_seqscans", "off"),
-        ("timezone", "UTC"),
-    ):
-        db.execute("select set_config(%s, %s, true)", [name, value])
+    settle(db, _SPELLING)
+
+
+def settle(db: Connection, settings: Mapping[str, str]) -> None:
+    """Sets what holds for a transaction alone: behind a pooler the session is somebody else's next."""
+    db.execute(
+        "select pg_catalog.set_config(key, value, true) from pg_catalog.jsonb_each_text(%s::jsonb)",
+        [json.dumps(settings)],
+    )
 
 
 @contextlib.contextmanager

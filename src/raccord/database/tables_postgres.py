@@ -122,14 +122,17 @@ def listed(db: postgres.Connection) -> list[Listed]:
     return [(row[0], (row[1], row[2]), _KINDS[row[3]], row[4], row[5]) for row in rows]
 
 
-def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
+def tables(db: postgres.Connection, oids: Iterable[int], *, fixed: bool = True) -> dict[Name, Table]:
     """Reads tables, within a transaction of `postgres.looking`: names are spelled with their schemas.
+
+    Args:
+        fixed: whether it is asked too what keeps each where it is (`Table.held`).
 
     Raises:
         DatabaseError: they can't be read.
     """
     asked = [list(oids)]
-    known = types(db)
+    known = types(db, *asked)
     columns: dict[int, list[Column]] = {}
     for row in db.execute(_COLUMNS, asked):
         columns.setdefault(row[0], []).append(_column(known, row))
@@ -156,7 +159,7 @@ def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
         refers.setdefault(row[8], []).append(one)
         referred.setdefault(row[9], []).append(one)
     methods = {oid: tuple(names) for oid, names in db.execute(_METHODS, asked)}
-    fixed = held(db, asked[0])
+    holds = held(db, asked[0]) if fixed else {}
     found = {}
     for row in db.execute(_TABLES, asked).fetchall():
         oid = row[0]
@@ -180,7 +183,7 @@ def tables(db: postgres.Connection, oids: Iterable[int]) -> dict[Name, Table]:
             lacks=tuple(row[9]),
             others=tuple(others.get(oid, ())),
             methods=methods.get(oid, ()),
-            held=fixed.get(oid, ()),
+            held=holds.get(oid, ()),
             deferred=tuple(deferred.get(oid, ())),
             owned=row[14],
         )

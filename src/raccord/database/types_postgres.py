@@ -7,17 +7,17 @@ the types of their parts, regclass names a table.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.database import postgres
 from raccord.database.tables import identifier
 
 # Their own hash is the same on every server, and quicker than that of their bytes.
-_NATIVE = frozenset({"bytea", "int2", "int4", "int8", "timestamp", "timestamptz", "uuid"})
+_NATIVE = frozenset({"bool", "bytea", "date", "int2", "int4", "int8", "timestamp", "timestamptz", "uuid"})
 # Equal values of these have one text.
 _EXACT = _NATIVE | {
-    "bool", "bpchar", "char", "cidr", "date", "inet", "macaddr", "macaddr8", "name", "oid", "pg_lsn", "text",
+    "bpchar", "char", "cidr", "inet", "macaddr", "macaddr8", "name", "oid", "pg_lsn", "text",
     "time", "varchar",
 }  # fmt: skip
 # Those of which equal values have several, and the one that stands for all.
@@ -29,7 +29,15 @@ _FIRST_OWN = 16384  # numbers of types from here on are this server's own
 _TEXT = "textsend(({})::text)"
 _OWN_ARRAY = "array of "
 
+# The types of columns, and what each is made of: there may be thousands of others.
 _QUERY = """
+with recursive used(oid) as (
+  select a.atttypid from pg_attribute a
+  where a.attrelid = any(%s::bigint[]::oid[]) and a.attnum > 0 and not a.attisdropped
+  union select x.oid from used u join pg_type t on t.oid = u.oid
+  left join pg_range r on r.rngtypid = t.oid left join pg_range m on m.rngmultitypid = t.oid
+  cross join lateral (values (t.typelem), (t.typbasetype), (r.rngsubtype), (m.rngsubtype)) x(oid)
+  where x.oid <> 0)
 select t.oid::bigint, n.nspname, t.typname, t.typtype, t.typelem::bigint, t.typbasetype::bigint,
   format_type(t.typbasetype, t.typtypmod), sn.nspname, sp.proname,
   t.typcategory = 'A' and t.typlen = -1, coalesce(r.rngsubtype, m.rngsubtype)::bigint,
@@ -40,7 +48,7 @@ select t.oid::bigint, n.nspname, t.typname, t.typtype, t.typelem::bigint, t.typb
   (select string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ', '
      order by a.attnum)
    from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped)
-from pg_type t join pg_namespace n on n.oid = t.typnamespace
+from used join pg_type t using (oid) join pg_namespace n on n.oid = t.typnamespace
 left join pg_proc sp on sp.oid = t.typsend left join pg_namespace sn on sn.oid = sp.pronamespace
 left join pg_range r on r.rngtypid = t.oid left join pg_range m on m.rngmultitypid = t.oid
 where t.typtype <> 'p' and (t.typrelid = 0 or t.typtype = 'c')
@@ -89,10 +97,11 @@ class Ways:
     texts: bool = False
 
 
-def types(db: postgres.Connection) -> dict[int, Type]:
-    """Every type by its number, within a transaction of `postgres.looking`."""
+def types(db: postgres.Connection, tables: Sequence[int]) -> dict[int, Type]:
+    """The types of some tables' columns, and what they are made of, by their numbers; within a transaction of
+    `postgres.looking`."""
     found = {}
-    for row in db.execute(_QUERY):
+    for row in db.execute(_QUERY, [list(tables)]):
         send = "" if row[8] is None else (row[8] if row[7] == "pg_catalog" else identifier(row[7], row[8]))
         found[row[0]] = Type(
             row[0], row[1], row[2], row[3], row[4], row[5], row[6] or "", send, row[9], row[10] or 0,

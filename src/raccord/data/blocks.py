@@ -1,0 +1,142 @@
+"""What the blocks of one side's rows come to, and the rows of some of them: asked for, and read.
+
+The server packs many blocks, or the rows of one, into one value: a message for each would be longer than what
+it says, and would take this process longer to read than the server takes to hash. Nothing is written.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+from raccord.data.difference import Digest, Key
+from raccord.data.pairs import Pair
+from raccord.data.scope import Blocks, hashed, keys, scope
+from raccord.database import postgres
+from raccord.database.tables import identifier
+
+PART = 10  # bits of a block's number within the value that many come in
+FETCH = 500  # blocks whose rows are asked for at once
+_SUM = struct.Struct(">hqq")  # which block, how many rows, the exclusive or of their hashes
+_TIMES = struct.Struct(">qq")  # a hash, and how many rows have it
+_NUMBERS = count()
+
+Rows = dict[Key, int]  # the hash of each key; of a table without one, how many rows have that hash
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What all blocks of one side come to.
+
+    Attributes:
+        digest: what they come to together.
+        parts: by the upper bits of their numbers, what the server packed; of a table without a key also the
+            sums of hashes, in decimal.
+    """
+
+    digest: Digest
+    parts: Mapping[int, tuple[bytes, str]]
+
+    def of(self, part: int) -> dict[int, tuple[int, int, str]]:
+        """The blocks of a part by their numbers: rows, exclusive or, sum."""
+        packed, totals = self.parts.get(part, (b"", ""))
+        listed = totals.split(",") if totals else [""] * (len(packed) // _SUM.size)
+        first = part << PART
+        return {
+            first + number: (rows, xor, total)
+            for (number, rows, xor), total in zip(_SUM.iter_unpack(packed), listed, strict=True)
+        }
+
+
+def summed(db: postgres.Connection, pair: Pair, blocks: Blocks, *, source: bool) -> Sums:
+    """What the blocks of one side come to."""
+    with db.cursor(binary=True) as cursor:
+        found = cursor.execute(_summed(pair, blocks, source=source).encode()).fetchall()
+    rows = xor = total = 0
+    for _, one, two, three, *_ in found:
+        rows, xor, total = rows + one, xor ^ two, total + int(three or 0)
+    return Sums(Digest(rows, xor, total), {part: (packed, sums or "") for part, *_, packed, sums in found})
+
+
+def differing(ours: Sums, theirs: Sums) -> tuple[dict[int, int], int]:
+    """The numbers of the blocks that differ, in order, with how many rows each has on the side that has more;
+    and how many blocks there are."""
+    found: dict[int, int] = {}
+    every = 0
+    for part in sorted(ours.parts.keys() | theirs.parts.keys()):
+        if ours.parts.get(part) == theirs.parts.get(part):
+            every += len(ours.parts[part][0]) // _SUM.size
+            continue
+        left, right = ours.of(part), theirs.of(part)
+        numbers = left.keys() | right.keys()
+        every += len(numbers)
+        for number in sorted(numbers):
+            one, other = left.get(number), right.get(number)
+            if one != other:
+                found[number] = max(side[0] for side in (one, other) if side)
+    return found, every
+
+
+def _summed(pair: Pair, blocks: Blocks, *, source: bool) -> str:
+    """Asks what blocks come to. The second sum is of rows that may be there twice, which an exclusive or
+    doesn't see."""
+    twice = ", sum(h) as s" * (not pair.key)
+    of, pair = scope(pair, source=source), pair.sided(source)
+    # The union with nothing hides the column's statistics: by these the server would expect as many blocks as
+    # rows, and gather them in one process.
+    many = f"(select * from {of} s union all select * from {of} s where false) r"
+    inner = f"select {blocks.of(pair, 'r')} as b, {hashed(pair, 'r')} as h from {many}"
+    sums = "sum(s)::text", "string_agg(s::text, ',' order by b)"
+    total, totals = ("null::text",) * 2 if pair.key else sums
+    packed = f"int2send((b & {(1 << PART) - 1})::int2) || int8send(n) || int8send(x)"
+    return (
+        f"select (b >> {PART})::bigint, sum(n)::bigint, bit_xor(x), {total},"
+        f" string_agg({packed}, ''::bytea order by b), {totals}"
+        f" from (select b, count(*) as n, bit_xor(h) as x{twice} from ({inner}) i group by b) y group by 1"
+    )
+
+
+def blockwise(
+    db: postgres.Connection, pair: Pair, blocks: Blocks, chosen: Sequence[int] | None, *, source: bool
+) -> Iterator[tuple[int, Rows]]:
+    """The rows of some blocks, in the order of their numbers; None for all blocks."""
+    # Both sides may be one session.
+    with db.cursor(name=f"raccord_rows_{next(_NUMBERS)}", binary=True) as cursor:
+        cursor.itersize = FETCH
+        cursor.execute(_rows(pair, blocks, chosen, source=source).encode())
+        for number, packed, names in cursor:
+            if names is None:
+                yield number, {(str(hash_),): times for hash_, times in _TIMES.iter_unpack(packed)}
+            else:
+                hashes = struct.unpack(f">{len(packed) // 8}q", packed)
+                yield number, dict(zip(map(tuple, json.loads(names)), hashes, strict=True))
+
+
+def _rows(pair: Pair, blocks: Blocks, chosen: Sequence[int] | None, *, source: bool) -> str:
+    """Asks for the rows of blocks: the block, hashes, keys."""
+    of, pair = scope(pair, source=source), pair.sided(source)
+    names = ", ".join(keys(pair, "r")) if pair.key else ""
+    said = f"{hashed(pair, 'r')} as h" + (f", array[{names}] as k" if names else "")
+    packed = "string_agg(int8send(h), ''::bytea) as p, array_to_json(array_agg(k))::text as k"
+    listed = "'{" + ",".join(map(str, chosen or ())) + "}'::bigint[]"
+    if pair.key and chosen is not None and blocks.first is not None:
+        # By the key's index, block by block.
+        low = f"{blocks.first} + c.b * {blocks.count}"
+        column = f"r.{identifier(pair.key[0])}"
+        one = f"select {said} from {of} r where {column} >= {low} and {column} < {low} + {blocks.count}"
+        return (
+            f"select c.b, x.p, x.k from unnest({listed}) c(b)"
+            f" cross join lateral (select {packed} from ({one}) i) x where x.p is not null order by c.b"
+        )
+    block = blocks.of(pair, "r")
+    some = "" if chosen is None else f" where {block} = any({listed})"
+    inner = f"select ({block})::bigint as b, {said} from {of} r{some}"
+    if pair.key:
+        return f"select b, {packed} from ({inner}) i group by b order by b"
+    # There may be very many equal rows.
+    times = f"select b, h, count(*) as n from ({inner}) i group by b, h"
+    pairs = "string_agg(int8send(h) || int8send(n), ''::bytea)"
+    return f"select b, {pairs}, null::text from ({times}) y group by b order by b"
