@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import psycopg
@@ -82,3 +84,29 @@ def test_a_commit_is_on_disk_when_it_is_answered():
         target = parse(server.url("postgres"), "/")
         with transaction.transaction(target, Spec("all", "dev", "prod", ("t",)), ()) as db:
             assert db.execute("show synchronous_commit").fetchone() == ("local",)
+
+
+LOST = """
+import sys
+from raccord.database import postgres
+from raccord.database.url import parse
+from raccord.errors import HeldBack
+target = parse(sys.argv[1], "/")
+try:
+    with postgres.connected(target) as other, postgres.connected(target) as db, db.transaction():
+        db.execute("select 1")
+        other.execute("select pg_terminate_backend(%s, 10000)", [db.info.backend_pid])
+        raise HeldBack("why")
+except HeldBack as error:
+    print(error.message)
+"""
+
+
+def test_a_lost_connection_is_told_once():
+    """psycopg's own words about the rollback that failed as well don't come to a terminal."""
+    server = pgkit.server()
+    with server.lent() as name:
+        done = subprocess.run(
+            [sys.executable, "-c", LOST, server.url(name)], capture_output=True, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "why\n"), done

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -85,6 +86,11 @@ def driver() -> Any:
             f"PostgreSQL needs the package psycopg, and it can't be imported here: {reason}",
             hint="pip install 'raccord[postgresql]'",
         ) from error
+    log = logging.getLogger("psycopg")
+    if not log.handlers:
+        # What it says of a rollback on a lost connection would go to standard error, with the server's own
+        # words. The error that led there is raised, and told once.
+        log.addHandler(logging.NullHandler())
     return psycopg
 
 
