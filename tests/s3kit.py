@@ -8,6 +8,8 @@ from __future__ import annotations
 import atexit
 import ctypes
 import functools
+import hashlib
+import hmac
 import itertools
 import json
 import os
@@ -19,6 +21,7 @@ import sys
 import sysconfig
 import tempfile
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +68,44 @@ class Server:
     def place(self) -> str:
         """A fresh part of the bucket; each bucket would take volumes of which there are few."""
         return f"{BUCKET}/{next(_numbers)}/some/where"
+
+    def versioned(self, bucket: str) -> str:
+        """A fresh part of a bucket of its own, which keeps versions from now on.
+
+        obstore has no request for that, so it is signed here (AWS Signature Version 4).
+        """
+        import obstore
+        from obstore.store import S3Store
+
+        client = S3Store(
+            bucket,
+            endpoint=self.endpoint,
+            region=REGION,
+            client_options={"allow_http": True},
+            access_key_id=KEY_ID,
+            secret_access_key=SECRET,
+        )
+        # The server makes a bucket for the first object.
+        obstore.put(client, "first", b"x")
+        body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        digest, host = hashlib.sha256(body).hexdigest(), f"127.0.0.1:{self.port}"
+        headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": now}
+        named = ";".join(headers)
+        lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+        asked = f"PUT\n/{bucket}\nversioning=\n{lines}\n{named}\n{digest}"
+        scope = f"{now[:8]}/{REGION}/s3/aws4_request"
+        key = f"AWS4{SECRET}".encode()
+        said = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(asked.encode()).hexdigest()}"
+        for part in (*scope.split("/"), said):
+            key = hmac.digest(key, part.encode(), "sha256")
+        credential = f"Credential={KEY_ID}/{scope}, SignedHeaders={named}, Signature={key.hex()}"
+        request = urllib.request.Request(
+            f"{self.endpoint}/{bucket}?versioning=", body, method="PUT",
+            headers={**headers, "Authorization": f"AWS4-HMAC-SHA256 {credential}"},
+        )  # fmt: skip
+        urllib.request.urlopen(request, timeout=30).close()
+        return f"{bucket}/{next(_numbers)}/some/where"
 
     def stop(self) -> None:
         self.process.kill()

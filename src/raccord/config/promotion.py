@@ -188,6 +188,12 @@ class FileSet:
         "`insert` only adds, and tells what differs; `upsert` overwrites what differs too; `mirror` also "
         "removes what the source has not, where `--delete` is given.",
     )
+    keep: str = key(
+        "trash",
+        choice("trash", "versions"),
+        "How what a push overwrites or removes is kept for undo: `trash` copies it below `.raccord-trash`; "
+        "`versions` copies nothing and relies on a bucket with versioning, for as long as that keeps them.",
+    )
     before: tuple[str, ...] = key((), NAMES, "As in a data set.", '["freeze"]')
     after: tuple[str, ...] = key((), NAMES, "As in a data set.", '["web-crawler"]')
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
-from raccord.objects.model import Store
+from raccord.objects.model import Readable
 from raccord.objects.s3 import AT_ONCE, PART, SINGLE
 
 JOBS = 32
@@ -131,7 +131,7 @@ def each(items: Iterable[T], work: Callable[[T], None], cancelled: Callable[[], 
         raise failed[0]
 
 
-def drained(store: Store, key: str, etag: str, take: Sequence[Callable[[bytes], object]]) -> None:
+def drained(store: Readable, key: str, etag: str, take: Sequence[Callable[[bytes], object]]) -> None:
     """Reads one version of an object into what takes its bytes, such as a digest.
 
     Raises:

@@ -14,7 +14,7 @@ from raccord.files.manifest import Manifest
 from raccord.files.spec import Spec
 from raccord.model.plan import Finding
 from raccord.model.text import shown
-from raccord.objects.model import Entry, Store
+from raccord.objects.model import Entry, Readable, Store
 from raccord.objects.place import Place
 
 NAMED = 5  # objects that a message names
@@ -163,7 +163,7 @@ def _compared(
     return compared(ours, theirs, equal, learnt)
 
 
-def digest(store: Store, entry: Entry, known: Known | None = None) -> str:
+def digest(store: Readable, entry: Entry, known: Known | None = None) -> str:
     """The SHA-256 of an object, read where nobody knows it.
 
     Raises:

@@ -15,7 +15,7 @@ from raccord.files.log import Done, Log
 from raccord.files.observe import digest
 from raccord.files.plan import Item
 from raccord.model.text import shown
-from raccord.objects.model import Entry, Reading, Store, Written
+from raccord.objects.model import Entry, Readable, Reading, Store, Written
 
 TRIES = 3  # times that a source which changes meanwhile is read
 
@@ -25,7 +25,7 @@ class Push:
     """One push at work.
 
     Attributes:
-        source, target: where from and where to; one store where it is an undo.
+        source, target: where from and where to; what the target keeps where it is an undo.
         log: what is done.
         again: whether it was begun before.
         below: the segments that all keys begin with.
@@ -37,7 +37,7 @@ class Push:
         standing: what the target had when it began, or went on.
     """
 
-    source: Store
+    source: Readable
     target: Store
     log: Log
     again: bool

@@ -9,6 +9,7 @@ from raccord.model.globs import named
 from raccord.model.plan import Json
 
 TRASH = ".raccord-trash"  # what was overwritten or removed, by the id of its push
+COPIES, VERSIONS = "trash", "versions"  # how it is kept
 MANIFESTS = ".raccord-manifest"  # what is known of objects, by the name of their set
 
 
@@ -24,6 +25,8 @@ class Spec:
         only: patterns of those that belong, relative to the prefix; () for all.
         mode: "insert", "upsert" or "mirror".
         delete: whether a mirror removes.
+        keep: how what is overwritten or removed is kept: as copies in the "trash", or by the bucket's own
+            "versions".
     """
 
     name: str
@@ -33,6 +36,7 @@ class Spec:
     only: tuple[str, ...] = ()
     mode: str = "insert"
     delete: bool = False
+    keep: str = COPIES
 
     def belongs(self, key: str) -> bool:
         """Whether an object is in the set."""
@@ -54,6 +58,11 @@ class Spec:
 def kept_key(id_: str, key: str) -> str:
     """Where an object is kept that a push overwrites or removes."""
     return f"{TRASH}/{id_}/{key}"
+
+
+def versions_key(id_: str) -> str:
+    """Where it is noted which versions of a bucket a push overwrites or removes."""
+    return f"{TRASH}/{id_}.versions"
 
 
 def manifest_key(name: str) -> str:

@@ -17,13 +17,13 @@ from raccord.files.log import Done, Log
 from raccord.files.observe import left_out
 from raccord.files.plan import Decision, Item, items
 from raccord.files.push import Push
-from raccord.files.spec import Spec, kept_key
+from raccord.files.spec import VERSIONS, Spec, kept_key
 from raccord.kernel.ident import new_id
 from raccord.model.counts import CHANGES, promoted, total
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Finding, Json, Step
 from raccord.model.text import size
-from raccord.objects.model import Entry, Store
+from raccord.objects.model import Entry, Readable, Store
 from raccord.objects.opening import opened
 from raccord.objects.place import Place
 
@@ -44,8 +44,9 @@ def keep_step(
     """
     kept = {one.key: one.before for one in made if one.before}
     sizes = {key: seen[key].size for key in kept if key in seen}
-    payload = {**_where(spec, state, id_, target), "items": kept, "sizes": sizes}
-    title = f"keep what changes or goes of {spec.goal} as {id_}: {len(kept)}"
+    payload = {**_where(spec, state, id_, target), "items": kept, "sizes": sizes, "by": spec.keep}
+    by = ", by the versions of its bucket" if spec.keep == VERSIONS else ""
+    title = f"keep what changes or goes of {spec.goal} as {id_}: {len(kept)}{by}"
     return Step(KEEP, 1, title, payload, backs_up=True)
 
 
@@ -144,8 +145,15 @@ class KeepHandler(_Reaching):
         got = step.payload
         if got["items"]:
             store = self.found(got["goal"], got["target"])
-            sizes = got.get("sizes", {})  # plans of older releases have none
-            keeping.keep(store, got["id"], got["below"], got["items"], sizes, context.say, context.cancelled)
+            if got.get("by") == VERSIONS:
+                keeping.note(
+                    store, got["id"], got["set"], got["below"], got["items"], context.say, context.cancelled
+                )
+            else:
+                sizes = got.get("sizes", {})  # plans of older releases have none
+                keeping.keep(
+                    store, got["id"], got["below"], got["items"], sizes, context.say, context.cancelled
+                )
         return Outcome({"id": got["id"], "objects": len(got["items"])})
 
 
@@ -175,11 +183,12 @@ class PutHandler(_Reaching):
         log = Log.of(got["state"], got["id"])
         target, made = self.found(spec.goal, got["target"]), items(got["items"])
         trash = got["source"].get("trash", "")
-        source = target if trash else self.found(spec.origin, got["source"]["place"])
+        past = keeping.Past(target, keeping.kept(target, trash)) if trash else None
+        source = past or self.found(spec.origin, got["source"]["place"])
         work = self._work(source, target, log, spec, context)
         try:
-            if trash:
-                made = _dated(made, keeping.kept(target, trash))
+            if past:
+                made = _dated(made, past.kept)
             done = work.carry_out(made, kept_key(got["id"], ".condition"))
             if not trash:
                 self._note(target, spec, got, done, work.standing)
@@ -199,7 +208,7 @@ class PutHandler(_Reaching):
         counts = {} if trash else _promoted(spec, numbers, done)  # what goes back was there before
         return Outcome(record, note="; ".join([f"{len(done)} objects done", *work.notes]), counts=counts)
 
-    def _work(self, source: Store, target: Store, log: Log, spec: Spec, context: Context) -> Push:
+    def _work(self, source: Readable, target: Store, log: Log, spec: Spec, context: Context) -> Push:
         again = log.read() is not None
         return Push(source, target, log, again, spec.prefix, context.say, context.cancelled)
 
@@ -236,13 +245,17 @@ class PutHandler(_Reaching):
         way = Log(log.path.with_suffix(".back"))
         target, all_ = self.found(spec.goal, got["target"]), items(got["items"])
         trash = got["source"].get("trash", "")
-        source = target if trash else self.found(spec.origin, got["source"]["place"])
+        source = (
+            keeping.Past(target, keeping.kept(target, trash))
+            if trash
+            else self.found(spec.origin, got["source"]["place"])
+        )
         cut = self._work(source, target, log, spec, context)
         cut.unlogged(all_, done)
         made = [one for one in all_ if one.key in done]
-        back = _dated(_back(made, {key: one.etag for key, one in done.items()}, got["id"]),
-                      keeping.kept(target, got["id"]))  # fmt: skip
-        work = self._work(target, target, way, spec, context)
+        past = keeping.Past(target, keeping.kept(target, got["id"]))
+        back = _dated(_back(made, {key: one.etag for key, one in done.items()}, got["id"]), past.kept)
+        work = self._work(past, target, way, spec, context)
         work.carry_out(back, kept_key(got["id"], ".condition"))
         if left := cut.left | work.left:
             raise RestoreFailed(

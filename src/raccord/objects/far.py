@@ -98,8 +98,8 @@ class Far:
         return _entry(key, seen) if seen is not None and seen.is_file else None
 
     @contextlib.contextmanager
-    def read(self, key: str, etag: str) -> Iterator[Reading]:
-        """One version of a file; its content type is guessed from its name."""
+    def read(self, key: str, etag: str, version: str = "") -> Iterator[Reading]:
+        """One version of a file, and no older one; its content type is guessed from its name."""
         with contextlib.ExitStack() as open_:
             with self._foreseen("read", key):
                 self._expect(key, etag)

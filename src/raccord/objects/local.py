@@ -54,8 +54,8 @@ class Local:
         return Entry(key, seen.size, fs_objects.version(seen)) if seen is not None and seen.is_file else None
 
     @contextlib.contextmanager
-    def read(self, key: str, etag: str) -> Iterator[Reading]:
-        """One version of a file; its content type is guessed from its name."""
+    def read(self, key: str, etag: str, version: str = "") -> Iterator[Reading]:
+        """One version of a file, and no older one; its content type is guessed from its name."""
         with fs_objects.opened(self.place.prefix, key, etag) as (seen, chunks):
             yield Reading(Entry(key, seen.size, etag), chunks, guess.attributes(key))
 

@@ -23,11 +23,13 @@ class Entry:
         key: its name.
         size: in bytes.
         etag: its version.
+        version: what a bucket that keeps versions knows it by; "" where that isn't known: no listing says it.
     """
 
     key: str
     size: int
     etag: str
+    version: str = field(default="", compare=False)
 
     @property
     def md5(self) -> str:
@@ -70,10 +72,26 @@ class Written:
     Attributes:
         etag: its version.
         proven: whether the etag shows that the store has these very bytes.
+        version: see `Entry`; "" where the store keeps none.
     """
 
     etag: str
     proven: bool
+    version: str = ""
+
+
+class Readable(Protocol):
+    """Where objects are read. Called from several threads."""
+
+    def find(self, key: str) -> Entry | None:
+        """One object, None where there is none."""
+
+    def read(self, key: str, etag: str, /) -> AbstractContextManager[Reading]:
+        """Opens one version of an object.
+
+        Raises:
+            WorldMoved: another version is there, or none.
+        """
 
 
 class Store(Protocol):
@@ -97,8 +115,11 @@ class Store(Protocol):
     def find(self, key: str) -> Entry | None:
         """One object, None where there is none."""
 
-    def read(self, key: str, etag: str) -> AbstractContextManager[Reading]:
+    def read(self, key: str, etag: str, version: str = "") -> AbstractContextManager[Reading]:
         """Opens one version of an object.
+
+        Args:
+            version: of a bucket that keeps versions; it may be one that was overwritten or removed.
 
         Raises:
             WorldMoved: another version is there, or none.

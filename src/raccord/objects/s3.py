@@ -123,15 +123,16 @@ class S3:
                 found = obstore.head(self._store, key)
         except WorldMoved:
             return None
-        return Entry(key, found["size"], _etag(found["e_tag"]))
+        return Entry(key, found["size"], _etag(found["e_tag"]), _version(found["version"]))
 
     @contextlib.contextmanager
-    def read(self, key: str, etag: str) -> Iterator[Reading]:
+    def read(self, key: str, etag: str, version: str = "") -> Iterator[Reading]:
         """One request, for that version alone."""
         import obstore
 
+        options: Any = {"version": version} if version else {"if_match": f'"{etag}"'}
         with self._foreseen("read", key):
-            got = obstore.get(self._store, key, options={"if_match": f'"{etag}"'})
+            got = obstore.get(self._store, key, options=options)
             entry = Entry(key, got.meta["size"], _etag(got.meta["e_tag"]))
             attributes = {str(name): str(value) for name, value in got.attributes.items()}
         if entry.etag != etag:
@@ -169,8 +170,9 @@ class S3:
             found = self.find(key)
             if found is None or found.etag != digest or found.etag == expected:
                 raise
-            return Written(digest, True)
-        return Written(_etag(made["e_tag"]), _etag(made["e_tag"]) == digest)
+            return Written(digest, True, found.version)
+        etag = _etag(made["e_tag"])
+        return Written(etag, etag == digest, _version(made["version"]))
 
     def _parts(
         self, key: str, data: Iterable[bytes], size: int, attributes: Mapping[str, str], expected: str
@@ -188,7 +190,7 @@ class S3:
                 chunk_size=part, max_concurrency=AT_ONCE,
             )  # fmt: skip
         etag = _etag(made["e_tag"])
-        return Written(etag, etag == digests.etag())
+        return Written(etag, etag == digests.etag(), _version(made["version"]))
 
     def copy(self, entry: Entry, to: str) -> None:
         """The server copies it; what is too large for that goes through here."""
@@ -300,6 +302,11 @@ def _credentials(place: Place) -> Any:
         "token": None,
         "expires_at": None,
     }
+
+
+def _version(raw: str | None) -> str:
+    """A version that stays when another is written: what was written without versioning is called "null"."""
+    return raw if raw and raw != "null" else ""
 
 
 def _etag(raw: str | None) -> str:

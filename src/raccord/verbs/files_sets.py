@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from raccord.config import FileSet, variable
 from raccord.errors import CannotRun, UsageError
 from raccord.files import observe
-from raccord.files.spec import Spec
+from raccord.files.spec import VERSIONS, Spec
 from raccord.kernel import secret
 from raccord.model.text import shown
 from raccord.objects import place
@@ -94,6 +94,7 @@ def spec(room: Room, name: str, goal: str, *, origin: str = "", mode: str = "", 
         only=found.only,
         mode=mode or found.mode,
         delete=delete,
+        keep=found.keep,
     )
     if made.origin == made.goal:
         raise UsageError(f"{name} would go from {goal} to {goal}", hint="--from names another environment")
@@ -113,4 +114,9 @@ def found_ends(room: Room, what: Spec) -> Ends:
     """
     origin, goal = place_of(room, what.origin), place_of(room, what.goal)
     observe.check_places(origin, goal)
+    if what.keep == VERSIONS and goal.kind != "s3":
+        raise CannotRun(
+            f"{goal.shown} keeps no versions: only a bucket may",
+            hint=f'keep = "trash" in [files.{what.name}]',
+        )
     return Ends(what, origin, goal, opened(origin), opened(goal))
