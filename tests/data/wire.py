@@ -48,6 +48,8 @@ class Wire:
         self.packets = 0
         self.bytes = {UP: 0, DOWN: 0}
         self._guard = threading.Lock()
+        self._apart = False
+        self._lines: list[tuple[socket.socket, socket.socket]] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=50)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._listen, daemon=True).start()
@@ -56,6 +58,15 @@ class Wire:
         """Counts anew, and strikes then."""
         with self._guard:
             self.packets, self.bytes, self.moment = 0, {UP: 0, DOWN: 0}, moment
+
+    def part(self, apart: bool) -> None:
+        """Cuts every connection and lets no more through, or lets them through again."""
+        with self._guard:
+            self._apart, lines = apart, list(self._lines)
+            self._lines.clear()
+        for near, far in lines:
+            _end(near)
+            _end(far)
 
     def close(self) -> None:
         """Takes no more connections."""
@@ -74,6 +85,13 @@ class Wire:
                 continue
             for one in (near, far):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._guard:
+                apart = self._apart
+                self._lines.append((near, far))
+            if apart:
+                _end(near)
+                _end(far)
+                continue
             line = _Line(self, near, far)
             for args in ((near, far, UP), (far, near, DOWN)):
                 threading.Thread(target=line.pump, args=args, daemon=True).start()

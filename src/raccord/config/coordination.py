@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from raccord.config.kinds import FILE, GLOBS, HIDDEN, PATTERNS, SECRET, TEXT, TEXTS, TRUTH, Secret, key, whole
+from raccord.config.kinds import (
+    FILE,
+    GLOBS,
+    HIDDEN,
+    NAME,
+    PATTERNS,
+    SECRET,
+    TEXT,
+    TEXTS,
+    TRUTH,
+    Secret,
+    key,
+    whole,
+)
 
 WATCHES = (
     "SYNC_STATUS.md",
@@ -83,6 +96,26 @@ class Coordination:
         "More words in the names of branches, worktrees, programs and authors of commits, and the agent that "
         "each names; the longest that fits counts. claude, codex, codex cloud and gemini are known.",
         '{ "aider" = "aider" }',
+    )
+    hub: Secret | None = key(
+        None,
+        SECRET,
+        "A PostgreSQL database through which several machines tell each other what they see; best from env: "
+        "or file:, since its URL has a password. TLS is as libpq has it: `?sslmode=verify-full`.",
+        '"env:RACCORD_HUB"',
+    )
+    project: str = key(
+        "",
+        TEXT,
+        "What the machines work on together, by a name that is the same on all of them; where it is empty, "
+        "the first commit of the base branch.",
+        '"shop"',
+    )
+    machine: Secret | None = key(
+        None,
+        NAME,
+        "What others call this machine; where this is left out, the host's name and that of the main "
+        "worktree's directory.",
     )
 
 

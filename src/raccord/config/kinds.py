@@ -336,6 +336,7 @@ HOST = Kind(
     _host,
     '"deploy@example.org"',
 )
+NAME = Kind("a name without spaces, or env:VARIABLE", _login, '"env:RACCORD_MACHINE"')
 LOGIN = Kind("the name of a user, or env:VARIABLE", _login, '"env:VPS_USER"')
 CONTAINER = Kind(
     "the name of a container, or a filter such as label=KEY=VALUE", _container, '"moncabinet-postgres"'

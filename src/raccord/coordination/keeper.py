@@ -176,7 +176,7 @@ class Keeper:
 
     def tick(self) -> Consolidated | None:
         """Consolidates where a trigger fires, and places what was not placed yet."""
-        last = self.ledger.consolidations(limit=1)
+        last = self.ledger.consolidations(limit=1, own=True)
         since = max(last[0].at, self._since) if last else self._since
         fired = due(self.spec, self.ledger.waiting(), since, time.time())
         if fired is not None:

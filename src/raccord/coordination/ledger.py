@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from raccord.coordination.changes import Known, changed
+from raccord.coordination.exchange import Exchange
 from raccord.kernel.store import Connection, Store, dumps
 from raccord.model.coordination import Change, Consolidation, FileState, Root
 from raccord.model.plan import Json
@@ -25,8 +26,9 @@ FORGET = (
 )
 
 _CHANGES = (
-    "select id, root, path, kind, at, old, new, before, owner, how, consolidation from changes"
-    " where id > ? and (consolidation = '' or not ?) and (consolidation = ? or ? = '') order by id"
+    "select id, root, path, kind, at, old, new, before, owner, how, consolidation, machine from changes"
+    " where id > ? and (not ? or consolidation = '' and (? or machine = ''))"
+    " and (consolidation = ? or ? = '') order by id"
 )
 OLDEST, NEWEST = f"{_CHANGES} limit ?", f"{_CHANGES} desc limit ?"
 
@@ -39,6 +41,11 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    @property
+    def exchange(self) -> Exchange:
+        """What is known of other machines."""
+        return Exchange(self._store)
 
     def known(self, root: str) -> dict[str, FileState]:
         """The files of a root as they were last seen."""
@@ -114,8 +121,8 @@ class Ledger:
     @staticmethod
     def _insert(db: Connection, one: Change) -> Change:
         made = db.execute(
-            "insert into changes (root, path, kind, at, old, new, before, owner, how, consolidation)"
-            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, '') returning id",
+            "insert into changes (root, path, kind, at, old, new, before, owner, how, consolidation, uid)"
+            " values (?, ?, ?, ?, ?, ?, ?, ?, ?, '', lower(hex(randomblob(16)))) returning id",
             (
                 dumps(one.root),
                 dumps(one.path),
@@ -157,21 +164,27 @@ class Ledger:
         *,
         after: int = 0,
         pending: bool = False,
+        everywhere: bool = False,
         consolidation: str = "",
         newest: int = -1,
         oldest: int = -1,
     ) -> list[Change]:
-        """Changes, the oldest first."""
+        """Changes of all machines, the oldest first.
+
+        Args:
+            pending: only those of this machine that no report tells of.
+            everywhere: with `pending`, those of other machines too.
+        """
         rows = self._store.rows(
             OLDEST if oldest >= 0 else NEWEST,
-            (after, pending, consolidation, consolidation, oldest if oldest >= 0 else newest),
+            (after, pending, everywhere, consolidation, consolidation, oldest if oldest >= 0 else newest),
         )
         return sorted((_change(row) for row in rows), key=lambda one: one.id)
 
     def counted(self, after: int = 0) -> list[tuple[str, str, str, int, int]]:
-        """How many changes there were after one, by root, path and owner, and the last one's id; by that."""
+        """How many changes there were here after one, by root, path and owner, and the last one's id; by that."""
         rows = self._store.rows(
-            "select root, path, owner, count(*), max(id) from changes where id > ?"
+            "select root, path, owner, count(*), max(id) from changes where id > ? and machine = ''"
             " group by 1, 2, 3 order by 5",
             (after,),
         )
@@ -196,26 +209,32 @@ class Ledger:
         return found[0] if found and found[0].id == key else None
 
     def durations(self) -> list[tuple[str, float]]:
-        """The trigger of each consolidation, and how many seconds it took."""
-        return [(row[0], row[1]) for row in self._store.rows("select trigger_type, took from consolidations")]
+        """The trigger of each consolidation of this machine, and how many seconds it took."""
+        rows = self._store.rows("select trigger_type, took from consolidations where machine = ''")
+        return [(row[0], row[1]) for row in rows]
 
     def last(self) -> int:
         """The id of the newest change; 0 where there is none."""
         return int(self._store.rows("select coalesce(max(id), 0) from changes")[0][0])
 
     def waiting(self) -> int:
-        """How many changes are pending."""
-        return int(self._store.rows("select count(*) from changes where consolidation = ''")[0][0])
+        """How many changes of this machine are pending."""
+        rows = self._store.rows("select count(*) from changes where consolidation = '' and machine = ''")
+        return int(rows[0][0])
 
-    def pending(self) -> list[int]:
-        """The ids of the pending changes, the oldest first."""
-        return [
-            row[0] for row in self._store.rows("select id from changes where consolidation = '' order by id")
-        ]
+    def pending(self, everywhere: bool = False) -> list[int]:
+        """The ids of the pending changes of this machine, or of all, the oldest first."""
+        rows = self._store.rows(
+            "select id from changes where consolidation = '' and (? or machine = '') order by id",
+            (everywhere,),
+        )
+        return [row[0] for row in rows]
 
     def unsettled(self) -> set[tuple[str, str]]:
-        """The root and path of each file with pending changes."""
-        rows = self._store.rows("select distinct root, path from changes where consolidation = ''")
+        """The root and path of each file here with pending changes."""
+        rows = self._store.rows(
+            "select distinct root, path from changes where consolidation = '' and machine = ''"
+        )
         return {(json.loads(root), json.loads(path)) for root, path in rows}
 
     def tracked(self) -> dict[str, int]:
@@ -257,19 +276,24 @@ class Ledger:
             return made
 
     def consolidations(
-        self, *, search: str = "", limit: int = -1, unplaced: bool = False
+        self, *, search: str = "", limit: int = -1, own: bool = False, unplaced: bool = False
     ) -> list[Consolidation]:
-        """Consolidations, the newest first."""
+        """Consolidations of all machines, the newest first.
+
+        Args:
+            own: only those of this machine.
+            unplaced: only those of this machine that are not in the document yet.
+        """
         rows = self._store.rows(
-            "select id, trigger_type, conditions, at, changes, files, report, language, took, placed"
-            " from consolidations where placed = 0 or ? order by seq desc limit ?",
-            (int(not unplaced), -1 if search else limit),
+            "select id, trigger_type, conditions, at, changes, files, report, language, took, placed, machine"
+            " from consolidations where (placed = 0 or ?) and (machine = '' or ?) order by seq desc limit ?",
+            (int(not unplaced), int(not own and not unplaced), -1 if search else limit),
         )
         found = []
         for row in rows:
             one = Consolidation(
                 row[0], row[1], json.loads(row[2]), row[3], row[4], row[5], json.loads(row[6]), row[7],
-                row[8], bool(row[9]),
+                row[8], bool(row[9]), row[10],
             )  # fmt: skip
             if search.casefold() in one.report.casefold():
                 found.append(one)
@@ -307,6 +331,6 @@ class Ledger:
 
 
 def _change(row: Sequence[Json]) -> Change:
-    key, root, path, kind, at, old, new, before, owner, how, told = row
+    key, root, path, kind, at, old, new, before, owner, how, told, machine = row
     root, path, before, owner = map(json.loads, (root, path, before, owner))
-    return Change(key, root, path, kind, at, old, new, before, owner, how, told)
+    return Change(key, root, path, kind, at, old, new, before, owner, how, told, machine)

@@ -283,7 +283,7 @@ class AutoSyncService:
     def get_status(self) -> dict[str, Any]:
         """The status, field by field as `GET /api/sync/status` gives it."""
         keeper = self.keeper
-        last = keeper.ledger.consolidations(limit=1)
+        last = keeper.ledger.consolidations(limit=1, own=True)
         known = keeper.ledger.tracked()
         tracked = sum(known.get(one.path, 0) for one in keeper.known_roots())
         return {

@@ -128,4 +128,61 @@ create table own_writes (
 insert into own_writes (root, path, checksum) select root, path, checksum from own_writes_2;
 drop table own_writes_2;
 """,
+    # What goes to a hub is marked in the transaction of its effect, whoever makes that: by triggers. They end
+    # on the line of their statement, since a semicolon at a line's end ends a statement of the script.
+    """
+alter table changes add column machine text not null default '';
+alter table changes add column uid text not null default '';
+update changes set uid = lower(hex(randomblob(16)));
+create unique index change_uids on changes (uid);
+alter table consolidations add column machine text not null default '';
+create table hub (
+  one integer primary key check (one = 1),
+  machine text not null,
+  inode integer not null,
+  joined integer not null,
+  project text not null default '',
+  hub text not null default '',
+  cursor integer not null default 0,
+  cursor_uid text not null default '',
+  connected integer not null default 0,
+  since real not null default 0,
+  beat real not null default 0,
+  why text not null default ''
+) strict;
+create table outgoing (
+  id integer primary key autoincrement,
+  kind text not null,
+  key text not null,
+  uid text not null
+) strict;
+create table machines (
+  id text primary key,
+  name text not null,
+  place text not null,
+  release text not null,
+  seen real not null
+) strict;
+create table far_runs (
+  machine text not null,
+  run text not null,
+  document text not null,
+  primary key (machine, run)
+) strict;
+create trigger outgoing_changes after insert on changes
+when new.machine = '' and exists (select 1 from hub where joined) begin
+  insert into outgoing (kind, key, uid) values ('change', new.id, new.uid); end;
+create trigger outgoing_consolidations after insert on consolidations
+when new.machine = '' and exists (select 1 from hub where joined) begin
+  insert into outgoing (kind, key, uid) values ('consolidation', new.id, new.id || ':' || new.placed); end;
+create trigger placed_consolidations after update of placed on consolidations
+when new.machine = '' and new.placed <> old.placed and exists (select 1 from hub where joined) begin
+  insert into outgoing (kind, key, uid) values ('consolidation', new.id, new.id || ':' || new.placed); end;
+create trigger outgoing_runs after insert on runs
+when exists (select 1 from hub where joined) begin
+  insert into outgoing (kind, key, uid) values ('run', new.id, lower(hex(randomblob(16)))); end;
+create trigger outgoing_states after update of state on runs
+when new.state <> old.state and exists (select 1 from hub where joined) begin
+  insert into outgoing (kind, key, uid) values ('run', new.id, lower(hex(randomblob(16)))); end;
+""",
 )

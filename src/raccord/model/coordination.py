@@ -68,6 +68,7 @@ class Change:
         owner: who made it; `UNKNOWN` where that isn't known.
         how: by what the owner is known.
         consolidation: that told of it; "" while it is pending.
+        machine: the id of that on which it was made; "" for this one.
     """
 
     id: int
@@ -81,6 +82,7 @@ class Change:
     owner: str = UNKNOWN
     how: str = ""
     consolidation: str = ""
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Consolidation:
         report: as it goes into the document, in Markdown.
         language: of the report.
         placed: whether it is known to be in the document.
+        machine: the id of that which made it; "" for this one.
     """
 
     id: str
@@ -108,6 +111,7 @@ class Consolidation:
     language: str
     took: float = 0.0
     placed: bool = False
+    machine: str = ""
 
 
 def local(at: float) -> str:

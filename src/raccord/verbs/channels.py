@@ -102,7 +102,7 @@ class Courier:
 
     def look(self) -> None:
         """Tells of trouble that began or ended since the last look: once for each state, not each look."""
-        for what in ("watching", "checking", "consolidation", "configuration", "commit"):
+        for what in ("watching", "checking", "consolidation", "configuration", "commit", "hub"):
             why = self.running.errors.get(what, "")
             if not self.outbox.turned(what, why):
                 continue

@@ -21,6 +21,7 @@ from raccord.model.coordination import Change, Consolidation, Root
 from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
 from raccord.model.text import shown
 from raccord.verbs.channels import courier
+from raccord.verbs.hub import link
 from raccord.verbs.room import Room
 
 
@@ -97,7 +98,11 @@ def _beside(
     from raccord.verbs.live import Live  # both know this module
     from raccord.verbs.report_commit import Committer
 
-    return Live(room, made, courier(room, made), took), Committer(made, lambda: Room.open(room.path))
+    return (
+        Live(room, made, courier(room, made), took),
+        Committer(made, lambda: Room.open(room.path)),
+        link(room, made),
+    )
 
 
 def service(room: Room, *, polling: bool = False) -> AutoSyncService:

@@ -53,9 +53,11 @@ class Feed:
         while not self._ended:
             self._news.clear()
             sent = False
-            for one in await asyncio.to_thread(ledger.changes, after=last, oldest=AT_ONCE):
+            found = await asyncio.to_thread(ledger.changes, after=last, oldest=AT_ONCE)
+            names = await asyncio.to_thread(ledger.exchange.names) if found else {}
+            for one in found:
                 last, sent = one.id, True
-                yield f"event: change\nid: {last}\ndata: {json.dumps(described(one))}\n\n"
+                yield f"event: change\nid: {last}\ndata: {json.dumps(described(one, names))}\n\n"
             newest = await asyncio.to_thread(self._newest)
             if newest is not None and newest != told:
                 told, sent = newest, True
@@ -75,8 +77,9 @@ class Feed:
                     yield ": still here\n\n"
 
     def _newest(self) -> str | None:
-        found = self._keeper.ledger.consolidations(limit=1)
+        ledger = self._keeper.ledger
+        found = ledger.consolidations(limit=1)
         if not found:
             return None
-        said = ConsolidationOut.of(found[0]).model_dump(exclude={"report"})
+        said = ConsolidationOut.of(found[0], ledger.exchange.names()).model_dump(exclude={"report"})
         return json.dumps(said)

@@ -70,10 +70,14 @@ def encoded(said: Any) -> bytes:
 
 
 class Pending:
-    """The pending changes as JSON: what was pending before is not described again."""
+    """The pending changes as JSON: what was pending before is not described again.
 
-    def __init__(self, describe: Callable[[Change], Any]) -> None:
-        self._describe = describe
+    Args:
+        everywhere: whether those of other machines are among them.
+    """
+
+    def __init__(self, describe: Callable[[Change], Any], *, everywhere: bool) -> None:
+        self._describe, self._everywhere = describe, everywhere
         self._ledger: Ledger | None = None
         self._texts: dict[int, str] = {}
 
@@ -81,10 +85,12 @@ class Pending:
         """All of them; for one thread at a time."""
         if self._ledger is not ledger:
             self._ledger, self._texts = ledger, {}
-        for one in ledger.changes(pending=True, after=max(self._texts, default=0)):
+        for one in ledger.changes(
+            pending=True, everywhere=self._everywhere, after=max(self._texts, default=0)
+        ):
             self._texts[one.id] = encoded(self._describe(one)).decode()
         # One that was told of since, or comes while this looks, is not in both.
-        self._texts = {key: self._texts[key] for key in ledger.pending() if key in self._texts}
+        self._texts = {key: self._texts[key] for key in ledger.pending(self._everywhere) if key in self._texts}
         return f'{{"count":{len(self._texts)},"changes":[{",".join(self._texts.values())}]}}'.encode()
 
 

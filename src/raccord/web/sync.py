@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from raccord.coordination.keeper import Keeper
 from raccord.coordination.service import AutoSyncService, get_auto_sync_service
 from raccord.coordination.summary import unified
 from raccord.errors import RaccordError
 from raccord.model.coordination import Change, Consolidation, local
+from raccord.web import machines
 from raccord.web.kept import JSON, Kept, Pending
+from raccord.web.plain import example
+from raccord.web.plain import safe as safe
 
 MOST = 1000
-
-
-def _example(**said: Any) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"examples": [said]})
 
 
 class Watching(BaseModel):
@@ -35,7 +34,7 @@ class Watching(BaseModel):
 class Status(BaseModel):
     """The state of the service."""
 
-    model_config = _example(
+    model_config = example(
         running=True,
         pending_changes=3,
         last_consolidation="2025-10-10T14:30:00",
@@ -71,7 +70,7 @@ class Trigger(BaseModel):
 class Consolidated(BaseModel):
     """What a consolidation by hand came to."""
 
-    model_config = _example(
+    model_config = example(
         status="success",
         trigger={
             "trigger_type": "manual",
@@ -102,12 +101,13 @@ class ChangeOut(BaseModel):
     worktree: str
     renamed_from: str | None
     consolidation: str | None
+    machine: str | None = Field(description="the other machine on which it was made")
 
 
 class Changes(BaseModel):
     """Changes, the oldest first."""
 
-    model_config = _example(
+    model_config = example(
         count=1,
         changes=[
             {
@@ -122,6 +122,7 @@ class Changes(BaseModel):
                 "worktree": "/srv/shop-claude",
                 "renamed_from": None,
                 "consolidation": None,
+                "machine": None,
             }
         ],
     )
@@ -159,16 +160,22 @@ class ConsolidationOut(BaseModel):
     duration_seconds: float
     placed: bool = Field(description="whether the report is in the document")
     report: str
+    machine: str | None = Field(description="the other machine that made it")
 
     @classmethod
-    def of(cls, one: Consolidation) -> ConsolidationOut:
-        """A consolidation of the ledger's."""
+    def of(cls, one: Consolidation, names: Mapping[str, str]) -> ConsolidationOut:
+        """A consolidation of the ledger's.
+
+        Args:
+            names: of machines, by their ids.
+        """
         trigger = Trigger(
             trigger_type=one.trigger, conditions_met=dict(one.conditions), timestamp=local(one.at)
         )
         return cls(
             id=one.id, trigger=trigger, changes_consolidated=one.changes, files=one.files,
             duration_seconds=one.took, placed=one.placed, report=safe(one.report),
+            machine=_machine(one.machine, names),
         )  # fmt: skip
 
 
@@ -201,8 +208,12 @@ class Diff(BaseModel):
     kept: bool
 
 
-def described(one: Change) -> dict[str, Any]:
-    """A change as `ChangeOut` describes it; plain, since there may be many."""
+def described(one: Change, names: Mapping[str, str]) -> dict[str, Any]:
+    """A change as `ChangeOut` describes it; plain, since there may be many.
+
+    Args:
+        names: of machines, by their ids.
+    """
     return {
         "id": one.id,
         "file_path": safe(one.path),
@@ -215,11 +226,16 @@ def described(one: Change) -> dict[str, Any]:
         "worktree": safe(one.root),
         "renamed_from": safe(one.before) or None,
         "consolidation": one.consolidation or None,
+        "machine": _machine(one.machine, names),
     }
 
 
-def _changes(seen: Sequence[Change]) -> JSONResponse:
-    return JSONResponse({"count": len(seen), "changes": [described(one) for one in seen]})
+def _machine(key: str, names: Mapping[str, str]) -> str | None:
+    return safe(names.get(key, key)) or None
+
+
+def _changes(seen: Sequence[Change], names: Mapping[str, str]) -> JSONResponse:
+    return JSONResponse({"count": len(seen), "changes": [described(one, names) for one in seen]})
 
 
 def _checksums(keeper: Keeper) -> dict[str, Any]:
@@ -238,11 +254,6 @@ def _checksums(keeper: Keeper) -> dict[str, Any]:
     return {"count": len(rows), "checksums": rows}
 
 
-def safe(text: str) -> str:
-    """Text that JSON in UTF-8 can hold: bytes of a path that are none become what people see of them."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def router(service: AutoSyncService | None = None) -> APIRouter:
     """The routes below `/api/sync`.
 
@@ -255,7 +266,12 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
         return get_auto_sync_service() if service is None else service
 
     kept = Kept(lambda: found().keeper.ledger.generation())
-    waiting = Pending(described)
+    waiting = {
+        everywhere: Pending(
+            lambda one: described(one, found().keeper.ledger.exchange.names()), everywhere=everywhere
+        )
+        for everywhere in (False, True)
+    }
 
     @made.get("/status")
     def status() -> Status:
@@ -278,9 +294,12 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
             raise HTTPException(503, error.message) from error
 
     @made.get("/pending-changes", response_model=Changes)
-    def pending_changes() -> Response:
+    def pending_changes(
+        everywhere: Annotated[bool, Query(description="also those of other machines")] = False,
+    ) -> Response:
         """Changes that no report tells of yet."""
-        body = kept.body("pending", lambda: waiting.body(found().keeper.ledger))
+        known = waiting[everywhere]
+        body = kept.body(("pending", everywhere), lambda: known.body(found().keeper.ledger))
         return Response(body, media_type=JSON)
 
     @made.get("/changes", response_model=Changes)
@@ -294,7 +313,7 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
         seen = (
             ledger.changes(after=after, oldest=limit) if oldest else ledger.changes(after=after, newest=limit)
         )
-        return _changes(seen)
+        return _changes(seen, ledger.exchange.names())
 
     @made.get("/changes/{change}/diff", responses={404: {"description": "there is no such change"}})
     def diff(change: Annotated[int, Field(ge=1, le=2**62)]) -> Diff:
@@ -337,12 +356,15 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
         """Consolidations, the newest first."""
 
         def make() -> dict[str, Any]:
-            ones = found().keeper.ledger.consolidations(search=search, limit=limit)
+            ledger = found().keeper.ledger
+            ones, names = ledger.consolidations(search=search, limit=limit), ledger.exchange.names()
             return {
                 "count": len(ones),
-                "consolidations": [ConsolidationOut.of(one).model_dump() for one in ones],
+                "consolidations": [ConsolidationOut.of(one, names).model_dump() for one in ones],
             }
 
         return kept.json(("history", search, limit), make)
 
+
+    machines.routes(made, lambda: found().keeper.ledger.exchange)
     return made

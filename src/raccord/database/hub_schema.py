@@ -1,0 +1,64 @@
+"""The tables of a hub, as the scripts that make them, and the one statement that applies what is missing."""
+
+from __future__ import annotations
+
+# Of the advisory lock under which they are applied: several machines may start at once.
+LOCK = 0x7261_6363_6875_6231  # "racchub1"
+
+# The script at index N brings a hub of version N to version N + 1.
+SCRIPTS = (
+    """
+if to_regnamespace('raccord') is null then create schema raccord; end if;
+create table raccord.hub (
+  one boolean primary key default true check (one),
+  id text not null,
+  version integer not null
+);
+insert into raccord.hub (id, version) values (gen_random_uuid()::text, 0);
+create table raccord.projects (project text primary key, last bigint not null default 0);
+create table raccord.machines (
+  project text not null references raccord.projects,
+  id text not null,
+  name text not null,
+  place text not null,
+  release text not null,
+  seen timestamptz not null,
+  primary key (project, id)
+);
+create table raccord.entries (
+  project text not null references raccord.projects,
+  seq bigint not null,
+  uid text not null,
+  machine text not null,
+  kind text not null,
+  at timestamptz not null default clock_timestamp(),
+  document json not null,
+  primary key (project, seq),
+  unique (project, uid)
+);
+""",
+)
+VERSION = len(SCRIPTS)
+
+_APPLIED = """do $raccord$
+declare known integer := 0;
+begin
+  perform pg_advisory_xact_lock({lock});
+  if to_regclass('raccord.hub') is not null then
+    select version into known from raccord.hub;
+  end if;
+  {parts}
+end $raccord$"""
+READ = "select version, id from raccord.hub"
+
+
+def statement() -> str:
+    """Brings a hub up to date, as one statement: a machine that vanishes on the way leaves no lock behind.
+
+    One that is newer stays as it is.
+    """
+    parts = [
+        f"if known < {version} then {script} update raccord.hub set version = {version}; end if;"  # noqa: S608
+        for version, script in enumerate(SCRIPTS, 1)
+    ]
+    return _APPLIED.format(lock=LOCK, parts="\n".join(parts))
