@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from raccord.workspace import Workspace
-from tests import webkit
+from tests import pgkit, webkit
+from tests.hubkit import clones
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
@@ -98,6 +99,27 @@ def test_a_run_is_shown_and_taken_back(page, site):
     run = page.locator("#runs details").first
     run.locator("summary").click(timeout=WAIT)
     expect(run.locator("li").first).to_be_visible(timeout=WAIT)
+
+
+def test_other_machines_are_shown_with_what_they_do(browser, tmp_path, monkeypatch):
+    server = pgkit.server()
+    with server.lent() as name, contextlib.ExitStack() as stack:
+        monkeypatch.setenv("RACCORD_HUB", server.url(name))
+        said = 'language = "fr"\n[coordination]\nhub = "env:RACCORD_HUB"\nproject = "shop"\n'
+        made = stack.enter_context(webkit.site(tmp_path / "here", configuration=said))
+        (far,) = stack.enter_context(clones(tmp_path, server.url(name), more='project = "shop"'))
+        far.start()
+        page = stack.enter_context(contextlib.closing(browser.new_page()))
+        page.goto(made.server.link())
+        expect(page.locator("#hub")).to_have_text("reliée au hub", timeout=WAIT)
+        expect(page.locator("#machines")).to_contain_text("celle-ci")
+        webkit.save(far.path / "AGENTS.md", "# <b>far</b>\n")
+        row = page.locator("#pending tr", has_text="m1")
+        expect(row).to_contain_text("modifié", timeout=WAIT)
+        assert far.run("snapshot").returncode == 0
+        expect(page.locator("#machines")).to_contain_text("snapshot", timeout=2 * WAIT)
+        if folder := os.environ.get("PYTEST_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/machines.png", full_page=True)
 
 
 ATTACK = """<!doctype html><title>start</title><body>

@@ -26,6 +26,7 @@ VERBS = {
     "changes": LOOK,
     "consolidations": LOOK,
     "doctor": LOOK,
+    "hub": LOOK,
     "sync": ACT,
     "snapshot": ACT,
     "restore": ACT,

@@ -10,7 +10,12 @@ from pathlib import Path
 from rich.text import Text
 
 from raccord.cli.render import Column, Page, count
-from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
+from raccord.model.report_coordination import (
+    ChangeReport,
+    ConsolidateReport,
+    ConsolidationReport,
+    HubReport,
+)
 from raccord.model.text import shown
 
 STYLES = {"created": "green", "modified": "yellow", "deleted": "red", "renamed": "cyan"}
@@ -37,6 +42,7 @@ def changes(page: Page, found: Sequence[ChangeReport]) -> None:
             Column("what", [Text(one.kind, STYLES[one.kind]) for one in found]),
             Column("file", [_file(one) for one in found], least=12),
             Column("worktree", [Text(shown(Path(one.worktree).name)) for one in found], rank=2, least=8),
+            Column("machine", [Text(shown(one.machine)) for one in found], rank=4, least=8),
             Column("owner", [Text(shown(one.owner)) for one in found], rank=1),
             Column("report", [_told(one) for one in found], rank=3),
         ]
@@ -85,6 +91,7 @@ def consolidations(page: Page, found: Sequence[ConsolidationReport], *, full: bo
             Column("consolidation", [Text(one.id, "bold") for one in found]),
             Column("when", [Text(page.ago(one.at), "dim") for one in found]),
             Column("by", [Text(one.trigger) for one in found]),
+            Column("machine", [Text(shown(one.machine)) for one in found], rank=4, least=8),
             Column("changes", [Text(str(one.changes)) for one in found]),
             Column("files", [Text(str(one.files)) for one in found], rank=1),
             Column("conditions", [Text(json.dumps(dict(one.conditions)), "dim") for one in found], rank=3),
@@ -95,3 +102,39 @@ def consolidations(page: Page, found: Sequence[ConsolidationReport], *, full: bo
 
 def _placed(one: ConsolidationReport) -> Text:
     return Text("in it", "green") if one.placed else Text("waits", "yellow")
+
+
+def hub(page: Page, report: HubReport) -> None:
+    """Adds how this machine stands to its hub, and the other machines."""
+    if not report.hub:
+        page.line("No hub is configured: set coordination.hub in raccord.toml.")
+        return
+    since = f" since {page.ago(report.since)}" if report.since else ""
+    if report.connected:
+        page.line(Text("connected", "green"), f" to {shown(report.hub)}{since}")
+    else:
+        page.line(Text("not connected", "yellow"), f" to {shown(report.hub)}{since}")
+        page.line(shown(report.why) if report.why else "No service runs here: raccord watch, raccord serve.")
+    if report.waiting:
+        page.line(f"Waiting to be sent: {report.waiting}.")
+    if report.machines:
+        page.table(
+            [
+                Column("machine", [Text(shown(one.name), "bold") for one in report.machines], least=8),
+                Column("", [Text("this one" if one.own else "", "dim") for one in report.machines]),
+                Column("last seen", [Text(page.ago(one.seen)) for one in report.machines]),
+                Column("directory", [Text(shown(one.place)) for one in report.machines], rank=2, least=12),
+                Column("raccord", [Text(shown(one.release)) for one in report.machines], rank=3),
+            ]
+        )
+    if report.runs:
+        page.table(
+            [
+                Column("run", [Text(shown(one.id)) for one in report.runs], rank=1),
+                Column("machine", [Text(shown(one.machine), "bold") for one in report.runs], least=8),
+                Column("what", [Text(shown(one.verb)) for one in report.runs]),
+                Column("state", [Text(shown(one.state)) for one in report.runs]),
+                Column("when", [Text(page.ago(one.started), "dim") for one in report.runs]),
+                Column("by", [Text(shown(one.by)) for one in report.runs], rank=2),
+            ]
+        )

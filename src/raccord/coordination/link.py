@@ -119,7 +119,7 @@ class Link:
                 self.told("")
             more = self._send(hub, machine.id)
             heard = hub.wait(0 if more or behind else LOOK_SECONDS)
-            behind = (heard or behind) and self._take(hub)
+            behind = (heard or behind) and self._take(hub, machine)
         self.exchange.lost("")
 
     def _send(self, hub: Hub, machine: str) -> bool:
@@ -132,9 +132,11 @@ class Link:
             self.exchange.sent([mark for mark, _ in found])
         return len(found) == AT_ONCE
 
-    def _take(self, hub: Hub) -> bool:
+    def _take(self, hub: Hub, machine: Machine) -> bool:
         """Takes in what is next; whether more may be."""
         found = hub.after(self.exchange.cursor(), AT_ONCE)
+        if {one.machine for one in found} - self.exchange.names().keys():
+            self.exchange.beat(hub.greet(machine))  # nobody is shown before it has a name
         for problem in self.exchange.take(found) if found else ():
             log.warning("left out what a machine said through the hub: %s", problem)
         return len(found) == AT_ONCE

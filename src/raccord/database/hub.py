@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from raccord.database import hub_schema, postgres
@@ -58,7 +58,6 @@ class PostgresHub:
     _db: postgres.Connection
     _target: Target
     _project: str
-    _told: list[str] = field(default_factory=list)
 
     def greet(self, machine: Machine) -> list[Machine]:
         """Says that a machine is there; all machines that the hub knows.
@@ -98,12 +97,7 @@ class PostgresHub:
 
     def wait(self, seconds: float) -> bool:
         """Waits until somebody added something, or the time is over; whether somebody did."""
-        if not self._told:
-            for _ in self._db.notifies(timeout=seconds, stop_after=1):
-                pass
-        heard = self._project in self._told
-        self._told.clear()
-        return heard
+        return self._project in [one.payload for one in self._db.notifies(timeout=seconds, stop_after=1)]
 
 
 @contextlib.contextmanager
@@ -114,15 +108,13 @@ def opened(target: Target, project: str) -> Iterator[PostgresHub]:
         DatabaseError: it can't be reached or used, or is newer than this raccord.
     """
     with postgres.connected(target, name=NAME) as db:
-        told: list[str] = []
-        db.add_notify_handler(lambda one: told.append(one.payload))
         made = db.execute("select to_regclass('raccord.hub') is not null").fetchone()
         if not (made and made[0]) or _version(db) < hub_schema.VERSION:
             db.execute(hub_schema.statement().encode())
         known = _known(db, target)
         db.execute("insert into raccord.projects (project) values (%s) on conflict do nothing", [project])
         db.execute(f"listen {CHANNEL}".encode())
-        yield PostgresHub(known, db, target, project, told)
+        yield PostgresHub(known, db, target, project)
 
 
 def _version(db: postgres.Connection) -> int:

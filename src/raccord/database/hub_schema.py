@@ -8,7 +8,9 @@ LOCK = 0x7261_6363_6875_6231  # "racchub1"
 # The script at index N brings a hub of version N to version N + 1.
 SCRIPTS = (
     """
-if to_regnamespace('raccord') is null then create schema raccord; end if;
+if not exists (select from pg_catalog.pg_namespace where nspname = 'raccord') then
+  create schema raccord;
+end if;
 create table raccord.hub (
   one boolean primary key default true check (one),
   id text not null,
@@ -44,7 +46,11 @@ _APPLIED = """do $raccord$
 declare known integer := 0;
 begin
   perform pg_advisory_xact_lock({lock});
-  if to_regclass('raccord.hub') is not null then
+  -- Asked of the tables: what names stand for is remembered from before the lock.
+  if exists (
+    select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'raccord' and c.relname = 'hub'
+  ) then
     select version into known from raccord.hub;
   end if;
   {parts}

@@ -24,6 +24,7 @@ class ChangeReport:
         owner: who made it; "unknown" where that isn't known.
         how: by what the owner is known.
         consolidation: that told of it; "" while it is pending.
+        machine: the other machine on which it was made; "" for this one.
     """
 
     id: int
@@ -37,6 +38,7 @@ class ChangeReport:
     owner: str
     how: str
     consolidation: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class ConsolidationReport:
         seconds: that it took.
         placed: whether it is in the document.
         report: its text, in Markdown.
+        machine: the other machine that made it; "" for this one.
     """
 
     id: str
@@ -64,6 +67,7 @@ class ConsolidationReport:
     seconds: float
     placed: bool
     report: str
+    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +87,76 @@ class ConsolidateReport:
     error: str
     commit: str = ""
     uncommitted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineReport:
+    """A machine that works on the same project.
+
+    Attributes:
+        id: of it.
+        name: what people call it.
+        place: the directory of its main worktree.
+        release: of its raccord.
+        seen: when the hub last heard of it.
+        own: whether it is this one.
+    """
+
+    id: str
+    name: str
+    place: str
+    release: str
+    seen: float
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FarRun:
+    """A run of another machine.
+
+    Attributes:
+        id: of it, there.
+        machine: where it ran.
+        verb: the command.
+        state: as it last said.
+        started: when.
+        ended: when; null while it is unfinished.
+        lanes: how many lanes it had.
+        held: how many of them were held back, stopped or failed.
+        by: who asked.
+        undo_of: the run that it took back, or "".
+    """
+
+    id: str
+    machine: str
+    verb: str
+    state: str
+    started: float
+    ended: float | None
+    lanes: int
+    held: int
+    by: str
+    undo_of: str
+
+
+@dataclass(frozen=True, slots=True)
+class HubReport:
+    """How this machine stands to its hub.
+
+    Attributes:
+        hub: where it is, without secrets; "" where none is configured.
+        connected: whether a service that runs here exchanges with it now.
+        since: when that began, or ended; null where it never was.
+        why: it is not connected, as far as that is known.
+        waiting: how many things wait to be sent.
+        machines: all that the hub knows, as they were last heard of.
+        runs: the newest of other machines, the newest first.
+    """
+
+    hub: str
+    connected: bool
+    since: float | None
+    why: str
+    waiting: int
+    machines: tuple[MachineReport, ...] = ()
+    runs: tuple[FarRun, ...] = ()

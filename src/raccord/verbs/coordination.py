@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from raccord.code.base import choose_remote, find_base
 from raccord.coordination.evidence import Witness
@@ -18,10 +19,15 @@ from raccord.errors import RaccordError, UsageError
 from raccord.git.refs import read
 from raccord.git.worktrees import worktrees
 from raccord.model.coordination import Change, Consolidation, Root
-from raccord.model.report_coordination import ChangeReport, ConsolidateReport, ConsolidationReport
+from raccord.model.report_coordination import (
+    ChangeReport,
+    ConsolidateReport,
+    ConsolidationReport,
+    HubReport,
+)
 from raccord.model.text import shown
 from raccord.verbs.channels import courier
-from raccord.verbs.hub import link
+from raccord.verbs.hub import link, report
 from raccord.verbs.room import Room
 
 
@@ -153,30 +159,39 @@ def changes(room: Room, *, pending: bool, limit: int) -> tuple[ChangeReport, ...
     """Changes that were seen, the newest first."""
     if room.reading is None:
         return ()
-    found = Ledger(room.reading).changes(pending=pending, newest=limit)
-    return tuple(change(one) for one in reversed(found))
+    ledger = Ledger(room.reading)
+    found = ledger.changes(pending=pending, everywhere=True, newest=limit)
+    names = ledger.exchange.names()
+    return tuple(change(one, names) for one in reversed(found))
 
 
 def consolidations(room: Room, search: str, limit: int) -> tuple[ConsolidationReport, ...]:
     """Consolidations, the newest first."""
     if room.reading is None:
         return ()
-    return tuple(map(told, Ledger(room.reading).consolidations(search=search, limit=limit)))
+    ledger = Ledger(room.reading)
+    names = ledger.exchange.names()
+    return tuple(told(one, names) for one in ledger.consolidations(search=search, limit=limit))
 
 
-def change(one: Change) -> ChangeReport:
-    """A change as the verbs answer with it."""
+def change(one: Change, names: Mapping[str, str] = MappingProxyType({})) -> ChangeReport:
+    """A change as the verbs answer with it.
+
+    Args:
+        names: of other machines, by their ids.
+    """
     return ChangeReport(
         one.id, one.root, one.path, one.kind, one.at, one.old, one.new, one.before, one.owner, one.how,
-        one.consolidation,
+        one.consolidation, names.get(one.machine, one.machine),
     )  # fmt: skip
 
 
-def told(one: Consolidation) -> ConsolidationReport:
+def told(one: Consolidation, names: Mapping[str, str] = MappingProxyType({})) -> ConsolidationReport:
     """A consolidation as the verbs answer with it."""
     return ConsolidationReport(
-        one.id, one.trigger, one.conditions, one.at, one.changes, one.files, one.took, one.placed, one.report
-    )
+        one.id, one.trigger, one.conditions, one.at, one.changes, one.files, one.took, one.placed, one.report,
+        names.get(one.machine, one.machine),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -205,6 +220,10 @@ class Coordination:
     def changes(self, *, pending: bool = False, limit: int = 50) -> tuple[ChangeReport, ...]:
         """Changes of watched files that were seen, the newest first."""
         return changes(self._room, pending=pending, limit=limit)
+
+    def hub(self, runs: int = 5) -> HubReport:
+        """How this machine stands to its hub, the other machines, and their newest runs."""
+        return report(self._room, runs)
 
     def consolidations(self, search: str = "", limit: int = 20) -> tuple[ConsolidationReport, ...]:
         """Consolidations, the newest first."""

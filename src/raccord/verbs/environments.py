@@ -91,20 +91,20 @@ class EnvironmentVerbs:
 
 
 def _entry(known: Environments, name: str, one: Environment) -> EnvironmentEntry:
-    host = _source(one.ssh, lambda text: text)
+    host = described(one.ssh, lambda text: text)
     if one.ssh_user and host:
-        host = f"{_source(one.ssh_user, lambda text: text)}@{host}"
+        host = f"{described(one.ssh_user, lambda text: text)}@{host}"
     return EnvironmentEntry(
         name,
         one.protected,
         host,
         one.container,
-        _source(one.database, lambda text: url.parse(text, known.top).shown),
+        described(one.database, lambda text: url.parse(text, known.top).shown),
         one.objects,
     )
 
 
-def _source(source: Secret | None, show: Callable[[str], str]) -> str:
+def described(source: Secret | None, show: Callable[[str], str]) -> str:
     """A value without its secrets where it stands there, else where it comes from."""
     if source is None:
         return ""

@@ -17,7 +17,9 @@ from raccord.errors import CannotRun, NoCommits, RaccordError, UsageError
 from raccord.git.refs import read
 from raccord.kernel import secret
 from raccord.model.plan import Json
+from raccord.model.report_coordination import FarRun, HubReport, MachineReport
 from raccord.model.text import shown
+from raccord.verbs.environments import described
 from raccord.verbs.report import summary
 from raccord.verbs.room import Room
 
@@ -60,6 +62,26 @@ def introduced(room: Room) -> Self | None:
         else _read(room, said.machine, "the name of this machine", "laptop")
     )
     return Self(project, shown(name), shown(str(main)), lambda: hub.opened(target, project))
+
+
+def report(room: Room, runs: int) -> HubReport:
+    """How this machine stands to its hub, as its state has it; asks nobody."""
+    source = room.config.coordination.hub
+    if source is None:
+        return HubReport("", False, None, "", 0)
+    top = room.repo.top or room.repo.common
+    place = described(source, lambda text: url.parse(text, top).shown)
+    if room.reading is None:
+        return HubReport(place, False, None, "", 0)
+    exchange = Exchange(room.reading)
+    standing, names = exchange.standing(), exchange.names()
+    machines = tuple(
+        MachineReport(one.id, one.name, one.place, one.release, one.seen, one.id == standing.machine)
+        for one in exchange.machines()
+    )
+    found = tuple(FarRun(machine=names.get(machine, machine), **one) for machine, one in exchange.runs(runs))
+    since = standing.since or None
+    return HubReport(place, standing.connected, since, standing.why, standing.waiting, machines, found)
 
 
 def _read(room: Room, source: Secret, what: str, example: str) -> str:

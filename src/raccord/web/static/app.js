@@ -2,6 +2,7 @@
 
 import { ago, base, empty, fill, list, make, owner, setWords, word } from "/assets/dom.js";
 import { activity, durations } from "/assets/charts.js";
+import { machines } from "/assets/machines.js";
 
 const REFRESH = 10_000;
 const root = document.documentElement;
@@ -10,6 +11,7 @@ const headers = dev ? { "x-dev-bypass": "1" } : {};
 let language = localStorage.getItem("language") ?? root.lang;
 let live = false;
 let seen = 0;
+let several = false;
 
 async function ask(path, options = {}) {
   const answer = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
@@ -84,11 +86,12 @@ function pending(said) {
       make("td", {}, word(one.event_type)),
       make("td", { class: "path" }, unfolded(one.id, name, (place) => difference(place, one.id))),
       make("td", { title: one.worktree }, base(one.worktree)),
+      several ? make("td", {}, one.machine ?? word("this_machine")) : null,
       make("td", { title: one.owner_by }, owner(one.agent_owner)),
     );
   };
   seen = said.changes.reduce((most, one) => Math.max(most, one.id), seen);
-  list("pending", ["when", "what", "file", "where", "who"], said.changes.toReversed(), row);
+  list("pending", ["when", "what", "file", "where", ...(several ? ["machine"] : []), "who"], said.changes.toReversed(), row);
 }
 
 function worktrees(said, owners) {
@@ -131,6 +134,7 @@ function history(said) {
     const kind = word(`by_${one.trigger.trigger_type}`);
     const what = word("changes", { number: one.changes_consolidated, files: one.files });
     const line = make("span", { class: "row" }, time(one.trigger.timestamp), make("span", { class: "pill" }, kind), what);
+    if (one.machine) line.append(make("span", { class: "pill" }, one.machine));
     if (!one.placed) line.append(make("span", { class: "pill warn" }, word("waits")));
     return make("details", { "data-key": one.id }, make("summary", {}, line), make("pre", { tabindex: "0" }, one.report));
   });
@@ -175,8 +179,14 @@ function runs(said) {
   fill("runs", ...(ones.length ? ones : [empty()]));
 }
 
+async function others() {
+  const [known, ran] = await Promise.all([ask("/api/sync/machines"), ask("/api/sync/machines/runs?limit=5")]);
+  several = machines(known, ran, language);
+}
+
 async function changes() {
-  const [state, waiting] = await Promise.all([ask("/api/sync/status"), ask("/api/sync/pending-changes")]);
+  const paths = ["status", "pending-changes?everywhere=true"];
+  const [state, waiting] = await Promise.all([...paths.map((one) => ask(`/api/sync/${one}`)), others()]);
   status(state);
   pending(waiting);
   const [sums, hours] = await Promise.all([ask("/api/sync/checksums"), ask("/api/sync/activity")]);
@@ -189,7 +199,7 @@ async function reports() {
   const search = document.getElementById("search").value;
   const said = await ask(`/api/sync/history?limit=50&search=${encodeURIComponent(search)}`);
   history(said);
-  if (!search) fill("durations", ...durations(said.consolidations));
+  if (!search) fill("durations", ...durations(said.consolidations.filter((one) => !one.machine)));
 }
 
 async function everything() {
@@ -269,6 +279,6 @@ document.getElementById("search").addEventListener("input", () => reports().catc
 
 await speak();
 await everything();
-setInterval(() => live || everything(), REFRESH);
+setInterval(() => (live ? others().catch(() => {}) : everything()), REFRESH);
 setInterval(() => live && everything(), 6 * REFRESH);
 listen();
