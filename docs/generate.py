@@ -155,6 +155,11 @@ KINDS: dict[str, tuple[str, tuple[type, ...], str]] = {
     "config": ("`raccord config list`, `raccord config get`", (report_config.Setting,), "settings"),
     "doctor": ("`raccord doctor`", (report_doctor.DoctorReport, report_doctor.DoctorFinding), ""),
     "hub": ("`raccord hub`", (report_coordination.HubReport,), ""),
+    "leases": (
+        "`raccord lease list`, and `claim` with the one that it granted",
+        (report_coordination.LeaseReport,),
+        "leases",
+    ),
     "environments": ("`raccord env list`", (report_env.EnvironmentEntry,), "environments"),
     "environment-checks": ("`raccord env check`", (report_env.EnvironmentCheck,), "environments"),
     "environment-run": ("`raccord env exec`", (report_env.EnvironmentRun,), ""),

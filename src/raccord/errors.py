@@ -57,6 +57,14 @@ class GitTooOld(CannotRun):
     """The `git` program is older than raccord supports."""
 
 
+class Leased(RaccordError):
+    """Somebody else has a lease in the way."""
+
+
+class LeaseLost(RaccordError):
+    """A lease that was to be prolonged ended, or was never granted."""
+
+
 class ConfigError(CannotRun):
     """A configuration file can't be read or says something invalid.
 

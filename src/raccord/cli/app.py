@@ -38,6 +38,7 @@ VERBS = {
     "watch": ACT,
     "serve": ACT,
     "consolidate": ACT,
+    "lease": ACT,
     "promote": ACT,
     "continue": RUN,
     "skip": RUN,

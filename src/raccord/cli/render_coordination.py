@@ -15,6 +15,7 @@ from raccord.model.report_coordination import (
     ConsolidateReport,
     ConsolidationReport,
     HubReport,
+    LeaseReport,
 )
 from raccord.model.text import shown
 
@@ -138,3 +139,24 @@ def hub(page: Page, report: HubReport) -> None:
                 Column("by", [Text(shown(one.by)) for one in report.runs], rank=2),
             ]
         )
+
+
+def leases(page: Page, found: Sequence[LeaseReport]) -> None:
+    """Adds a row for each lease."""
+    if not found:
+        page.line("Nothing is leased.")
+        return
+    page.table(
+        [
+            Column("paths", [Text(shown(one.pattern), "bold") for one in found], least=12),
+            Column("owner", [Text(shown(one.owner)) for one in found]),
+            Column("for", [Text(_left(one.ends - page.now)) for one in found]),
+            Column("machine", [Text(shown(one.machine)) for one in found], rank=2, least=8),
+            Column("worktree", [Text(shown(Path(one.worktree).name)) for one in found], rank=1, least=8),
+            Column("token", [Text(str(one.token), "dim") for one in found], rank=3),
+        ]
+    )
+
+
+def _left(seconds: float) -> str:
+    return f"{max(0, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -19,6 +19,7 @@ from raccord.model.hub import Entry, Machine, Unreadable
 from raccord.model.plan import Json
 from raccord.model.text import shown
 
+MOST_BYTES = 4 * 2**20  # of documents, in one go
 BEAT_SECONDS = 10.0
 STALE_SECONDS = 35.0  # since the last beat, after which nobody is connected, whatever was written down
 
@@ -116,9 +117,14 @@ class Exchange:
         """
         marks = self._store.rows("select id, kind, key, uid from outgoing order by id limit ?", (most,))
         found: list[tuple[int, Entry | None]] = []
+        size = 0
         for mark, kind, key, uid in marks:
             said = summarise(key) if kind == "run" else self._document(kind, key)
-            found.append((mark, None if said is None else Entry(uid, kind, dumps(dict(said)))))
+            entry = None if said is None else Entry(uid, kind, dumps(dict(said)))
+            found.append((mark, entry))
+            size += len(entry.document) if entry else 0
+            if size > MOST_BYTES:
+                break
         return found
 
     def _document(self, kind: str, key: str) -> Mapping[str, Json] | None:

@@ -21,8 +21,8 @@ from raccord.model.hub import Hub, Machine, Opened
 log = logging.getLogger("raccord.coordination")
 
 LOOK_SECONDS = 0.25  # for what this machine recorded meanwhile
-AT_ONCE = 500
-FIRST_SECONDS, MOST_SECONDS = 1.0, 30.0  # between two tries to connect
+AT_ONCE = 200
+FIRST_SECONDS, MOST_SECONDS = 1.0, 15.0  # between two tries to connect
 END_SECONDS = 3.0  # that an end waits for an answer
 
 
@@ -39,6 +39,10 @@ class Self:
     name: str
     place: str
     open: Opened
+
+    def machine(self, key: str) -> Machine:
+        """Itself as others know it, by its id."""
+        return Machine(key, self.name, self.place, __version__)
 
 
 @dataclass
@@ -86,7 +90,7 @@ class Link:
                     self.told("")
                     self._again.wait()
                     continue
-                machine = Machine(self.exchange.join(this.project), this.name, this.place, __version__)
+                machine = this.machine(self.exchange.join(this.project))
                 with this.open() as hub:
                     if self._ended.is_set():
                         return
@@ -130,7 +134,7 @@ class Link:
             hub.add(machine, entries)
         if found:
             self.exchange.sent([mark for mark, _ in found])
-        return len(found) == AT_ONCE
+        return bool(found)
 
     def _take(self, hub: Hub, machine: Machine) -> bool:
         """Takes in what is next; whether more may be."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raccord.database import hub_schema, postgres
+from raccord.database.hub_leases import HubLeases
 from raccord.database.url import Target
 from raccord.errors import DatabaseError
 from raccord.model.hub import Entry, Machine
@@ -94,6 +95,11 @@ class PostgresHub:
         asked = "select uid from raccord.entries where project = %s and seq = %s"
         found = self._db.execute(asked, [self._project, seq]).fetchone()
         return found[0] if found else ""
+
+    @property
+    def leases(self) -> HubLeases:
+        """The leases of the project."""
+        return HubLeases(self._db, self._project)
 
     def wait(self, seconds: float) -> bool:
         """Waits until somebody added something, or the time is over; whether somebody did."""

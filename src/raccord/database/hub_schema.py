@@ -39,6 +39,17 @@ create table raccord.entries (
   unique (project, uid)
 );
 """,
+    """
+create table raccord.leases (
+  token bigint generated always as identity primary key,
+  project text not null references raccord.projects,
+  pattern text not null,
+  owner text not null,
+  machine text not null,
+  place text not null,
+  ends timestamptz not null
+);
+""",
 )
 VERSION = len(SCRIPTS)
 

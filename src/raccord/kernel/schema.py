@@ -169,6 +169,14 @@ create table far_runs (
   document text not null,
   primary key (machine, run)
 ) strict;
+create table leases (
+  token integer primary key autoincrement,
+  pattern text not null,
+  owner text not null,
+  machine text not null,
+  place text not null,
+  ends real not null
+) strict;
 create trigger outgoing_changes after insert on changes
 when new.machine = '' and exists (select 1 from hub where joined) begin
   insert into outgoing (kind, key, uid) values ('change', new.id, new.uid); end;

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from raccord.model.leases import Leases
 from raccord.model.plan import Json
 
 LATEST = 253402300799.0  # the end of the year 9999, in Unix seconds
@@ -69,6 +70,10 @@ class Hub(Protocol):
 
     def uid(self, seq: int) -> str:
         """The uid of the entry at a place; "" where there is none."""
+
+    @property
+    def leases(self) -> Leases:
+        """The leases of the project."""
 
     def wait(self, seconds: float) -> bool:
         """Waits until somebody added something, or the time is over; whether somebody may have."""

@@ -160,3 +160,24 @@ class HubReport:
     waiting: int
     machines: tuple[MachineReport, ...] = ()
     runs: tuple[FarRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseReport:
+    """A claim on paths that was granted.
+
+    Attributes:
+        pattern: of paths below the top of each worktree; a directory stands for all in it.
+        owner: who holds it.
+        machine: the other machine where it was claimed; "" for this one.
+        worktree: where.
+        token: rises with each grant; what carries a smaller one is from somebody who lost it.
+        ends: when.
+    """
+
+    pattern: str
+    owner: str
+    machine: str
+    worktree: str
+    token: int
+    ends: float

@@ -28,6 +28,7 @@ from raccord.model.report_coordination import (
 from raccord.model.text import shown
 from raccord.verbs.channels import courier
 from raccord.verbs.hub import link, report
+from raccord.verbs.leases import LeaseVerbs
 from raccord.verbs.room import Room
 
 
@@ -220,6 +221,11 @@ class Coordination:
     def changes(self, *, pending: bool = False, limit: int = 50) -> tuple[ChangeReport, ...]:
         """Changes of watched files that were seen, the newest first."""
         return changes(self._room, pending=pending, limit=limit)
+
+    @property
+    def leases(self) -> LeaseVerbs:
+        """Claims on paths."""
+        return LeaseVerbs(self._room)
 
     def hub(self, runs: int = 5) -> HubReport:
         """How this machine stands to its hub, the other machines, and their newest runs."""
