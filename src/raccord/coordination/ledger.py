@@ -182,7 +182,7 @@ class Ledger:
         return sorted((_change(row) for row in rows), key=lambda one: one.id)
 
     def counted(self, after: int = 0) -> list[tuple[str, str, str, int, int]]:
-        """How many changes there were here after one, by root, path and owner, and the last one's id; by that."""
+        """How many changes there were here after one, by root, path and owner, and the last id; by that."""
         rows = self._store.rows(
             "select root, path, owner, count(*), max(id) from changes where id > ? and machine = ''"
             " group by 1, 2, 3 order by 5",

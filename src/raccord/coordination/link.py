@@ -83,6 +83,8 @@ class Link:
         wait = FIRST_SECONDS
         while not self._ended.is_set():
             self._again.clear()
+            if self._ended.is_set():
+                return  # the end was told just before
             try:
                 this = self.introduce()
                 if this is None:

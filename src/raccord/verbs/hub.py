@@ -52,7 +52,7 @@ def introduced(room: Room) -> Self | None:
     said = room.config.coordination
     if said.hub is None:
         return None
-    top = room.repo.top or room.repo.common
+    top = room.home
     target = url.parse(_read(room, said.hub, "the URL of the hub", "postgresql://…"), top)
     project = said.project or _first_commit(room)
     main = next((tree.path for tree in room.trees if tree.main), top)
@@ -69,7 +69,7 @@ def report(room: Room, runs: int) -> HubReport:
     source = room.config.coordination.hub
     if source is None:
         return HubReport("", False, None, "", 0)
-    top = room.repo.top or room.repo.common
+    top = room.home
     place = described(source, lambda text: url.parse(text, top).shown)
     if room.reading is None:
         return HubReport(place, False, None, "", 0)
@@ -85,7 +85,7 @@ def report(room: Room, runs: int) -> HubReport:
 
 
 def _read(room: Room, source: Secret, what: str, example: str) -> str:
-    return secret.read(source, what, room.repo.top or room.repo.common, variable, example)
+    return secret.read(source, what, room.home, variable, example)
 
 
 def _first_commit(room: Room) -> str:

@@ -65,12 +65,11 @@ class LeaseVerbs:
     @contextlib.contextmanager
     def _kept(self) -> Iterator[tuple[Leases, str, dict[str, str]]]:
         """What keeps the leases, the id of this machine there, and the names of all machines."""
-        exchange = Exchange(self._room.store)
-        if self._room.config.coordination.hub is None:
+        this = introduced(self._room)
+        if this is None:
             yield LocalLeases(self._room.store), "", {}
             return
-        this = introduced(self._room)
-        machine = this.machine(exchange.join(this.project))
+        machine = this.machine(Exchange(self._room.store).join(this.project))
         with this.open() as hub:
             names = {one.id: one.name for one in hub.greet(machine)}
             yield hub.leases, machine.id, names | {machine.id: ""}

@@ -90,7 +90,9 @@ class Pending:
         ):
             self._texts[one.id] = encoded(self._describe(one)).decode()
         # One that was told of since, or comes while this looks, is not in both.
-        self._texts = {key: self._texts[key] for key in ledger.pending(self._everywhere) if key in self._texts}
+        self._texts = {
+            key: self._texts[key] for key in ledger.pending(self._everywhere) if key in self._texts
+        }
         return f'{{"count":{len(self._texts)},"changes":[{",".join(self._texts.values())}]}}'.encode()
 
 

@@ -365,6 +365,5 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
 
         return kept.json(("history", search, limit), make)
 
-
     machines.routes(made, lambda: found().keeper.ledger.exchange)
     return made
