@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 from fastapi.responses import Response
@@ -76,7 +76,7 @@ class Pending:
         everywhere: whether those of other machines are among them.
     """
 
-    def __init__(self, describe: Callable[[Change], Any], *, everywhere: bool) -> None:
+    def __init__(self, describe: Callable[[Change, Mapping[str, str]], Any], *, everywhere: bool) -> None:
         self._describe, self._everywhere = describe, everywhere
         self._ledger: Ledger | None = None
         self._texts: dict[int, str] = {}
@@ -85,10 +85,9 @@ class Pending:
         """All of them; for one thread at a time."""
         if self._ledger is not ledger:
             self._ledger, self._texts = ledger, {}
-        for one in ledger.changes(
-            pending=True, everywhere=self._everywhere, after=max(self._texts, default=0)
-        ):
-            self._texts[one.id] = encoded(self._describe(one)).decode()
+        last, names = max(self._texts, default=0), ledger.exchange.names()
+        for one in ledger.changes(pending=True, everywhere=self._everywhere, after=last):
+            self._texts[one.id] = encoded(self._describe(one, names)).decode()
         # One that was told of since, or comes while this looks, is not in both.
         self._texts = {
             key: self._texts[key] for key in ledger.pending(self._everywhere) if key in self._texts

@@ -266,12 +266,7 @@ def router(service: AutoSyncService | None = None) -> APIRouter:
         return get_auto_sync_service() if service is None else service
 
     kept = Kept(lambda: found().keeper.ledger.generation())
-    waiting = {
-        everywhere: Pending(
-            lambda one: described(one, found().keeper.ledger.exchange.names()), everywhere=everywhere
-        )
-        for everywhere in (False, True)
-    }
+    waiting = {everywhere: Pending(described, everywhere=everywhere) for everywhere in (False, True)}
 
     @made.get("/status")
     def status() -> Status:
