@@ -101,7 +101,7 @@ def test_a_daemon_starts_without_its_hub_and_says_so_once(tmp_path):
             server.start()
             until(lambda: agreed(server, "hub", (one, two), 2), 90)
             assert one.said.count("Connection refused") <= 2
-            assert one.said.count("hub: works again") in (1, 2)
+            assert one.said.count("the hub is there again") in (1, 2)
             assert pgkit.PASSWORD not in one.said
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from raccord.cli.main import main
+from raccord.coordination.exchange import Exchange
 from raccord.coordination.served import FOLDER, RECORD, TOKEN, service
 from raccord.kernel.owner import me
 from raccord.kernel.store import Store
@@ -194,6 +195,13 @@ def undelivered(repo: Repo, patch: pytest.MonkeyPatch) -> None:
         outbox.failed(letter, time.time(), "connection refused")
 
 
+def apart(repo: Repo, patch: pytest.MonkeyPatch) -> None:
+    config(repo, f'{CONFIGURATION}hub = "env:RACCORD_HUB"\n')
+    with closing(Store(repo.path / ".git" / "raccord" / "state.db")) as store:
+        Exchange(store).join("shop")
+        Exchange(store).lost("connection refused")
+
+
 def full(repo: Repo, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("raccord.kernel.fs.free", lambda path: 1000)
 
@@ -228,6 +236,7 @@ TROUBLES: dict[str, tuple[Callable[[Repo, pytest.MonkeyPatch], None], str, str]]
     "a worktree is gone": (gone, "worktree.missing", "warning"),
     "the clock went back": (future, "clock.jumped", "warning"),
     "a channel is not told": (undelivered, "channel.waiting", "warning"),
+    "the hub is away": (apart, "hub.connection", "warning"),
     "the disk is full": (full, "disk.space", "problem"),
 }
 

@@ -51,7 +51,7 @@ def claim(
     token: Annotated[
         int,
         typer.Option(
-            "--token", min=1, help="Only go on with the lease that has this one.", show_default=False
+            "--token", min=0, help="Only go on with the lease that has this one.", show_default=False
         ),
     ] = 0,
     as_json: Json = False,

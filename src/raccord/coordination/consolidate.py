@@ -98,7 +98,7 @@ def place(
     Raises:
         CannotRun: the document can't be read or written; the consolidations stay as they are.
     """
-    known = ledger.consolidations(unplaced=not also)
+    known = ledger.consolidations(own=True, unplaced=not also)
     waiting = [one for one in reversed(known) if not one.placed or one.id in also]
     if not waiting:
         return ()

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from raccord.coordination.exchange import Standing
 from raccord.coordination.ledger import Ledger
 from raccord.coordination.outbox import Outbox
 from raccord.coordination.spec import Spec, due
@@ -130,7 +131,7 @@ def triggers(spec: Spec, ledger: Ledger, now: float, *, running: bool) -> Iterat
         now: in Unix seconds.
         running: whether a service is known to run.
     """
-    pending, told = ledger.changes(pending=True), ledger.consolidations(limit=1)
+    pending, told = ledger.changes(pending=True), ledger.consolidations(limit=1, own=True)
     since = told[0].at if told else pending[0].at if pending else now
     number, threshold = len(pending), spec.threshold
     fired = due(spec, number, since, now)
@@ -216,14 +217,24 @@ def letters(outbox: Outbox) -> Iterator[Advice]:
         yield Advice("channel.waiting", "warning", what, why, "raccord watch")
 
 
+def hub(standing: Standing) -> Iterator[Advice]:
+    """How this machine stands to the hub, where one is configured."""
+    if standing.connected:
+        yield Advice("hub.connection", "ok", message("connected to the hub"))
+    elif standing.joined:
+        what = message("not connected to the hub, and waiting to be sent: {number}", number=standing.waiting)
+        why = message("others see it later: {said}", said=standing.why or "-")
+        yield Advice("hub.connection", "warning", what, why, "raccord hub")
+
+
 def clock(ledger: Ledger, now: float) -> Iterator[Advice]:
     """Whether something was seen in what is the future by now.
 
     Args:
         now: in Unix seconds.
     """
-    times = [one.at for one in ledger.changes(newest=1)]
-    times += [one.at for one in ledger.consolidations(limit=1)]
+    times = [one.at for one in ledger.changes(newest=1) if not one.machine]
+    times += [one.at for one in ledger.consolidations(limit=1, own=True)]
     ahead = max((at - now for at in times), default=0.0)
     if ahead > AHEAD_SECONDS:
         what = message("the last change was seen at {at}, which is yet to come", at=local(now + ahead))

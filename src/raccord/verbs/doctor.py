@@ -12,6 +12,7 @@ from pathlib import Path
 from raccord import __version__
 from raccord.config import WATCHES, spoken
 from raccord.coordination import health, served
+from raccord.coordination.exchange import Exchange
 from raccord.coordination.ledger import Ledger
 from raccord.coordination.outbox import Outbox
 from raccord.coordination.spec import Spec, reporting
@@ -132,6 +133,11 @@ def _channels(ground: Ground) -> Iterator[Advice]:
         yield from health.letters(Outbox(ground.store))
 
 
+def _hub(ground: Ground) -> Iterator[Advice]:
+    if ground.store is not None and ground.room.config.coordination.hub is not None:
+        yield from health.hub(Exchange(ground.store).standing())
+
+
 # In the order in which they are worth reading: what is below does not work where what is above does not.
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("programs", _programs),
@@ -145,6 +151,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("watching", _watching),
     ("reports", _reports),
     ("channels", _channels),
+    ("hub", _hub),
     ("migrations", lambda ground: project.migrations(ground.room, online=ground.online)),
     ("environments", lambda ground: project.environments(ground.room) if ground.online else ()),
 )
