@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from raccord.errors import LeaseLost
+from raccord.errors import Leased, LeaseLost
 from raccord.kernel.store import Connection, Store, dumps
-from raccord.model.leases import Claim, Lease, granted
+from raccord.model.leases import Claim, Lease, in_the_way, mine, refusal
 
 _ALL = "select pattern, owner, machine, place, token, ends from leases where ends > ? order by token"
 
@@ -23,8 +23,11 @@ class LocalLeases:
         with self._store.transaction() as db:
             now = time.time()
             db.execute("delete from leases where ends <= ?", (now,))
-            mine = granted(claim, _held(db, now))
-            if mine is None:
+            held = _held(db, now)
+            if others := in_the_way(claim, held):
+                raise Leased(refusal(claim, others), hint="raccord lease list")
+            own = mine(claim, held)
+            if own is None:
                 said = [*map(dumps, (claim.pattern, claim.owner)), claim.machine, dumps(claim.place)]
                 token = db.execute(
                     "insert into leases (pattern, owner, machine, place, ends) values (?, ?, ?, ?, ?)"
@@ -32,8 +35,8 @@ class LocalLeases:
                     (*said, now + seconds),
                 ).fetchone()[0]
                 return Lease(claim, token, seconds)
-            db.execute("update leases set ends = ? where token = ?", (now + seconds, mine.token))
-            return Lease(claim, mine.token, seconds)
+            db.execute("update leases set ends = ? where token = ?", (now + seconds, own.token))
+            return Lease(claim, own.token, seconds)
 
     def renew(self, claim: Claim, token: int, seconds: float) -> Lease:
         """Prolongs a lease."""
@@ -47,9 +50,10 @@ class LocalLeases:
     def release(self, claim: Claim) -> bool:
         """Ends a lease; whether there was one."""
         with self._store.transaction() as db:
-            mine = [one.token for one in _held(db, time.time()) if one.claim == claim]
-            db.executemany("delete from leases where token = ?", [(token,) for token in mine])
-            return bool(mine)
+            own = mine(claim, _held(db, time.time()))
+            if own is not None:
+                db.execute("delete from leases where token = ?", (own.token,))
+            return own is not None
 
     def leases(self) -> list[Lease]:
         """All that hold, the oldest first."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from raccord.database import postgres
-from raccord.errors import LeaseLost
-from raccord.model.leases import Claim, Lease, granted
+from raccord.errors import Leased, LeaseLost
+from raccord.model.leases import Claim, Lease, in_the_way, mine, refusal
 
 _ALL = """
 select pattern, owner, machine, place, token, extract(epoch from ends - clock_timestamp())::float8
@@ -42,9 +42,12 @@ class HubLeases:
             self._db.execute(
                 "delete from raccord.leases where project = %s and ends <= clock_timestamp()", [self._project]
             )
-            mine = granted(claim, self.leases())
-            if mine is not None and self._prolonged(claim, mine.token, seconds):
-                return Lease(claim, mine.token, seconds)
+            held = self.leases()
+            if others := in_the_way(claim, held):
+                raise Leased(refusal(claim, others), hint="raccord lease list")
+            own = mine(claim, held)
+            if own is not None and self._prolonged(claim, own.token, seconds):
+                return Lease(claim, own.token, seconds)
             row = self._db.execute(_GRANT, [*self._said(claim), seconds]).fetchone()
             assert row is not None
             return Lease(claim, row[0], seconds)

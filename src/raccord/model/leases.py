@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
-from raccord.errors import Leased, UsageError
 from raccord.model.globs import compiled
 from raccord.model.text import shown
 
@@ -71,38 +70,33 @@ class Leases(Protocol):
 
 
 def spelled(pattern: str) -> str:
-    """A pattern in the one spelling that leases have.
-
-    Raises:
-        UsageError: it names nothing below the top.
-    """
+    """A pattern in the one spelling that leases have; "" where it names nothing below the top."""
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
     made = "/".join(parts)
     strange = pattern.startswith("!") or ".." in parts or not made.isprintable()
-    if not parts or strange or len(parts) > DEEPEST or len(made) > LONGEST:
-        raise UsageError(
-            f"{shown(pattern[:80])} names no paths of this project", hint="raccord lease claim 'src/api/**'"
-        )
-    return made
+    return "" if strange or len(parts) > DEEPEST or len(made) > LONGEST else made
 
 
-def granted(claim: Claim, held: Sequence[Lease]) -> Lease | None:
-    """The lease that the claim renews; None where it is a new one.
+def mine(claim: Claim, held: Sequence[Lease]) -> Lease | None:
+    """The lease that the claim renews; None where it is a new one."""
+    return next((one for one in held if one.claim == claim), None)
 
-    Raises:
-        Leased: another's is in the way.
-    """
-    mine = [one for one in held if one.claim == claim]
-    others = [
+
+def in_the_way(claim: Claim, held: Sequence[Lease]) -> list[Lease]:
+    """Leases of others that keep a claim from being granted."""
+    who = claim.owner, claim.machine, claim.place
+    return [
         one
         for one in held
-        if (one.claim.owner, one.claim.machine, one.claim.place) != (claim.owner, claim.machine, claim.place)
+        if (one.claim.owner, one.claim.machine, one.claim.place) != who
         and overlapping(one.claim.pattern, claim.pattern)
     ]
-    if others:
-        said = ", ".join(f"{shown(one.claim.pattern)} by {shown(one.claim.owner)}" for one in others)
-        raise Leased(f"{shown(claim.pattern)} is leased: {said}", hint="raccord lease list")
-    return mine[0] if mine else None
+
+
+def refusal(claim: Claim, others: Sequence[Lease]) -> str:
+    """Why a claim is not granted, for a person."""
+    said = ", ".join(f"{shown(one.claim.pattern)} by {shown(one.claim.owner)}" for one in others)
+    return f"{shown(claim.pattern)} is leased: {said}"
 
 
 def overlapping(one: str, two: str) -> bool:

@@ -48,7 +48,7 @@ class LeaseVerbs:
         with self._kept() as (leases, machine, _):
             if not leases.release(self._claim(pattern, owner, machine)):
                 raise UsageError(
-                    f"{shown(owner)} holds no lease on {shown(spelled(pattern))} in this worktree",
+                    f"{shown(owner)} holds no lease on {shown(pattern)} in this worktree",
                     hint="raccord lease list",
                 )
 
@@ -58,9 +58,13 @@ class LeaseVerbs:
             return tuple(_report(one, self._room.asked, names) for one in leases.leases())
 
     def _claim(self, pattern: str, owner: str, machine: str) -> Claim:
-        return Claim(
-            spelled(pattern), shown(owner) or UNKNOWN, machine, shown(str(self._room.repo.top or ""))
-        )
+        made = spelled(pattern)
+        if not made:
+            raise UsageError(
+                f"{shown(pattern[:80])} names no paths of this project",
+                hint="raccord lease claim 'src/api/**'",
+            )
+        return Claim(made, shown(owner) or UNKNOWN, machine, shown(str(self._room.repo.top or "")))
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[tuple[Leases, str, dict[str, str]]]:
