@@ -23,6 +23,9 @@ from raccord.database.tables import Name, Reference, Table, identifier, label
 from raccord.errors import HeldBack
 from raccord.model.text import shown
 
+# What a foreign key may write by itself into rows that refer.
+SETS = frozenset({"set null", "set default"})
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -231,9 +234,28 @@ def _delete(work: _Work, stage: Stage) -> None:
         return
     for one in stage.pair.target.referred:
         _refuse_referred(work, stage, one)
+        _let_go(work, one)
     # What a row takes along that goes as well is counted once.
     work.write(f"delete from {relation(stage.pair)} where {stage.lost}", count)
     work.changed[stage.pair.id].removed = count
+
+
+def _let_go(work: _Work, one: Reference) -> None:
+    """Rows that go as well no longer refer to those that do: SQLite would write them once more, uncounted."""
+    child = work.stage(one.table)
+    if child is None or one.on_delete not in SETS:
+        return
+    names = [
+        name
+        for name in one.columns
+        if name not in child.pair.key
+        and (column := child.pair.target.column(name)) is not None
+        and column.nullable
+    ]
+    if names:
+        said = ", ".join(f"{identifier(name)} = null" for name in names)
+        filled = " and ".join(f"{identifier(name)} is not null" for name in one.columns)
+        work.write(f"update or abort {relation(child.pair)} set {said} where {filled} and {child.lost}")
 
 
 def _refuse_referred(work: _Work, stage: Stage, one: Reference) -> None:
