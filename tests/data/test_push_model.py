@@ -12,6 +12,7 @@ from hypothesis import event, given, seed, settings
 from hypothesis import strategies as st
 
 from raccord.data import back, compare, exchangeable, observe, plan, push, salts
+from raccord.data.change import Numbered
 from raccord.data.job import Job
 from raccord.data.spec import Spec
 from raccord.database.url import parse
@@ -151,7 +152,13 @@ def check(ends: Ends, world: World, mode: str, few: int, swaps: bool = False) ->
         event(mode)
         after = ends.rows("prod", world)
         assert after == ends.modelled(world, wanted)
-        back.take_back(Job(job.spec, Path(folder), "back", {}), ends.targets["prod"], job.id)
+        try:
+            back.take_back(Job(job.spec, Path(folder), "back", {}), ends.targets["prod"], job.id)
+        except Numbered:
+            # Rows that were all copied anew have other numbers than any update gives.
+            assert ends.rows("prod", world) == after
+            event("a number that can't be taken back")
+            return
         assert ends.rows("prod", world) == before
         back.take_back(Job(job.spec, Path(folder), "again", {}), ends.targets["prod"], "back")
         assert ends.rows("prod", world) == after

@@ -2,8 +2,9 @@
 
 Rows are put before others go: what refers to a row that goes has its new value by then. Where a second unique
 key stands in the way of that, the rows go first; where that isn't enough either, rows that nothing refers to
-make way for their new state, and unique values of the others are null for a moment. Each of these is tried
-from the same state. Foreign keys wait for the commit, so that circles need no opening.
+make way for their new state, and unique values of the others are null for a moment; at last all unique values
+that change are, before anything else happens. Each of these is tried from the same state. Foreign keys wait
+for the commit, so that circles need no opening.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from raccord.data.sqlite_session import Session
 from raccord.data.sqlite_sql import differs, listed, matched, meets, relation
 from raccord.data.sqlite_stage import Stage
 from raccord.database import sqlite
-from raccord.database.tables import Name, Reference, Table, identifier, label
+from raccord.database.tables import Column, Name, Reference, Table, identifier, label
+from raccord.database.tables_sqlite import affinity
 from raccord.errors import HeldBack
 from raccord.model.text import shown
 
@@ -70,7 +72,7 @@ def carry_out(two: Session, stages: Sequence[Stage], mode: str) -> Done:
     """
     first: Exception | None = None
     tries: Sequence[Callable[[_Work], None]] = (
-        (_puts_first,) if mode == INSERT else (_puts_first, _goes_first, _makes_way)
+        (_puts_first,) if mode == INSERT else (_puts_first, _goes_first, _makes_way, _clears_first)
     )
     for way in tries:
         work = _Work(two, stages, mode)
@@ -172,8 +174,27 @@ def _makes_way(work: _Work) -> None:
             _insert(work, stage)
 
 
-def _empty_uniques(work: _Work, stage: Stage) -> None:
-    """Rows that exchange values of a unique column have none for a moment, where it takes null."""
+def _clears_first(work: _Work) -> None:
+    for stage in work.stages:
+        _empty_uniques(work, stage)
+        if stage.pair.key:
+            _empty_uniques(work, stage, goes=True)
+        elif not stage.pair.target.referred:
+            _delete(work, stage)
+    for stage in work.stages:
+        _update(work, stage)
+        _insert(work, stage)
+    for stage in reversed(work.stages):
+        if stage.pair.key or stage.pair.target.referred:
+            _delete(work, stage)
+
+
+def _empty_uniques(work: _Work, stage: Stage, *, goes: bool = False) -> None:
+    """Rows that exchange values of a unique column have none for a moment, or one that nobody has.
+
+    Args:
+        goes: whether those are meant that go, and not those that change.
+    """
     pair = stage.pair
     used = {name for one in pair.target.referred for name in one.refs}
     names = sorted(
@@ -181,16 +202,22 @@ def _empty_uniques(work: _Work, stage: Stage) -> None:
             name
             for unique in pair.target.uniques
             for name in unique.columns
-            if name in stage.sets and name not in (*pair.key, *used) and pair.column(name).nullable
+            if name in stage.sets and name not in (*pair.key, *used)
         }
     )
     if names and pair.key:
-        said = ", ".join(f"{identifier(name)} = null" for name in names)
+        said = ", ".join(f"{identifier(name)} = {_meanwhile(pair.column(name))}" for name in names)
         keys = listed(pair.key)
-        work.write(
-            f"update or abort {relation(pair)} set {said} where ({keys}) in"
-            f" (select {keys} from {stage.put} where not {identifier(stage.new)})"
-        )
+        changes = f"({keys}) in (select {keys} from {stage.put} where not {identifier(stage.new)})"
+        work.write(f"update or abort {relation(pair)} set {said} where {stage.lost if goes else changes}")
+
+
+def _meanwhile(column: Column) -> str:
+    if column.nullable:
+        return "null"
+    if affinity(column.type) in ("integer", "real", "numeric"):
+        return "-abs(random() / 2)"
+    return "lower(hex(randomblob(16)))"
 
 
 def _insert(work: _Work, stage: Stage) -> None:
