@@ -1,5 +1,6 @@
 """The configuration: `raccord.toml` or `[tool.raccord]` into frozen dataclasses. Only reads."""
 
+from raccord.config.absent import absent
 from raccord.config.coordination import WATCHES, Channel, Coordination
 from raccord.config.hooks import Hook
 from raccord.config.keys import (
@@ -34,6 +35,7 @@ from raccord.config.text import commented
 __all__ = [
     "FILE", "OBJECT_MODES", "PYPROJECT", "ROW_MODES", "WATCHES", "Channel", "Config", "Coordination",
     "DataSet", "Environment", "FileSet", "Gates", "Hook", "Key", "Lint", "Migrations", "Profile",
-    "Secret", "Snapshots", "Source", "Sync", "commented", "configured", "declared", "expanded", "language",
-    "libpq_defaults", "load", "parse", "refused", "source", "speaking", "spoken", "valid", "variable",
+    "Secret", "Snapshots", "Source", "Sync", "absent", "commented", "configured", "declared", "expanded",
+    "language", "libpq_defaults", "load", "parse", "refused", "source", "speaking", "spoken", "valid",
+    "variable",
 ]  # fmt: skip

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from raccord.config import Config, Environment, expanded
+from raccord.config import Config, Environment, absent, expanded
 from raccord.database.url import Route, Target, parse
-from raccord.errors import CannotRun, RaccordError, UsageError
+from raccord.errors import CannotRun, RaccordError
 from raccord.kernel import secret
-from raccord.model.text import shown
 from raccord.transport.container import Container
 from raccord.transport.links import Links
 from raccord.transport.local import Local
@@ -44,11 +43,7 @@ class Environments:
         """
         found = self.config.environments.get(name)
         if found is None:
-            known = ", ".join(sorted(self.config.environments)) or "none"
-            raise UsageError(
-                f"there is no environment {shown(name)}; known: {known}",
-                hint=f"add [environments.{shown(name)}] to raccord.toml",
-            )
+            raise absent("environment", name, self.config.environments, "environments")
         return found
 
     def target(self, name: str) -> Target:

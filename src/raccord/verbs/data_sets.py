@@ -6,13 +6,12 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from raccord.config import DataSet
+from raccord.config import DataSet, absent
 from raccord.data import kinds, salts
 from raccord.data.masks import Salt
 from raccord.data.spec import Spec
 from raccord.database.url import POSTGRESQL, Target
 from raccord.errors import CannotRun, UsageError
-from raccord.model.text import shown
 from raccord.verbs.promoting import environments as environments
 from raccord.verbs.promoting import promoted as promoted
 from raccord.verbs.room import Room
@@ -36,11 +35,7 @@ def configured(room: Room, name: str) -> DataSet:
     """
     found = room.config.data.get(name)
     if found is None:
-        known = ", ".join(sorted(room.config.data)) or "none"
-        raise UsageError(
-            f"there is no data set {shown(name)}; known: {known}",
-            hint=f"add [data.{shown(name)}] to raccord.toml",
-        )
+        raise absent("data set", name, room.config.data, "data")
     return found
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from raccord.config import FileSet, variable
+from raccord.config import FileSet, absent, variable
 from raccord.errors import CannotRun, UsageError
 from raccord.files import observe
 from raccord.files.spec import VERSIONS, Spec
 from raccord.kernel import secret
-from raccord.model.text import shown
 from raccord.objects import place
 from raccord.objects.model import Store
 from raccord.objects.opening import opened
@@ -71,11 +70,7 @@ def configured(room: Room, name: str) -> FileSet:
     """
     found = room.config.files.get(name)
     if found is None:
-        known = ", ".join(sorted(room.config.files)) or "none"
-        raise UsageError(
-            f"there is no file set {shown(name)}; known: {known}",
-            hint=f"add [files.{shown(name)}] to raccord.toml",
-        )
+        raise absent("file set", name, room.config.files, "files")
     return found
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from raccord.config import Secret, variable
+from raccord.config import Secret, absent, variable
 from raccord.data.steps import PUSH
-from raccord.errors import UsageError
 from raccord.files.steps import PUT
 from raccord.hooks.attempts import ASKED, SENT
 from raccord.hooks.call import Call, call
@@ -17,7 +16,6 @@ from raccord.kernel.journal import Journal
 from raccord.kernel.record import RunRecord, StepRecord
 from raccord.model.plan import Lane, Plan, Stage, Step
 from raccord.model.report_data import PendingHook
-from raccord.model.text import shown
 from raccord.verbs.room import Room
 
 UNFINISHED = ("pending", "running")
@@ -31,11 +29,7 @@ def configured(room: Room, name: str) -> Call:
     """
     found = room.config.hooks.get(name)
     if found is None:
-        known = ", ".join(sorted(room.config.hooks)) or "none"
-        raise UsageError(
-            f"there is no hook {shown(name)}; known: {known}",
-            hint=f"add [hooks.{shown(name)}] to raccord.toml",
-        )
+        raise absent("hook", name, room.config.hooks, "hooks")
     return call(name, found)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from raccord.config import OBJECT_MODES, ROW_MODES, DataSet, FileSet, Profile
+from raccord.config import OBJECT_MODES, ROW_MODES, DataSet, FileSet, Profile, absent
 from raccord.data.steps import PUSH
 from raccord.errors import UsageError
 from raccord.kernel.record import RunRecord
@@ -58,11 +58,7 @@ def configured(room: Room, name: str) -> Profile:
     """
     found = room.config.profiles.get(name)
     if found is None:
-        known = ", ".join(sorted(room.config.profiles)) or "none"
-        raise UsageError(
-            f"there is no profile {shown(name)}; known: {known}",
-            hint=f"add [profiles.{shown(name)}] to raccord.toml",
-        )
+        raise absent("profile", name, room.config.profiles, "profiles")
     sets = [*(f"files.{one}" for one in found.files), *(f"data.{one}" for one in found.data)]
     at = f"[profiles.{name}]"
     if not sets:
