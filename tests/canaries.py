@@ -22,6 +22,10 @@ from typing import IO
 from urllib.parse import quote
 
 from raccord.cli.main import main
+from raccord.data import archived
+from raccord.data.keeping import DOCUMENT
+from raccord.data.sealing import Opener
+from raccord.errors import CannotRun
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOK_SECONDS = 0.05
@@ -38,6 +42,16 @@ def spellings(value: str) -> set[bytes]:
         json.dumps(value)[1:-1].encode(),
         ascii(value)[1:-1].encode(),
     }
+
+
+def unpacked(path: Path) -> bytes:
+    """An archive as it lies there; of one in clear also all that is packed in it."""
+    parts = [path.read_bytes()]
+    with contextlib.suppress(CannotRun), archived.opened(path, Opener()) as found:
+        parts.append(json.dumps(found.reader.manifest, ensure_ascii=False).encode())
+        for one in found.manifest.tables:
+            found.reader.read(one.part, parts.append)
+    return b"\0".join(parts)
 
 
 class Cage:
@@ -98,7 +112,8 @@ class Cage:
             self.seen.add((place / "environ").read_bytes())
 
     def written(self) -> bytes:
-        """All bytes below .git, but for the kept rows, which are their owner's alone."""
+        """All bytes below .git, but for the kept rows, which are their owner's alone: what is said of those
+        counts."""
         parts = [
             subprocess.run(
                 ["git", "-C", self.path, "cat-file", "--batch", "--batch-all-objects"],
@@ -109,20 +124,21 @@ class Cage:
         for folder, _, names in os.walk(self.path / ".git"):
             for name in names:
                 found = Path(folder, name)
-                if "/raccord/rows/" in str(found):
+                if "/raccord/rows/" in str(found) and name != DOCUMENT:
                     assert found.stat().st_mode & 0o077 == 0, found
                 elif found.is_file():
                     parts.append(found.read_bytes())
         return b"\0".join(parts)
 
     def sing(self) -> dict[str, list[str]]:
-        """Which canaries got out, and where."""
+        """Which canaries got out, and where. Archives count below `exports/`."""
         said = "\n".join(self.said)
         places = {
             # A value that was cut in two by a table's edge counts as well.
             "said": (said + re.sub(r"[\s│┃|]+", "", said)).encode("utf-8", "surrogateescape"),
             "git": self.written(),
             "processes": b"\0".join(self.seen),
+            "archives": b"\0".join(map(unpacked, sorted((self.path / "exports").glob("*.raccord*")))),
         }
         return {
             name: found

@@ -32,13 +32,17 @@ GET = Call("h", url="http://localhost:3000/api?key=s3cret")
         ({"json": {"ok": "true"}}, Answer(200, "[" * 100_000), "no JSON"),
         ({}, Answer(500, "bad token s3cr€t-canary!"), "bad token ***!"),
         ({}, Answer(500, "\x1b[2Jred"), "red"),
+        ({}, Answer(500, 'no token w0rd-canary, \\u20ac "s3cr\\u20act-canary" s3cr%E2%82%ACt-canary'), "***"),
+        ({}, Answer(3, "can't reach postgresql://app:p4ss-canary@db/app"), "app:***@db"),
         ({"url": "", "words": ("x",)}, Answer(0, "anything"), ""),
         ({"url": "", "words": ("x",)}, Answer(3, "why"), "failed (3): why"),
         ({"url": "", "line": "x", "answer": "done"}, Answer(0, "did"), "has no done"),
     ],
 )
 def test_what_is_wrong(more, answer, said) -> None:
-    found = wrong(Call(**{"name": "h", "url": "http://h/"} | more), answer, ("s3cr€t-canary",))
+    found = wrong(
+        Call(**{"name": "h", "url": "http://h/"} | more), answer, ("s3cr€t-canary", "Bearer w0rd-canary")
+    )
     assert (said in found) if said else found == "", found
     assert "canary" not in found and "\x1b" not in found
 

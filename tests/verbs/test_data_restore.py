@@ -272,6 +272,11 @@ def test_an_archive_replaces(seed):
     assert (report.state, why(report)) == ("done", "")
     assert seed.rows("prod", *PLAIN) == seed.rows("dev", *PLAIN)
     assert seed.undo().state == "done" and seed.rows("prod") == before
+    # What a restore has no option for is told as the import that it is.
+    seed.run("dev", "delete from templates")
+    empty = seed.workspace.archives.export(DataExportOptions("all", out="empty.raccord"))
+    lane = plan(seed, empty.path).stages[0].lanes[0]
+    assert lane.held and lane.held.hint.endswith("--to prod --mode replace --allow-empty")
     with pytest.raises(UsageError, match="is a folder, and no archive"):
         restore(seed, str(seed.repo.path / "exports"))
     with pytest.raises(RaccordError, match=r"nothing\.raccord"):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from raccord.config import Hook, Secret
 from raccord.errors import UsageError
@@ -20,6 +21,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 LATER = frozenset({408, 425, 429})
 LONGEST_PAUSE = 60.0  # seconds
 SHOWN = 160  # characters of an answer that a message repeats
+SHORTEST = 6  # characters of a word in a header that is a secret by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,18 @@ def _at(document: Json, path: str) -> str | None:
 
 
 def _quoted(text: str, secrets: tuple[str, ...]) -> str:
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+    for secret in sorted({one for each in secrets for one in _spelled(each)}, key=len, reverse=True):
         text = text.replace(secret, "***")
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = re.sub(r"(://[^/\s:@]*:).*@", r"\1***@", line)  # a password in a URL, whoever's it is
     return f": {shown(line[:SHOWN])}" if line else ""
+
+
+def _spelled(secret: str) -> Iterator[str]:
+    """How an answer may repeat a header: whole, without its scheme, as JSON has it, as a URL has it."""
+    token = secret.rpartition(" ")[2]
+    for one in (secret, token if len(token) >= SHORTEST else ""):
+        yield from filter(None, (one, json.dumps(one)[1:-1], quote(one, safe=""), quote(one)))
 
 
 def again(what: Call, *, heard: bool, status: int | None) -> bool:

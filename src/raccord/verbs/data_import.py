@@ -63,7 +63,7 @@ def bring(room: Room, options: DataImportOptions) -> tuple[Plan, RunRecord | Non
         UsageError: no such set or environment, or a protected one that was not named.
         CannotRun: the files or the database can't be used; nothing was changed.
     """
-    return data_sets.promoted(room, options, again(VERB, options), lambda: plan(room, options))
+    return data_sets.promoted(room, options, again(options), lambda: plan(room, options))
 
 
 def plan(room: Room, options: DataImportOptions, verb: str = VERB) -> Plan:
@@ -84,13 +84,13 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     )
     # What is in files was masked before, and came by no closure.
     spec = replace(
-        spec, mask={}, closure=False, secrets=options.secrets or spec.secrets, command=again(verb, options)
+        spec, mask={}, closure=False, secrets=options.secrets or spec.secrets, command=again(options)
     )
     target = data_sets.archivable(room, options.goal)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {files.title} to {spec.goal}"
 
     home = data_sets.configured(room, files.name).from_
-    reason = data_masking.reason(options, [*shlex.split(again(verb, options)), "--unmasked"])
+    reason = data_masking.reason(options, [*shlex.split(again(options)), "--unmasked"])
     waivers: tuple[Waiver, ...] = ()
 
     def made(lane: Lane) -> Plan:
@@ -121,17 +121,18 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
         ),
     )  # fmt: skip
     if lane.held is not None and lane.held.name == "data.empty":
-        lane = replace(lane, held=replace(lane.held, hint=f"{again(verb, options)} --allow-empty"))
+        lane = replace(lane, held=replace(lane.held, hint=f"{again(options)} --allow-empty"))
     return made(lane)
 
 
-def again(verb: str, options: DataImportOptions) -> str:
-    """The command that plans it anew."""
+def again(options: DataImportOptions) -> str:
+    """The command that plans it anew; a restore of an archive says the import that it is."""
     more = f" --format {CSV}" if options.form == CSV else ""
     more += f" --set {options.set}" if options.set else ""
+    more += f" --mode {options.mode}" if options.mode else ""
     if options.unmasked and options.reason.strip():
         more += f" --unmasked --reason {shown(shlex.quote(options.reason.strip()))}"
-    return f"raccord {verb} {shown(shlex.quote(options.name))} --to {options.goal}{more}"
+    return f"raccord {VERB} {shown(shlex.quote(options.name))} --to {options.goal}{more}"
 
 
 def _counted(one: Difference, made: Decision) -> Finding:
@@ -159,7 +160,7 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
     if options.set and options.set != said.name:
         raise UsageError(
             f"{shown(str(path))} holds the set {shown(said.name)}, and not {shown(options.set)}",
-            hint=again(VERB, options),
+            hint=again(options),
         )
     key = options.key
     what = {
@@ -181,7 +182,7 @@ def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
     if not options.set and len(known) != 1:
         raise UsageError(
             f"CSV files don't say of which set they are; known: {', '.join(known) or 'none'}",
-            hint=f"{again(VERB, options)} --set SET",
+            hint=f"{again(options)} --set SET",
         )
     found = CsvSet(folder)
 
