@@ -48,6 +48,7 @@ bench: $(READY) ## time a sync, a heal and pushes of rows and objects beside wha
 	@$(PY) benchmarks/sync.py
 	@$(PY) benchmarks/heal.py
 	@$(PY) benchmarks/promote.py
+	@$(PY) benchmarks/archive.py
 	@$(PY) benchmarks/files.py
 	@$(PY) benchmarks/distance.py
 	@$(PY) benchmarks/watch.py

@@ -14,6 +14,7 @@ import pytest
 from raccord.data import archived
 from raccord.data.sealing import Opener
 from raccord.model.options_data import DataExportOptions, DataImportOptions
+from raccord.model.report import RunReport
 from raccord.workspace import Workspace
 from tests import pgkit
 from tests.data.struck import Reached, reached
@@ -98,7 +99,7 @@ def exported(pair: Two, fault: Fault) -> None:
     assert left == []
     with Workspace.open(pair.repo.path) as workspace:
         report = workspace.archives.bring(DataImportOptions(done.path, "prod"))
-    assert report.state == "done", report
+    assert isinstance(report, RunReport) and report.state == "done", report
     assert pair.rows("prod", "a", "k") == pair.rows("dev", "a", "k") and pair.undo().state == "done"
     for one in archives(pair):
         one.unlink()
