@@ -31,6 +31,7 @@ watch = [
         ("# ours\n\n[sync]\njobs = 1", ("language",), "fr", '# ours\nlanguage = "fr"\n\n[sync]\njobs = 1'),
         ("[coordination]\nthreshold=5 # few\n", THRESHOLD, 3, "[coordination]\nthreshold=3 # few\n"),
         ("coordination.threshold = 5\n", THRESHOLD, 3, "coordination.threshold = 3\n"),
+        ("# ours\n[sync]\n", ("language",), "fr", '# ours\nlanguage = "fr"\n\n[sync]\n'),
         ("coordination = { threshold = 5 } # x\n", THRESHOLD, 3, "coordination = { threshold = 3 } # x\n"),
         (
             "coordination.report = 'r'\n",

@@ -54,6 +54,13 @@ def test_what_was_there_before_anybody_watched_was_not_created():
     ]
 
 
+def test_what_is_no_longer_watched_was_not_deleted():
+    before = Known(ALL, {"a": state("a", "1"), "b": state("b", "2")}, set(), ("/b", "/c"))
+    changes, _, gone = changed("/r", before, {"a": None, "b": None, "c": state("c", "1")}, 2.0)
+    assert [(one.kind, one.path) for one in changes] == [("deleted", "b"), ("created", "c")]
+    assert gone == ["a", "b"]
+
+
 def test_what_raccord_wrote_is_no_change_but_a_change_of_it_is():
     before = known(state("a", "1"), own={("a", hashed(b"2")), ("a", hashed(b"5")), ("n", hashed(b"3"))})
     assert kinds(before, {"a": state("a", "2"), "n": state("n", "3")}) == []

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from raccord.errors import ConfigError, UsageError
+from raccord.model.report import RunReport
 from raccord.workspace import Workspace
 from tests.gitkit import Repo
 
@@ -37,9 +38,15 @@ def file(repo):
     return repo.path / "raccord.toml"
 
 
+def put(workspace, name, text, by="") -> RunReport:
+    done = workspace.configuration.put(name, text, by=by)
+    assert isinstance(done, RunReport)
+    return done
+
+
 def test_a_key_is_set_as_a_run_and_put_back_to_the_byte(repo):
     with Workspace.open(repo.path) as workspace:
-        done = workspace.configuration.put("coordination.threshold", "3", by="Ada")
+        done = put(workspace, "coordination.threshold", "3", by="Ada")
         assert (done.verb, done.state, done.by) == ("config", "done", "Ada")
         assert done.lanes[0].steps[0].title == "coordination.threshold: 5 → 3"
         assert file(repo).read_text() == FILE.replace("threshold = 5 ", "threshold = 3 ")
@@ -52,15 +59,17 @@ def test_a_key_is_set_as_a_run_and_put_back_to_the_byte(repo):
 
 def test_an_undo_leaves_what_was_changed_since(repo):
     with Workspace.open(repo.path) as workspace:
-        first = workspace.configuration.put("coordination.threshold", "3")
-        workspace.configuration.put("coordination.reports_kept", "7")
-        assert workspace.undo(first.id).state == "done"
+        first = put(workspace, "coordination.threshold", "3")
+        put(workspace, "coordination.reports_kept", "7")
+        workspace.undo(first.id)
         assert file(repo).read_text() == FILE.replace(
             "# everybody's\n]\n", "# everybody's\n]\nreports_kept = 7\n"
         )
-        again = workspace.configuration.put("coordination.threshold", "4")
+        again = put(workspace, "coordination.threshold", "4")
         file(repo).write_text(file(repo).read_text().replace("threshold = 4", "threshold = 9"))
         refused = workspace.undo(again.id)
+        assert isinstance(refused, RunReport)
+        assert refused.lanes[0].finding is not None
         assert "changed since: coordination.threshold" in refused.lanes[0].finding.message
     assert "threshold = 9" in file(repo).read_text()
 
@@ -69,7 +78,7 @@ def test_where_there_was_no_file_there_is_none_after_the_undo(tmp_path):
     repo = Repo.init(tmp_path / "main")
     repo.commit({"a": ""}, "start")
     with Workspace.open(repo.path) as workspace:
-        workspace.configuration.put("language", "fr")
+        put(workspace, "language", "fr")
         assert file(repo).read_text() == 'language = "fr"\n'
         workspace.undo()
     assert {one.name for one in repo.path.iterdir()} == {".git", "a"}
@@ -81,7 +90,7 @@ def test_pyproject_is_changed_where_it_configures(tmp_path):
     repo.commit({"pyproject.toml": before.decode()}, "start")
     (repo.path / "pyproject.toml").write_bytes(before)
     with Workspace.open(repo.path) as workspace:
-        workspace.configuration.put("sync.base", "next")
+        put(workspace, "sync.base", "next")
         assert (repo.path / "pyproject.toml").read_bytes() == before.replace(b'"main"', b'"next"')
         (one,) = workspace.again().configuration.settings("sync.jobs")
         assert (one.value, one.origin) == (0, "default")
@@ -112,7 +121,7 @@ def test_pyproject_is_changed_where_it_configures(tmp_path):
 def test_what_is_refused_changes_nothing_and_is_said_once(repo, name, text, said):
     with Workspace.open(repo.path) as workspace:
         with pytest.raises(UsageError) as caught:
-            workspace.configuration.put(name, text)
+            put(workspace, name, text)
         assert said in caught.value.message
         assert "S3CRET" not in caught.value.message
         assert workspace.log() == ()
@@ -122,7 +131,7 @@ def test_what_is_refused_changes_nothing_and_is_said_once(repo, name, text, said
 def test_a_broken_file_is_not_changed(repo):
     file(repo).write_text("[coordination]\nthreshold = 'x'\n")
     with Workspace.open(repo.path) as workspace, pytest.raises(ConfigError, match="threshold"):
-        workspace.configuration.put("coordination.reports_kept", "3")
+        put(workspace, "coordination.reports_kept", "3")
     assert file(repo).read_text() == "[coordination]\nthreshold = 'x'\n"
 
 
@@ -149,7 +158,7 @@ def test_each_value_says_where_it_comes_from_and_no_secret_is_shown(repo, monkey
 def test_the_journal_has_no_secret_that_stands_in_the_same_line(repo):
     file(repo).write_text('channels = { team = { url = "https://hooks.example/T0KEN", events = ["*"] } }\n')
     with Workspace.open(repo.path) as workspace:
-        workspace.configuration.put("channels.team.events", '["trouble"]')
+        put(workspace, "channels.team.events", '["trouble"]')
         state = workspace.coordination.state
         workspace.undo()
     assert 'events = ["*"]' in file(repo).read_text()
@@ -157,12 +166,12 @@ def test_the_journal_has_no_secret_that_stands_in_the_same_line(repo):
 
 
 def test_what_others_set_meanwhile_is_not_lost(repo):
-    def put(key, value):
+    def one(key, value):
         with Workspace.open(repo.path) as workspace:
-            assert workspace.configuration.put(key, value).state == "done"
+            assert put(workspace, key, value).state == "done"
 
     wanted = {"coordination.threshold": "9", "coordination.reports_kept": "8", "snapshots.keep_days": "7"}
-    threads = [threading.Thread(target=put, args=pair) for pair in wanted.items()]
+    threads = [threading.Thread(target=one, args=pair) for pair in wanted.items()]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -73,11 +73,13 @@ def test_watches_owners_language_and_the_worktree_of_reports_are_taken_up(site):
         },
     ).json()
     assert (said["watched_files"], said["language"]) == (["NOTES.md"], "fr")
-    sums = site.client.get("/api/sync/checksums").json
-    webkit.until(lambda: [one["file_path"] for one in sums()["checksums"]] == ["NOTES.md"])
+
+    def asked(path):
+        return site.client.get(f"/api/sync/{path}").json()
+
+    webkit.until(lambda: [one["file_path"] for one in asked("checksums")["checksums"]] == ["NOTES.md"])
     webkit.save(site.other / "NOTES.md", "after\n")
-    pending = site.client.get("/api/sync/pending-changes").json
-    (one,) = webkit.until(lambda: pending()["changes"])
+    (one,) = webkit.until(lambda: asked("pending-changes")["changes"])
     assert (one["file_path"], one["agent_owner"]) == ("NOTES.md", "Ada")
     site.client.post("/api/sync/consolidate")
     assert "Synchronisation automatique" in (site.other / "SYNC_STATUS.md").read_text()

@@ -165,7 +165,8 @@ def _candidates(text: str, path: Path, value: Json, *, there: bool) -> Iterator[
     inside = path[:-1]
     written = f"{_name(path[-1])} = {spelled(path[-1], value)}"
     for at, indent in _anchors(lines, text, inside, path[-1]):
-        yield _inserted(lines, at, indent + written)
+        alone = not inside and at < len(lines) and lines[at].startswith("[")
+        yield _inserted(lines, at, indent + written + ("\n" if alone else ""))
     for end in range(len(inside), 0, -1):
         # The section is an inline table, or its keys have dots.
         place = _statement(lines, text, path[:end])

@@ -15,6 +15,7 @@ class Known:
 
     Attributes:
         patterns: those that its files were found by; None where the root is new.
+        wanted: those that files are looked for by now; None where they are the same.
         files: by path.
         own: path and checksum of what raccord itself wrote last, or was about to; "" where it removes it.
     """
@@ -22,6 +23,7 @@ class Known:
     patterns: tuple[str, ...] | None
     files: Mapping[str, FileState]
     own: Set[tuple[str, str]]
+    wanted: tuple[str, ...] | None = None
 
 
 def changed(
@@ -30,7 +32,8 @@ def changed(
     """What happened to the files that were looked at.
 
     A file of a root that nobody watched before, or that only new patterns name, was not created: it is known
-    from now on. What raccord wrote is no change. A file that can't be read has not changed.
+    from now on. One that no pattern names any more was not deleted: it is forgotten. What raccord wrote is no
+    change. A file that can't be read has not changed.
 
     Args:
         found: what each path is now; None where there is no file.
@@ -39,13 +42,16 @@ def changed(
         The changes, the states to keep, and the paths to forget.
     """
     gone: dict[str, FileState] = {}
+    left: list[str] = []
     fresh: list[FileState] = []
     changes: list[Change] = []
     keep: list[FileState] = []
     for path, now in sorted(found.items()):
         old = known.files.get(path)
         if now is None:
-            if old is not None:
+            if old is not None and known.wanted is not None and not named(known.wanted, path):
+                left.append(path)
+            elif old is not None:
                 gone[path] = old
         elif now.error:
             # What it was before is still what the next readable content is compared with.
@@ -66,7 +72,7 @@ def changed(
         for path, old in gone.items()
         if path not in moved and old.checksum and (path, "") not in known.own
     ]
-    return sorted(changes, key=lambda one: one.path), keep, sorted(gone)
+    return sorted(changes, key=lambda one: one.path), keep, sorted((*gone, *left))
 
 
 def _unread(old: FileState, now: FileState) -> FileState:

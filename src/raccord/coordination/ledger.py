@@ -76,9 +76,8 @@ class Ledger:
         key, said = dumps(root.path), dumps(list(patterns))
         with self._store.transaction() as db:
             row = db.execute("select patterns from roots where root = ?", (key,)).fetchone()
-            known = Known(
-                None if row is None else tuple(json.loads(row[0])), self._files(key), self._own(db, key)
-            )
+            before = None if row is None else tuple(json.loads(row[0]))
+            known = Known(before, self._files(key), self._own(db, key), tuple(patterns))
             if whole:
                 found = {**dict.fromkeys(known.files), **found}
             changes, keep, gone = changed(root.path, known, found, at)

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from raccord.config import FILE, PYPROJECT, Config, configured, source
+from raccord.config import FILE, PYPROJECT, Config, Source, configured, source
 from raccord.coordination.running import Running
 from raccord.coordination.spec import Spec
 from raccord.errors import RaccordError
@@ -68,11 +68,15 @@ class Live:
             seen = self._signatures()
             before = self._room.config, self._running.errors.get(TROUBLE)
             try:
-                self._read()
+                at, config = self._read()
             except RaccordError as error:
                 self._running.failed(TROUBLE, error.message)
             else:
                 self._running.recovered(TROUBLE)
+                self._room.configure(at, config)
+                if config != before[0]:
+                    self._configure(config)
+                    log.info("the configuration was taken up: %s", ", ".join(_others(before[0], config)))
             young = any(one and time.time() - one.mtime_ns / 1e9 < YOUNG_SECONDS for one in seen)
             self._known = None if young else seen
             after = self._room.config, self._running.errors.get(TROUBLE)
@@ -80,16 +84,11 @@ class Live:
             for tell in list(self._running.keeper.configured):
                 tell()
 
-    def _read(self) -> None:
-        room = self._room
-        at = source(room.home)
+    def _read(self) -> tuple[Source | None, Config]:
+        at = source(self._room.home)
         config = configured(at)
-        refuse_absent(room, config.coordination.worktree)
-        before = room.config
-        room.configure(at, config)
-        if config != before:
-            self._configure(config)
-            log.info("the configuration was taken up: %s", ", ".join(_others(before, config)))
+        refuse_absent(self._room, config.coordination.worktree)
+        return at, config
 
     def _configure(self, config: Config) -> None:
         keeper, room = self._running.keeper, self._room
