@@ -32,6 +32,7 @@ from raccord.verbs.report import run_report, summaries, unfinished
 from raccord.verbs.room import Room
 
 if TYPE_CHECKING:
+    from raccord.model.plan import Plan
     from raccord.model.report_data import DataDiff, DataStatus
     from raccord.model.report_doctor import DoctorReport
     from raccord.model.report_files import FilesDiff, FilesStatus
@@ -291,6 +292,11 @@ class Workspace(Migrations):
         """One run with all that happened in it."""
         journal = self._room.journal_or_usage()
         return run_report(journal.load(journal.find(run)))
+
+    def planned(self, run: str) -> Plan:
+        """The plan that a run began with."""
+        journal = self._room.journal_or_usage()
+        return journal.load(journal.find(run)).plan
 
     def init(self, *, write: bool = False) -> str:
         """A commented configuration from what is found."""

@@ -47,7 +47,7 @@ def test_what_is_in_force_is_told_without_secrets(site):
 
 
 def test_a_key_that_is_set_is_in_force_at_once_and_its_undo_is(site):
-    said = patch(site, {"consolidation_threshold": 1, "coordination.trigger_check_seconds": 1}).json()
+    said = patch(site, {"consolidation_threshold": 1, "coordination.trigger_check_seconds": 1.0}).json()
     assert said["consolidation_threshold"] == 1
     assert (site.main / "raccord.toml").read_text() == FILE.replace("= 0  #", "= 1  #").replace("3600", "1")
     # The triggers were to be looked at in an hour: they are looked at each second now.
@@ -90,9 +90,13 @@ def test_watches_owners_language_and_the_worktree_of_reports_are_taken_up(site):
     [
         ({"consolidation_threshold": -1}, 422, "coordination.threshold: is -1; expected a whole number"),
         ({"consolidation_threshold": 2, "nonsense": 1}, 422, "nonsense: is no section"),
-        ({"coordination.worktree": "nowhere"}, 422, "no worktree nowhere"),
+        ({"coordination.watch": ["../x"]}, 409, "leads out of the worktree"),
+        ({"coordination.watch": "x"}, 422, "coordination.watch: is a string"),
+        ({"channels.team.events": [3]}, 422, "channels.team.events: item 1 is a number"),
+        ({"coordination.worktree": "nowhere"}, 409, "no worktree nowhere"),
+        ({"consolidation_threshold": 2, "coordination.threshold": 3}, 409, "are the same key"),
         ({"port": 1}, 422, "raccord serve --port"),
-        ({"channels.team.url": "https://x/S3CRET"}, 422, "may be a secret"),
+        ({"channels.team.url": "https://x/S3CRET"}, 409, "may be a secret"),
         ({}, 422, ""),
         ([], 422, ""),
     ],

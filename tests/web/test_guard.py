@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import httpx
@@ -24,12 +25,14 @@ def routes(site):
     """Every route of the description, and those that are not in it."""
     paths = site.client.get("/openapi.json").json()["paths"]
     found = [
-        (method.upper(), path.replace("{change}", "1").replace("{run}", "r1"))
+        (method.upper(), re.sub(r"\{\w+\}", "1", path))
         for path, methods in paths.items()
         for method in methods
     ]
-    assert len(found) > 12
-    return [*found, ("GET", "/openapi.json"), ("GET", "/"), ("GET", "/nothing"), ("PUT", "/api/sync/status")]
+    assert {("GET", "/api/events"), ("PATCH", "/api/sync/config"), ("POST", "/api/runs/1/undo")} <= set(found)
+    assert len(found) > 24
+    others = ("/openapi.json", "/", "/sync-dashboard.html", "/assets/app.js", "/nothing")
+    return [*found, *(("GET", path) for path in others), ("PUT", "/api/sync/status")]
 
 
 def patiently(ask):
@@ -79,6 +82,36 @@ def test_every_route_refuses(site, attack):
         answer = patiently(lambda: site.stranger.request(method, path, headers=headers))  # noqa: B023
         assert answer.status_code in expected, (attack, method, path)
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("languages", "expected"),
+    [
+        ("fr-CA,fr;q=0.9,en;q=0.8", "Cette page a besoin"),
+        ("de,en;q=0.5", "This page needs a link"),
+        ("", "This"),
+    ],
+)
+def test_a_person_is_told_how_to_come_in_and_a_program_is_not(site, languages, expected):
+    person = {"accept": "text/html,*/*;q=0.8", "accept-language": languages}
+    stale = person | {"cookie": "raccord=" + "x" * 43}
+    asked_for = [("/", person), ("/sync-dashboard.html", stale), ("/login?link=used", person)]
+    for path, headers in asked_for:
+        answer = patiently(lambda: site.stranger.get(path, headers=headers))  # noqa: B023
+        assert answer.status_code == 401
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha256-")
+        assert expected in answer.text
+        assert "raccord serve --link" in answer.text
+    for path, headers in [
+        ("/", {}),
+        ("/api/sync/status", person),
+        ("/api/events", person),
+        ("/metrics", person),
+    ]:
+        answer = patiently(lambda: site.stranger.get(path, headers=headers))  # noqa: B023
+        assert answer.status_code == 401
+        assert answer.json()["detail"]
 
 
 def test_health_is_open_and_says_nothing_but_its_state(site):

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from raccord.workspace import Workspace
 from tests import pgkit, webkit
 from tests.hubkit import clones
 
@@ -41,6 +40,11 @@ def site(tmp_path_factory):
         yield made
 
 
+def problem(said) -> bool:
+    """Whether the console tells of a fault; what was asked of the server and refused is none."""
+    return said.type == "error" and "status of 409" not in said.text
+
+
 @pytest.fixture
 def page(browser, site) -> Iterator[Page]:
     context = browser.new_context()
@@ -48,7 +52,7 @@ def page(browser, site) -> Iterator[Page]:
     made.goto(site.server.link())
     problems: list[str] = []
     made.on("pageerror", lambda error: problems.append(str(error)))
-    made.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+    made.on("console", lambda said: problems.append(said.text) if problem(said) else None)
     expect(made.locator("#link")).to_have_text("en direct", timeout=WAIT)
     yield made
     context.close()
@@ -73,12 +77,12 @@ def test_a_change_arrives_live_is_looked_at_and_is_reported_by_the_button(page, 
 
 
 def test_its_reader_chooses_a_language_that_stays(page):
-    page.get_by_label("Langue").select_option("en")
+    page.locator("#language").select_option("en")
     expect(page.get_by_role("button", name="Write the report now")).to_be_visible(timeout=WAIT)
     page.reload()
     expect(page.locator("#link")).to_have_text("live", timeout=WAIT)
     assert page.locator("html").get_attribute("lang") == "en"
-    page.get_by_label("Language").select_option("fr")
+    page.locator("#language").select_option("fr")
     expect(page.locator("#link")).to_have_text("en direct", timeout=WAIT)
 
 
@@ -92,13 +96,57 @@ def test_the_keyboard_is_enough_and_nothing_is_wider_than_a_phone(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_run_is_shown_and_taken_back(page, site):
-    with Workspace.open(site.main) as workspace:
-        workspace.snapshot(message="mine")
-    page.reload()
-    run = page.locator("#runs details").first
-    run.locator("summary").click(timeout=WAIT)
-    expect(run.locator("li").first).to_be_visible(timeout=WAIT)
+def test_the_configuration_is_changed_by_keyboard_shown_as_a_run_and_taken_back(page, site):
+    file = site.main / "raccord.toml"
+    field = page.get_by_label("Un rapport à tant de changements")
+    expect(field).to_have_value("5", timeout=WAIT)
+    field.focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("9")
+    page.keyboard.press("Enter")
+    expect(page.locator("#settings-said")).to_contain_text("En vigueur. raccord undo", timeout=WAIT)
+    assert file.read_text() == 'language = "fr"\n\n[coordination]\nthreshold = 9\n'
+    expect(page.locator("#threshold")).to_contain_text("9", timeout=WAIT)
+    run = page.locator("#runs > details").first
+    run.locator("summary").first.click(timeout=WAIT)
+    expect(run.locator("li li").first).to_contain_text("coordination.threshold: (default) → 9", timeout=WAIT)
+    run.get_by_text("Son plan").click()
+    expect(run.locator("details li li")).to_contain_text("(default) → 9", timeout=WAIT)
+    run.get_by_role("button", name="Annuler").click()
+    expect(run.get_by_text("coordination.threshold: 9 → (default)")).to_be_visible(timeout=WAIT)
+    run.get_by_role("button", name="Oui, annuler").click()
+    expect(field).to_have_value("5", timeout=WAIT)
+    assert file.read_text() == 'language = "fr"\n'
+
+
+def test_what_is_refused_and_a_broken_file_are_told_on_the_page(page, site):
+    file = site.main / "raccord.toml"
+    before = file.read_text()
+    field = page.get_by_label("Un rapport après tant de minutes")
+    field.fill("3000000000")
+    page.get_by_role("button", name="Enregistrer").click()
+    expect(page.locator("#settings-said")).to_contain_text(
+        "is 3000000000; expected a whole number", timeout=WAIT
+    )
+    assert file.read_text() == before
+    webkit.save(file, "[coordination]\nthreshold = -1\n")
+    expect(page.locator("#broken")).to_contain_text("raccord.toml:2: coordination.threshold", timeout=WAIT)
+    expect(page.locator("#service")).to_have_text("en difficulté", timeout=WAIT)
+    expect(field).to_have_value("3000000000")
+    webkit.save(file, before)
+    expect(page.locator("#broken")).to_be_hidden(timeout=WAIT)
+
+
+def test_who_has_no_link_is_told_how_to_get_one(browser, site):
+    context = browser.new_context(locale="fr-FR")
+    stranger = context.new_page()
+    answer = stranger.goto(f"{site.server.url}sync-dashboard.html")
+    assert answer is not None
+    assert answer.status == 401
+    expect(stranger.get_by_role("heading")).to_have_text("Cette page a besoin d\u2019un lien")
+    assert stranger.locator("pre").inner_text() == "raccord serve --link"
+    assert stranger.evaluate("getComputedStyle(document.querySelector('pre')).borderTopWidth") == "1px"
+    context.close()
 
 
 def test_other_machines_are_shown_with_what_they_do(browser, tmp_path, monkeypatch):

@@ -110,6 +110,34 @@ def test_worktrees_and_runs_are_told(site):
     assert answer.json()["detail"]
 
 
+def test_a_run_has_its_plan_and_the_plan_of_its_undo(site):
+    run = site.client.patch("/api/sync/config", json={"consolidation_threshold": 2}).json()["run"]
+    title = "coordination.threshold: (default) → 2"
+    plan = site.client.get(f"/api/runs/{run}/plan").json()
+    assert (plan["verb"], plan["stages"][0]["lanes"][0]["steps"][0]["title"]) == ("config", title)
+    undo = site.client.get(f"/api/runs/{run}/undo").json()
+    assert (undo["undo_of"], undo["stages"][0]["lanes"][0]["steps"][0]["title"]) == (
+        run,
+        "coordination.threshold: 2 → (default)",
+    )
+    assert site.client.get("/api/runs/nothing/plan").status_code == 404
+
+
+def test_every_route_is_described_with_who_may_call_it_and_an_example(site):
+    said = site.client.get("/openapi.json").json()
+    models = said["components"]["schemas"]
+    for path, methods in said["paths"].items():
+        for method, operation in methods.items():
+            assert operation["description"] or operation["summary"], (method, path)
+            assert bool(operation["security"]) != path.startswith("/health"), (method, path)
+            answer = operation["responses"]["200"]["content"]
+            model = models.get(
+                str(next(iter(answer.values())).get("schema", {}).get("$ref")).rpartition("/")[2], {}
+            )
+            shown = any("example" in one for one in answer.values()) or model.get("examples")
+            assert shown or path.startswith("/health"), (method, path)
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -123,6 +151,11 @@ def test_worktrees_and_runs_are_told(site):
 )
 def test_bad_input_is_refused(site, path, status):
     assert site.client.get(path).status_code == status
+
+
+def test_other_methods_are_told_which_there_are(site):
+    answer = site.client.put("/api/sync/config")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PATCH")
 
 
 def test_somebody_elses_application_includes_the_routes(tmp_path):

@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response, Streamin
 from raccord import __version__
 from raccord.coordination.service import AutoSyncService
 from raccord.errors import RaccordError, UsageError
-from raccord.web import config, pages
+from raccord.web import config, pages, refusal
+from raccord.web.described import REFUSALS, describe
 from raccord.web.feed import Feed
-from raccord.web.guard import COOKIE, SESSION_SECONDS, Doors
+from raccord.web.guard import COOKIE, LOGIN, SESSION_SECONDS, Doors
 from raccord.web.kept import Kept, Recent
 from raccord.web.metrics import Metrics
 from raccord.web.sync import router, safe
@@ -52,7 +53,9 @@ def application(
         description="Who changed what, in every worktree; runs, and what is consolidated.",
         docs_url=None,
         redoc_url=None,
+        responses=REFUSALS,
     )
+    describe(app)
     app.include_router(router(service))
     app.include_router(config.router(workspace, service, fixed))
     app.include_router(pages.router(lambda: service.keeper.spec.language, dev=doors.dev))
@@ -91,6 +94,11 @@ def application(
     def run(run: str) -> dict[str, Any]:
         """One run with its lanes and steps."""
         return _document(workspace.show(run))
+
+    @app.get("/api/runs/{run}/plan", tags=["workspace"], responses=NO_RUN)
+    def plan(run: str) -> dict[str, Any]:
+        """The plan that a run began with: what was shown before anything was done."""
+        return _document(workspace.planned(run))
 
     @app.post("/api/runs/{run}/undo", tags=["workspace"], responses=NO_RUN)
     def undo(run: str) -> dict[str, Any]:
@@ -148,8 +156,12 @@ def application(
         return {"link": f"/login?link={doors.link()}"}
 
     @app.get("/login", include_in_schema=False)
-    def login(link: str = "") -> Response:
+    def login(request: Request, link: str = "") -> Response:
         made = doors.redeem(link)
+        headers = {name: [value.decode("latin-1")] for name, value in request.headers.raw}
+        if made is None and refusal.wanted("GET", LOGIN, headers):
+            policy = {"content-security-policy": refusal.POLICY.decode()}
+            return Response(refusal.page(headers), 401, policy, "text/html; charset=utf-8")
         if made is None:
             raise HTTPException(401, "the link was used already, or is too old: raccord serve --link")
         answer = RedirectResponse("/", 303)

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from raccord.config import declared
 from raccord.coordination.service import AutoSyncService
 from raccord.errors import ConfigError, UsageError
+from raccord.web.config_schema import body, fits, of, whole
 from raccord.web.sync import safe
 from raccord.workspace import Workspace
 
@@ -21,8 +23,9 @@ NAMES = {
     "watched_files": "coordination.watch",
 }
 REFUSED: dict[int | str, dict[str, Any]] = {
-    409: {"description": "raccord.toml is broken, or the workspace can't take that value now"},
-    422: {"description": "there is no such key, or it does not take the value; nothing was changed"},
+    400: {"description": "that is no JSON"},
+    409: {"description": "raccord refuses the value as it would in the file, or the file is broken as it is"},
+    422: {"description": "there is no such key, or it takes another type; nothing was changed"},
 }
 
 
@@ -99,6 +102,21 @@ EXAMPLES = {
 }
 
 
+CONTENT = {"application/json": {"schema": body(NAMES), "examples": EXAMPLES}}
+
+
+def _status(values: Mapping[str, Any]) -> int:
+    """What a refusal is: of what can't be sent at all, or of what raccord does not take."""
+    for name, value in values.items():
+        try:
+            _, key = declared(NAMES.get(name, name))
+        except ConfigError:
+            return 422
+        if value is not None and not fits(value, of(key)):
+            return 422
+    return 409
+
+
 def router(workspace: Workspace, service: AutoSyncService, fixed: Mapping[str, Any]) -> APIRouter:
     """The routes of the configuration.
 
@@ -135,15 +153,20 @@ def router(workspace: Workspace, service: AutoSyncService, fixed: Mapping[str, A
         """The configuration in force, and where each value comes from. Secrets are never told."""
         return now()
 
-    @made.patch("/config", responses=REFUSED)
-    def change(
-        values: Annotated[dict[str, Any], Body(min_length=1, openapi_examples=EXAMPLES)], request: Request
-    ) -> Configuration:
+    @made.patch(
+        "/config", responses=REFUSED, openapi_extra={"requestBody": {"required": True, "content": CONTENT}}
+    )
+    def change(values: Annotated[Any, Body()], request: Request) -> Configuration:
         """Sets keys of the configuration: all of them, or none. What runs takes them up at once."""
+        if not isinstance(values, dict) or not values:
+            raise HTTPException(422, "a table of keys and their values is expected, with one at least")
+        values = {str(name): whole(value) for name, value in values.items()}
         if stuck := sorted(set(values) & set(fixed)):
             raise HTTPException(
                 422, f"{stuck[0]} can't be changed while the server runs: raccord serve --{stuck[0]}"
             )
+        if doubled := sorted(name for name, other in NAMES.items() if name in values and other in values):
+            raise HTTPException(409, f"{doubled[0]} and {NAMES[doubled[0]]} are the same key")
         by = "the API" if "authorization" in request.headers else "the page"
         with workspace.again() as fresh:
             try:
@@ -151,7 +174,7 @@ def router(workspace: Workspace, service: AutoSyncService, fixed: Mapping[str, A
                     {NAMES.get(name, name): value for name, value in values.items()}, by=by
                 )
             except UsageError as error:
-                raise HTTPException(422, safe(error.message)) from error
+                raise HTTPException(_status(values), safe(error.message)) from error
             except ConfigError as error:
                 raise HTTPException(409, safe(error.message)) from error
         if held := [lane.finding for lane in done.lanes if lane.finding is not None]:

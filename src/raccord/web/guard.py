@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from raccord.web import refusal
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Headers = Mapping[bytes, Sequence[str]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "raccord"
@@ -145,9 +148,10 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        refused = None if self._trusted else self._why_not(scope)
+        headers = _headers(scope)
+        refused = None if self._trusted else self._why_not(scope, headers)
         if refused is not None:
-            await _refuse(send, *refused)
+            await _refuse(send, *refused, scope, headers)
             return
 
         async def guarded(message: Message) -> None:
@@ -159,12 +163,9 @@ class Guard:
 
         await self._app(scope, receive, guarded)
 
-    def _why_not(self, scope: Scope) -> tuple[int, str] | None:
+    def _why_not(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         if not self._all.take():
             return 429, "too many requests"
-        headers: dict[bytes, list[str]] = {}
-        for name, value in scope["headers"]:
-            headers.setdefault(name.lower(), []).append(value.decode("latin-1"))
         host = headers.get(b"host", [])
         if len(host) != 1 or host[0].lower() not in self._doors.hosts:
             return 421, "this server has another name"
@@ -185,9 +186,7 @@ class Guard:
             return None
         return why if self._refused.take() else (429, "too many refused requests")
 
-    def _unknown(
-        self, headers: Mapping[bytes, Sequence[str]], path: str, method: str, named: bool
-    ) -> tuple[int, str] | None:
+    def _unknown(self, headers: Headers, path: str, method: str, named: bool) -> tuple[int, str] | None:
         if self._doors.dev and list(headers.get(BYPASS, ())) == ["1"]:
             return None
         bearer = headers.get(b"authorization", ())
@@ -220,10 +219,23 @@ def _with(headers: Sequence[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return [*kept, *((name, value) for name, value in HEADERS if name not in own)]
 
 
-async def _refuse(send: Send, status: int, why: str) -> None:
-    body = json.dumps({"detail": why}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+def _headers(scope: Scope) -> Headers:
+    found: dict[bytes, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.lower(), []).append(value.decode("latin-1"))
+    return found
+
+
+async def _refuse(send: Send, status: int, why: str, scope: Scope, headers: Headers) -> None:
+    said: list[tuple[bytes, bytes]] = []
+    if status == 401 and refusal.wanted(scope["method"], scope["path"], headers):
+        body = refusal.page(headers)
+        said += [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", refusal.POLICY)]
+    else:
+        body = json.dumps({"detail": why}).encode()
+        said.append((b"content-type", b"application/json"))
+    said.append((b"content-length", str(len(body)).encode()))
     if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    await send({"type": "http.response.start", "status": status, "headers": _with(headers)})
+        said.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": _with(said)})
     await send({"type": "http.response.body", "body": body})

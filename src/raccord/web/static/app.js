@@ -3,11 +3,13 @@
 import { ago, base, empty, fill, list, make, owner, setWords, word } from "/assets/dom.js";
 import { activity, durations } from "/assets/charts.js";
 import { machines } from "/assets/machines.js";
+import { saving, settings } from "/assets/settings.js";
 
 const REFRESH = 10_000;
 const root = document.documentElement;
 const dev = root.dataset.dev === "true";
 const headers = dev ? { "x-dev-bypass": "1" } : {};
+let languages = [];
 let language = localStorage.getItem("language") ?? root.lang;
 let live = false;
 let seen = 0;
@@ -24,6 +26,7 @@ async function ask(path, options = {}) {
 async function speak() {
   const said = await ask(`/api/words?language=${encodeURIComponent(language)}`);
   setWords(said.words);
+  languages = said.languages;
   root.lang = language;
   for (const place of document.querySelectorAll("[data-word]")) place.textContent = word(place.dataset.word);
   document.getElementById("search").setAttribute("aria-label", word("search"));
@@ -141,25 +144,50 @@ function history(said) {
   fill("history", ...(ones.length ? ones : [empty()]));
 }
 
-function undo(place, run) {
-  const sure = make("span", { class: "row" }, word("undo_sure"));
-  const done = (text) => sure.replaceChildren(text);
+function lanes(said, tell) {
+  return make("ul", {}, ...said.map((lane) => {
+    const line = make("li", {}, make("b", {}, lane.title), ` ${lane.state ?? ""}`, make("ul", {}, ...lane.steps.map(tell)));
+    const why = lane.finding ?? lane.held;
+    if (why) line.append(make("p", { class: "bad" }, why.message));
+    return line;
+  }));
+}
+
+async function undo(place, run) {
+  const path = `/api/runs/${encodeURIComponent(run)}/undo`;
+  const done = (text) => place.replaceChildren(text);
   const yes = async () => {
     try {
-      await ask(`/api/runs/${encodeURIComponent(run)}/undo`, { method: "POST" });
-      done(word("undone"));
+      const said = await ask(path, { method: "POST" });
+      const why = said.lanes.find((lane) => lane.finding)?.finding.message;
+      done(why ? word("failed", { why }) : word("undone"));
     } catch (error) {
       done(word("failed", { why: error.message }));
     }
   };
-  sure.append(
-    make("button", { type: "button", class: "quiet", onclick: yes }, word("yes")),
-    make("button", { type: "button", class: "quiet", onclick: () => sure.remove() }, word("no")),
-  );
-  place.append(sure);
+  try {
+    const plan = await ask(path);
+    const found = plan.stages.flatMap((stage) => stage.lanes);
+    const steps = lanes(found, (step) => make("li", {}, step.title));
+    if (!found.some((lane) => lane.steps.length)) return place.replaceChildren(word("undo_none"), steps);
+    const go = make("button", { type: "button", class: "quiet", onclick: yes }, word("yes"));
+    const no = make("button", { type: "button", class: "quiet", onclick: () => place.replaceChildren() }, word("no"));
+    place.replaceChildren(word("undo_sure"), steps, make("div", { class: "row" }, go, no));
+    return go.focus();
+  } catch (error) {
+    return done(word("failed", { why: error.message }));
+  }
 }
 
+let told = "";
 function runs(said) {
+  const now = JSON.stringify([said, language]);
+  if (now === told) {
+    // What its reader looks at, or is asked, stays; only the times go on.
+    for (const one of document.querySelectorAll("#runs time")) one.textContent = ago(Date.parse(one.dateTime), language);
+    return;
+  }
+  told = now;
   const kinds = { done: "good", partial: "warn", stopped: "bad", interrupted: "bad", running: "warn" };
   const ones = said.runs.map((one) => {
     const line = make("span", { class: "row" }, make("b", {}, one.verb), make("code", {}, one.id));
@@ -167,13 +195,16 @@ function runs(said) {
     line.append(time(new Date(one.started * 1000).toISOString()));
     return unfolded(one.id, line, async (place) => {
       const whole = await ask(`/api/runs/${encodeURIComponent(one.id)}`);
-      const lanes = whole.lanes.map((lane) =>
-        make("li", {}, make("b", {}, lane.title), ` ${lane.state}`,
-          make("ul", {}, ...lane.steps.map((step) => make("li", {}, `${step.title}: ${step.state}`)))));
       const button = make("button", { type: "button", class: "quiet" }, word("undo"));
-      const below = make("div", { class: "row" }, button);
+      const below = make("div", { "aria-live": "polite" });
       button.addEventListener("click", () => undo(below, one.id));
-      place.replaceChildren(make("ul", {}, ...lanes), below);
+      const done = lanes(whole.lanes, (step) => make("li", {}, `${step.title}: ${step.state}`));
+      const planned = unfolded(`${one.id} plan`, word("plan"), async (inner) => {
+        const plan = await ask(`/api/runs/${encodeURIComponent(one.id)}/plan`);
+        inner.replaceChildren(lanes(plan.stages.flatMap((stage) => stage.lanes), (step) => make("li", {}, step.title)));
+      });
+      const by = whole.by ? [make("p", { class: "small" }, word("by", { who: whole.by }))] : [];
+      place.replaceChildren(...by, done, planned, make("div", { class: "row" }, button), below);
     });
   });
   fill("runs", ...(ones.length ? ones : [empty()]));
@@ -210,6 +241,7 @@ async function everything() {
     worktrees(trees, owners);
     if (trees.refreshing) setTimeout(soon, 1000);
     runs(await ask("/api/runs"));
+    settings(await ask("/api/sync/config"), languages);
     pill("link", live ? word("live") : word("refreshed"), live ? "good" : "warn");
   } catch (error) {
     pill("link", error instanceof TypeError ? word("away") : error.message, "bad");
@@ -276,6 +308,8 @@ document.getElementById("language").addEventListener("change", async (event) => 
   await everything();
 });
 document.getElementById("search").addEventListener("input", () => reports().catch(() => {}));
+
+saving(ask, everything);
 
 await speak();
 await everything();
