@@ -17,6 +17,7 @@ from raccord.coordination.outbox import OLDEST_SECONDS, Outbox, wait
 from raccord.kernel.store import Store
 from raccord.notify import services, webhook
 from raccord.verbs.channels import courier
+from raccord.verbs.room import Room
 from raccord.workspace import Workspace
 from tests.gitkit import Repo
 
@@ -74,8 +75,8 @@ def telling(tmp_path, receiver, monkeypatch, channel='secret = "env:TEAM_SECRET"
     with Workspace.open(repo.path) as workspace:
         running = workspace.coordination.watching()
         made = courier(workspace._room, running)
-        running.keeper.consolidated.append(made._consolidated)
         running.keeper.look()
+        made.gather()
         yield repo, running, made
 
 
@@ -84,6 +85,8 @@ def test_a_report_is_told_once_signed_and_with_its_text(tmp_path, receiver, monk
         (repo.path / "AGENTS.md").write_text("2")
         running.keeper.look()
         running.keeper.consolidate()
+        made.gather()
+        made.gather()
         assert made.deliver() == 1
         assert made.deliver() == 0
     ((headers, body),) = receiver.got
@@ -124,18 +127,69 @@ def test_trouble_is_told_once_for_each_state(tmp_path, receiver, monkeypatch):
 
 def test_each_channel_gets_the_events_that_it_wants(tmp_path, receiver, monkeypatch):
     with telling(tmp_path, receiver, monkeypatch, 'events = ["chang*"]\n') as (repo, running, made):
-        running.keeper.checked.append(made._checked)
         (repo.path / "AGENTS.md").write_text("2")
         running.keeper.look()
         running.keeper.consolidate()
+        made.gather()
         made.deliver()
     assert [json.loads(body)["event"] for _, body in receiver.got] == ["change"]
     assert webhook.SIGNATURE not in receiver.got[0][0]
 
 
+def test_what_happened_while_nobody_told_is_told_later_and_once(tmp_path, receiver, monkeypatch):
+    with telling(tmp_path, receiver, monkeypatch, 'events = ["*"]\n') as (repo, running, _):
+        (repo.path / "AGENTS.md").write_text("2")
+        with Workspace.open(repo.path) as other:  # a person's command line
+            other.coordination.consolidate()
+        for _ in range(2):  # two services, or one that was killed and started again
+            made = courier(_room(repo), running)
+            made.gather()
+            made.deliver()
+    assert [json.loads(body)["event"] for _, body in receiver.got] == ["change", "consolidation"]
+
+
+def test_who_is_added_later_hears_of_nothing_old(tmp_path, receiver, monkeypatch):
+    with telling(tmp_path, receiver, monkeypatch) as (repo, running, made):
+        (repo.path / "AGENTS.md").write_text("2")
+        known, made.channels = made.channels, {}
+        made.gather()
+        running.keeper.look()
+        running.keeper.consolidate()
+        made.channels = known
+        made.gather()
+        assert made.deliver() == 0
+        (repo.path / "AGENTS.md").write_text("3")
+        running.keeper.look()
+        running.keeper.consolidate()
+        made.gather()
+        assert made.deliver() == 1
+
+
+def test_a_kill_between_a_state_and_its_letter_leaves_neither(tmp_path, receiver, monkeypatch):
+    with telling(tmp_path, receiver, monkeypatch, 'events = ["*"]\n') as (repo, running, made):
+        (repo.path / "AGENTS.md").write_text("2")
+        running.keeper.look()
+        running.errors = {"checking": "denied"}
+        with monkeypatch.context() as broken:
+            broken.setattr(made, "tell", _killed)
+            for work in (made.gather, made.look):
+                with pytest.raises(KeyboardInterrupt):
+                    work()
+        made.gather()
+        made.look()
+        assert made.deliver() == 2
+
+
+def _killed(*_):
+    raise KeyboardInterrupt
+
+
+def _room(repo: Repo) -> Room:
+    return Room.open(repo.path)
+
+
 def test_a_running_service_tells_by_itself(tmp_path, receiver, monkeypatch):
     with telling(tmp_path, receiver, monkeypatch, 'events = ["*"]\n') as (repo, running, _):
-        running.keeper.consolidated.clear()
         running.start()
         (repo.path / "AGENTS.md").write_text("3")
         waiting = threading.Event()

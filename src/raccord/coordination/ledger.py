@@ -30,6 +30,10 @@ _CHANGES = (
     " where id > ? and (not ? or consolidation = '' and (? or machine = ''))"
     " and (consolidation = ? or ? = '') order by id"
 )
+_CONSOLIDATIONS = (
+    "select id, trigger_type, conditions, at, changes, files, report, language, took, placed, machine, seq"
+    " from consolidations"
+)
 OLDEST, NEWEST = f"{_CHANGES} limit ?", f"{_CHANGES} desc limit ?"
 
 Owned = Callable[[Sequence[Change]], Sequence[Change]]
@@ -284,21 +288,25 @@ class Ledger:
             unplaced: only those of this machine that are not in the document yet.
         """
         rows = self._store.rows(
-            "select id, trigger_type, conditions, at, changes, files, report, language, took, placed, machine"
-            " from consolidations where (placed = 0 or ?) and (machine = '' or ?) order by seq desc limit ?",
+            f"{_CONSOLIDATIONS} where (placed = 0 or ?) and (machine = '' or ?) order by seq desc limit ?",
             (int(not unplaced), int(not own and not unplaced), -1 if search else limit),
         )
         found = []
-        for row in rows:
-            one = Consolidation(
-                row[0], row[1], json.loads(row[2]), row[3], row[4], row[5], json.loads(row[6]), row[7],
-                row[8], bool(row[9]), row[10],
-            )  # fmt: skip
+        for one in map(_consolidation, rows):
             if search.casefold() in one.report.casefold():
                 found.append(one)
                 if len(found) == limit:
                     break
         return found
+
+    def consolidated(self, after: int = 0) -> list[tuple[int, Consolidation]]:
+        """Consolidations of this machine after one, by their numbers, the oldest first."""
+        rows = self._store.rows(f"{_CONSOLIDATIONS} where seq > ? and machine = '' order by seq", (after,))
+        return [(row[11], _consolidation(row)) for row in rows]
+
+    def last_consolidation(self) -> int:
+        """The number of the newest; 0 where there is none."""
+        return int(self._store.rows("select coalesce(max(seq), 0) from consolidations")[0][0])
 
     def placed(self, key: str, took: float) -> None:
         """A consolidation is in the document."""
@@ -333,3 +341,10 @@ def _change(row: Sequence[Json]) -> Change:
     key, root, path, kind, at, old, new, before, owner, how, told, machine = row
     root, path, before, owner = map(json.loads, (root, path, before, owner))
     return Change(key, root, path, kind, at, old, new, before, owner, how, told, machine)
+
+
+def _consolidation(row: Sequence[Json]) -> Consolidation:
+    return Consolidation(
+        row[0], row[1], json.loads(row[2]), row[3], row[4], row[5], json.loads(row[6]), row[7], row[8],
+        bool(row[9]), row[10],
+    )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from raccord.kernel.store import Store, dumps
 from raccord.model.plan import Json
 
+TOLD = "told"  # the cache of how far letters tell
 FIRST_SECONDS, MOST_SECONDS = 2.0, 3600.0
 OLDEST_SECONDS = 3 * 86400.0  # after which nobody wants to know any more
 
@@ -51,6 +53,24 @@ class Outbox:
                 " values (?, ?, ?, 0, ?, ?, 'waiting')",
                 [(one, key, dumps(dict(document)), now, now) for one in channels],
             )
+
+    def together(self) -> contextlib.AbstractContextManager[object]:
+        """What is done while it is open is kept whole or not at all."""
+        return self._store.transaction()
+
+    def reached(self) -> tuple[int, int] | None:
+        """The last change and the last consolidation that letters tell of; None where none ever was to."""
+        found = self._store.cache_get(TOLD, "")
+        return None if found is None else (found[0], found[1])
+
+    def reach(self, change: int, consolidation: int) -> None:
+        """Keeps how far letters tell."""
+        self._store.cache_put(TOLD, "", [change, consolidation])
+
+    def forget(self) -> None:
+        """Nobody is to be told: what happens until somebody is stays untold."""
+        if self.reached() is not None:
+            self._store.cache_put(TOLD, "", None)
 
     def due(self, now: float, most: int = 50) -> list[Letter]:
         """Letters to send now, the oldest first."""

@@ -79,7 +79,7 @@ class Store:
         self._pid = os.getpid()
         self._mutex = threading.RLock()
         self._inside = False
-        self._serial, self._commits = next(_serials), 0
+        self._serial = next(_serials)
         self._readonly = readonly
         self.newer = False
         for ref in _stores.valuerefs():
@@ -212,7 +212,6 @@ class Store:
                     self._inside = True
                     yield self._db
                     self._db.execute("commit")
-                    self._commits += 1
                 except BaseException:
                     # A full disk makes SQLite roll back by itself.
                     if self._db.in_transaction:
@@ -239,7 +238,7 @@ class Store:
         """
         with self._mutex:
             # SQLite tells of what others committed, and not of one's own (sqlite.org/pragma.html).
-            return self._serial, self._commits, int(self.rows("pragma data_version")[0][0])
+            return self._serial, self._db.total_changes, int(self.rows("pragma data_version")[0][0])
 
     def cache_get(self, space: str, key: str) -> Json:
         """The cached value, or None."""

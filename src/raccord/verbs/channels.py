@@ -11,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from raccord.config import Channel, Secret, variable
-from raccord.coordination.keeper import Checked, Consolidated
-from raccord.coordination.outbox import Letter, Outbox
+from raccord.coordination.outbox import OLDEST_SECONDS, Letter, Outbox
 from raccord.coordination.running import Running
 from raccord.errors import RaccordError
 from raccord.kernel import secret
-from raccord.model.coordination import Change, local
+from raccord.model.coordination import Change, Consolidation, local
 from raccord.model.language import counted, message
 from raccord.model.plan import Json
 from raccord.notify import services, webhook
@@ -25,6 +24,7 @@ from raccord.verbs.room import Room
 log = logging.getLogger("raccord.coordination")
 
 LOOK_SECONDS = 1.0
+AT_ONCE = 500  # changes in one letter
 WEB = ("http://", "https://")
 
 
@@ -48,9 +48,7 @@ class Courier:
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
-        """Listens and delivers, in a thread of its own."""
-        self.running.keeper.checked.append(self._checked)
-        self.running.keeper.consolidated.append(self._consolidated)
+        """Tells and delivers, in a thread of its own."""
         self._thread = threading.Thread(target=self._work, name="raccord-tell", daemon=True)
         self._thread.start()
 
@@ -60,23 +58,34 @@ class Courier:
             return
         self._ended.set()
         self._thread.join()
-        self.running.keeper.checked.remove(self._checked)
-        self.running.keeper.consolidated.remove(self._consolidated)
 
-    def _checked(self, one: Checked) -> None:
-        if one.changes and self.channels:
-            first = one.changes[0]
-            self.tell(
-                "change",
-                f"change {first.id}",
-                self._changed(one.changes),
-                {"changes": _documents(one.changes)},
-            )
-
-    def _consolidated(self, one: Consolidated) -> None:
+    def gather(self) -> None:
+        """Addresses what no letter tells of yet of this machine, whoever recorded or was killed since."""
+        ledger = self.running.keeper.ledger
         if not self.channels:
+            self.outbox.forget()
             return
-        made = one.consolidation
+        if self.outbox.reached() == (ledger.last(), ledger.last_consolidation()):
+            return
+        with self.outbox.together():
+            reached = self.outbox.reached()
+            newest = ledger.last(), ledger.last_consolidation()
+            if reached is not None:
+                recent = time.time() - OLDEST_SECONDS
+                while changes := ledger.changes(after=reached[0], oldest=AT_ONCE):
+                    self._tell_changes([one for one in changes if one.at > recent and not one.machine])
+                    reached = changes[-1].id, reached[1]
+                for _, one in ledger.consolidated(reached[1]):
+                    if one.at > recent:
+                        self._tell_consolidation(one)
+            self.outbox.reach(*newest)
+
+    def _tell_changes(self, changes: Sequence[Change]) -> None:
+        if changes:
+            said: dict[str, Json] = {"changes": _documents(changes)}
+            self.tell("change", f"change {changes[0].id}", self._changed(changes), said)
+
+    def _tell_consolidation(self, made: Consolidation) -> None:
         text = counted(
             "{place}: {number} change is in the report ({trigger})",
             "{place}: {number} changes are in the report ({trigger})",
@@ -103,18 +112,19 @@ class Courier:
     def look(self) -> None:
         """Tells of trouble that began or ended since the last look: once for each state, not each look."""
         for what in ("watching", "checking", "consolidation", "configuration", "commit", "hub"):
-            why = self.running.errors.get(what, "")
-            if not self.outbox.turned(what, why):
-                continue
-            at = time.time()
-            if why:
-                text = message("{place}: error in {what}: {why}", place=self.place, what=what, why=why)
-                self.tell(
-                    "trouble", f"trouble {what} {at}", text.said(self.language), {"what": what, "why": why}
-                )
-            else:
-                text = message("{place}: {what} works again", place=self.place, what=what)
-                self.tell("recovered", f"recovered {what} {at}", text.said(self.language), {"what": what})
+            with self.outbox.together():
+                why = self.running.errors.get(what, "")
+                if self.outbox.turned(what, why):
+                    self._turned(what, why)
+
+    def _turned(self, what: str, why: str) -> None:
+        at = time.time()
+        if why:
+            text = message("{place}: error in {what}: {why}", place=self.place, what=what, why=why)
+            self.tell("trouble", f"trouble {what} {at}", text.said(self.language), {"what": what, "why": why})
+        else:
+            text = message("{place}: {what} works again", place=self.place, what=what)
+            self.tell("recovered", f"recovered {what} {at}", text.said(self.language), {"what": what})
 
     def tell(self, event: str, key: str, text: str, said: Mapping[str, Json]) -> None:
         """Addresses one event to the channels that want it."""
@@ -163,6 +173,7 @@ class Courier:
         while True:
             ended = self._ended.wait(LOOK_SECONDS)
             try:
+                self.gather()
                 if self.channels:
                     self.look()
                     self.deliver()
