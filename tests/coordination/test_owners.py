@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from raccord.coordination.owners import AGENTS, Evidence, agent, owner
+from raccord.coordination.owners import AGENTS, Credit, Evidence, agent, owner
 from raccord.model.coordination import Root
 from raccord.workspace import Workspace
 from tests.gitkit import Repo
@@ -49,8 +51,8 @@ def test_a_name_names_one_agent_or_none(text, expected):
         ("topic", Evidence(commits=[CLAUDE]), ("claude-code", "commits")),
         ("topic", Evidence(commits=[CLAUDE, "Ada <a@b>"]), ("unknown", "")),
         ("topic", Evidence(programs=["bash"]), ("unknown", "")),
-        ("claude/x", Evidence(committed="Ada <a@b>"), ("Ada", "commit")),
-        ("topic", Evidence(committed=CLAUDE), ("claude-code", "commit")),
+        ("claude/x", Evidence(committed=[Credit(1, ["Ada <a@b>"])]), ("Ada", "commit")),
+        ("topic", Evidence(committed=[Credit(1, [CLAUDE])]), ("claude-code", "commit")),
     ],
 )
 def test_a_name_is_given_where_all_agrees(branch, evidence, expected):
@@ -145,40 +147,89 @@ def test_a_branch_whose_commits_name_one_agent_is_its(repo):
     }
 
 
-def test_of_many_worktrees_nearly_all_are_named_and_none_wrongly(repo):
-    """Agents alone, two in one worktree, and people, in 40 worktrees."""
-    possible: dict[str, str] = {}
-    with contextlib.ExitStack() as stack:
-        trees = []
-        for number in range(40):
-            word, name = [("claude", "claude-code"), ("codex", "codex-local"), ("gemini", "gemini")][
-                number % 3
-            ]
-            way = number % 5
-            place = tree(
-                repo,
-                f"{word}-{number}" if way == 0 else f"w{number}",
-                f"{word}/t{number}" if way == 1 else f"t{number}",
-            )
-            trees.append(place)
-            if way == 2:
-                stack.enter_context(at_work(word, place))
-            if way == 3 and number % 2:
-                stack.enter_context(at_work("claude", place))
-                stack.enter_context(at_work("gemini", place))
-            elif way == 3:
-                stack.enter_context(at_work("vim", place))
-                repo.git("config", "user.name", "Ada")
-                possible[place.name] = "Ada"
-            if way in (0, 1, 2):
-                possible[place.name] = name
+def commit(place: Path, who: str, text: str, *trailers: str, path: str = "AGENTS.md") -> None:
+    """A commit of a content by somebody."""
+    (place / path).write_text(text)
+    name = ["-c", f"user.name={who}", "-c", f"user.email={who.lower()}@b"]
+    said = "note\n\n" + "\n".join(f"Co-Authored-By: {one} <x@example.org>" for one in trailers)
+    for words in (["add", path], ["commit", "-qm", said]):
+        subprocess.run(["git", *name, *words], cwd=place, check=True)
 
-        def work():
-            for place in trees:
-                (place / "AGENTS.md").write_text(place.name)
 
-        found = {name: who for (name, _), (who, _) in seen(repo, work).items()}
-    assert len(found) == 40
-    named = {name: who for name, who in found.items() if who != "unknown"}
-    assert sum(named.get(name) == who for name, who in possible.items()) >= 0.95 * len(possible)
-    assert all(possible.get(name) == who for name, who in named.items())
+def pulled(repo: Repo, work) -> dict[str, tuple[str, str]]:
+    """Who is said to have changed what comes to a worktree by a merge of what others committed elsewhere."""
+    mine, theirs = tree(repo, "codex-1", "mine"), tree(repo, "elsewhere", "theirs")
+    work(theirs)
+
+    def merge():
+        subprocess.run(["git", "merge", "-q", "--ff-only", "theirs"], cwd=mine, check=True)
+
+    return {path: who for (name, path), who in seen(repo, merge).items() if name == "codex-1"}
+
+
+def test_a_pull_brings_the_lines_of_those_who_wrote_them(repo):
+    def work(theirs: Path) -> None:
+        commit(theirs, "Ada", "start\none\ntwo\nthree\n")
+        commit(theirs, "Bob", "start\none\ntwo\nthree\nfour\n", "Gemini")
+        commit(theirs, "Bob", "start\nx\n", path="ROADMAP.md")
+
+    assert pulled(repo, work) == {
+        "AGENTS.md": ("Ada", "commit; also gemini 1"),
+        "ROADMAP.md": ("Bob", "commit"),
+    }
+
+
+def test_of_halves_nobody_is_named_and_a_trailer_of_a_person_is_not_the_author(repo):
+    def work(theirs: Path) -> None:
+        commit(theirs, "Ada", "start\none\n")
+        commit(theirs, "Bob", "start\none\ntwo\n")
+        commit(theirs, "Ada", "start\nx\n", "Bob", path="ROADMAP.md")
+
+    assert pulled(repo, work) == {
+        "AGENTS.md": ("unknown", "commits: Ada 1, Bob 1"),
+        "ROADMAP.md": ("Ada", "commit"),
+    }
+
+
+def test_what_a_commit_takes_away_or_names_anew_is_its_authors(repo):
+    def work(theirs: Path) -> None:
+        commit(theirs, "Bob", "\n")
+        (theirs / "docs").mkdir()
+        (theirs / "ROADMAP.md").rename(theirs / "docs" / "passation.md")
+        subprocess.run(["git", "add", "-A"], cwd=theirs, check=True)
+        commit(theirs, "Claude", "start\n", path="docs/passation.md")
+
+    assert pulled(repo, work) == {
+        "AGENTS.md": ("Bob", "commit"),
+        "docs/passation.md": ("claude-code", "commit"),
+    }
+
+
+def test_a_commit_that_came_while_nobody_watched_is_known_and_an_edit_is_none(repo):
+    place = tree(repo, "codex-1", "mine")
+    with Workspace.open(repo.path) as workspace:
+        keeper = workspace.coordination.watching().keeper
+        keeper.look()
+        commit(place, "Ada", "of Ada\n")
+        old = time.time() - 3600
+        gitdir = Path(repo.git("-C", str(place), "rev-parse", "--absolute-git-dir").strip())
+        for path in [*gitdir.glob("*"), *gitdir.glob("logs/*")]:
+            os.utime(path, (old, old))
+        with keeper.ledger._store.transaction() as db:
+            db.execute("update watched set seen = ?", (old - 3600,))
+        found = {(one.path, one.owner) for one in keeper.look() if one.root == str(place)}
+        assert found == {("AGENTS.md", "Ada")}
+        (place / "AGENTS.md").write_text("of codex\n")
+        (place / "ROADMAP.md").unlink()
+        assert {(one.path, one.owner) for one in keeper.look()} == {
+            ("AGENTS.md", "codex-local"),
+            ("ROADMAP.md", "codex-local"),
+        }
+
+
+def test_a_file_that_a_commit_deletes_went_by_its_author(repo):
+    def work(theirs: Path) -> None:
+        subprocess.run(["git", "rm", "-q", "ROADMAP.md"], cwd=theirs, check=True)
+        commit(theirs, "Ada", "start\nmore\n")
+
+    assert pulled(repo, work)["ROADMAP.md"] == ("Ada", "commit")

@@ -127,4 +127,4 @@ def test_sums_of_changes_are_those_of_all_changes(tmp_path):
 
 
 def _all_of(owner: str) -> Owners:
-    return lambda root, contents: dict.fromkeys(contents, (owner, "x"))
+    return lambda root, contents, past: dict.fromkeys(contents, (owner, "x"))

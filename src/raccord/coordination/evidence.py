@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from raccord.coordination.owners import Evidence, people
+from raccord.coordination.blame import TRAILERS, credits_of, deleted
+from raccord.coordination.owners import Credit, Evidence, people
+from raccord.coordination.spec import Past
 from raccord.errors import RaccordError
 from raccord.git.gitdir import gitdir_at
 from raccord.git.run import Git, strings
@@ -19,7 +21,8 @@ PROCESSES = "/proc"
 FRESH_SECONDS = 2.0  # for which a look at processes counts
 MOVED_SECONDS = 10.0  # since git last wrote, within which a content may come from a commit
 NEWEST = 20  # commits of a branch
-TRAILERS = "%(trailers:key=Co-Authored-By,valueonly,separator=%x00)"
+AT_ONCE = 500  # paths that one git is asked about
+BLAME_SECONDS = 1.0  # within one look, for which lines are traced to their commits
 
 
 @dataclass
@@ -38,16 +41,17 @@ class Witness:
     _looked: float = field(default=0.0, repr=False)
     _commits: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, repr=False)
 
-    def evidence(self, root: Root, contents: Mapping[str, bytes]) -> dict[str, Evidence]:
+    def evidence(self, root: Root, contents: Mapping[str, bytes | None], past: Past) -> dict[str, Evidence]:
         """What is known of each file.
 
         Args:
-            contents: by path, what was found in them; nothing for one that is gone.
+            contents: by path, what was found in them; None for one that is gone.
+            past: what was there before.
         """
         programs = self.programs(root.path)
         commits = self._named(root)
-        committed = self._committed(root, contents)
-        return {path: Evidence(committed.get(path, ""), programs, commits, self.person) for path in contents}
+        committed = self._committed(root, contents, past)
+        return {path: Evidence(committed.get(path, ()), programs, commits, self.person) for path in contents}
 
     def programs(self, path: str) -> set[str]:
         """The names of the programs whose working directory is in a worktree, and of their scripts."""
@@ -78,24 +82,38 @@ class Witness:
             return ()  # no commit yet, or a base that is gone: nothing is known
         return known
 
-    def _committed(self, root: Root, contents: Mapping[str, bytes]) -> dict[str, str]:
-        """Who made the commit that a content comes from, where git wrote just now."""
-        if not _moved(root.path):
+    def _committed(
+        self, root: Root, contents: Mapping[str, bytes | None], past: Past
+    ) -> dict[str, tuple[Credit, ...]]:
+        """The commits that contents come from, where git wrote since these files were seen."""
+        if not _moved(root.path, past.since(contents)):
             return {}
         git = self.git.at(Path(root.path))
-        found = {}
-        for path, data in contents.items():
-            try:
-                blob = git.line("rev-parse", "--verify", "-q", f"HEAD:{path}")
-                if blob != _blob(data, len(blob)):
-                    continue
-                said = git.out(
-                    "log", "-1", "-z", f"--format={TRAILERS}%x00%an <%ae>", "--", f":(literal){path}"
-                )
-            except RaccordError:
-                continue
-            # An agent that made the commit for somebody is named beside him.
-            found[path] = people(strings(said))[0]
+        found: dict[str, tuple[Credit, ...]] = {}
+        until = time.monotonic() + BLAME_SECONDS
+        try:
+            heads = self._heads(git, contents)
+            for path, data in contents.items():
+                blob = heads.get(path, "")
+                if data is None and not blob:
+                    found[path] = deleted(git, path)
+                elif data is not None and blob == _blob(data, len(blob)):
+                    # Where very many files came at once, the last commit of each says enough.
+                    before = past.of(path) if time.monotonic() < until else None
+                    found[path] = credits_of(git, path, before, data)
+        except RaccordError:
+            return found  # git can't tell: nothing is known of the others
+        return found
+
+    @staticmethod
+    def _heads(git: Git, contents: Collection[str]) -> dict[str, str]:
+        """What git calls the content that is committed, by path."""
+        paths, found = sorted(contents), {}
+        for begin in range(0, len(paths), AT_ONCE):
+            some = paths[begin : begin + AT_ONCE]
+            for line in strings(git.out("ls-tree", "-r", "-z", "--full-tree", "HEAD", "--", *some)):
+                about, _, path = line.partition("\t")
+                found[path] = about.split(" ")[-1]
         return found
 
 
@@ -120,13 +138,15 @@ def _working() -> dict[str, set[str]]:
     return found
 
 
-def _moved(path: str) -> bool:
+def _moved(path: str, since: float) -> bool:
+    """Whether git wrote to a worktree's state since then, or just now."""
     gitdir = gitdir_at(path)
     if gitdir is None:
         return False
     for name in ("HEAD", "index", "logs/HEAD", "ORIG_HEAD"):
         try:
-            if abs(time.time() - os.stat(os.path.join(gitdir, name)).st_mtime) < MOVED_SECONDS:
+            at = os.stat(os.path.join(gitdir, name)).st_mtime
+            if at >= since - 1 or abs(time.time() - at) < MOVED_SECONDS:
                 return True
         except OSError:
             continue

@@ -14,7 +14,7 @@ from typing import Literal
 
 from raccord.coordination import consolidate as consolidating
 from raccord.coordination.ledger import Ledger
-from raccord.coordination.spec import Owners, Roots, Spec, due, reporting
+from raccord.coordination.spec import Owners, Past, Roots, Spec, due, reporting
 from raccord.coordination.tally import Tally
 from raccord.coordination.watched import find, look
 from raccord.errors import CannotRun
@@ -81,7 +81,7 @@ class Keeper:
     ledger: Ledger
     roots: Roots
     spec: Spec = field(default_factory=Spec)
-    owners: Owners = lambda root, contents: {}
+    owners: Owners = lambda root, contents, past: {}
     worktree: str = ""
     checked: list[Callable[[Checked], object]] = field(default_factory=list)
     consolidated: list[Callable[[Consolidated], object]] = field(default_factory=list)
@@ -140,11 +140,11 @@ class Keeper:
         if some is None and found == known and self.ledger.patterns(root.path) == patterns:
             return ()
         moved = {
-            path: contents.get(state.checksum, b"") if state is not None else b""
+            path: contents.get(state.checksum, b"") if state is not None else None
             for path, state in {**dict.fromkeys(known if some is None else ()), **found}.items()
             if (state.checksum if state else "") != (known[path].checksum if path in known else "")
         }
-        names = self.owners(root, moved) if moved else {}
+        names = self.owners(root, moved, Past(known, self.ledger.content)) if moved else {}
 
         def named(changes: Sequence[Change]) -> Sequence[Change]:
             return [

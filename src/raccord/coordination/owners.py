@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.model.coordination import UNKNOWN, Root
@@ -28,17 +29,30 @@ _LETTERS = re.compile(r"[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
+class Credit:
+    """What one commit brought.
+
+    Attributes:
+        lines: how many of those that are new.
+        people: its author, then whom its trailers name, as git writes people.
+    """
+
+    lines: int
+    people: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What is known about who may have written in a worktree.
 
     Attributes:
-        committed: who made the commit that has this very content; "" where it is uncommitted.
+        committed: the commits that brought what is new; none where it is uncommitted.
         programs: names of the programs that work in it, with the scripts that they run.
         commits: whom the branch's own commits name, as git writes people: "Claude <noreply@…>".
         person: whose editor it would be; "" where that isn't known.
     """
 
-    committed: str = ""
+    committed: Sequence[Credit] = ()
     programs: Collection[str] = ()
     commits: Collection[str] = ()
     person: str = ""
@@ -49,15 +63,15 @@ def owner(
 ) -> tuple[str, str]:
     """Who made a change, and by what that is known.
 
-    The content's own commit comes first, then what the configuration says. Of the rest, what works in the
-    worktree, its name and branch, and the branch's commits, all that say something must agree.
+    The commits that brought a content come first, then what the configuration says. Of the rest, what works
+    in the worktree, its name and branch, and the branch's commits, all that say something must agree.
 
     Args:
         configured: owners by patterns for a worktree's name, its path or its branch.
         agents: owners by words that name them: see `agent`.
     """
     if evidence.committed:
-        return agent(evidence.committed, agents) or person(evidence.committed), "commit"
+        return _author(evidence.committed, agents)
     for pattern, name in configured.items():
         if any(fnmatch.fnmatchcase(text, pattern) for text in (root.name, root.path, root.branch) if text):
             return name, "configured"
@@ -72,6 +86,21 @@ def owner(
     if len(possible) != 1:
         return UNKNOWN, "several" if possible else ""
     return possible.pop(), "process" if working else "name"
+
+
+def _author(commits: Sequence[Credit], agents: Mapping[str, str]) -> tuple[str, str]:
+    """Whose commits brought more than half of the new lines; the others are named as what else is known."""
+    lines: Counter[str] = Counter()
+    for one in commits:
+        # An agent that made a commit for somebody is named beside him.
+        named = {found for trailer in one.people[1:] if (found := agent(trailer, agents))}
+        author = agent(one.people[0], agents) or person(one.people[0])
+        lines[named.pop() if len(named) == 1 else author] += one.lines
+    said = [f"{name} {number}" for name, number in lines.most_common()]
+    first, most = lines.most_common(1)[0]
+    if 2 * most <= lines.total():
+        return UNKNOWN, f"commits: {', '.join(said)}"
+    return first, "commit" if len(said) == 1 else f"commit; also {', '.join(said[1:])}"
 
 
 def agent(text: str, agents: Mapping[str, str]) -> str:

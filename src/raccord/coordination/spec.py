@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from raccord.config import WATCHES, Coordination
 from raccord.coordination.watched import anchored
-from raccord.model.coordination import Root, Trigger
+from raccord.model.coordination import FileState, Root, Trigger
 from raccord.model.language import ENGLISH
 from raccord.model.plan import Json
 
@@ -16,8 +16,33 @@ REPORT = "SYNC_STATUS.md"
 ARCHIVE = "SYNC_STATUS_ARCHIVE.md"
 
 Roots = Callable[[], Sequence[Root]]
-# For the paths of a root and what was found in them: who made that, and by what it is known.
-Owners = Callable[[Root, Mapping[str, bytes]], Mapping[str, tuple[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was known of the files of a root before.
+
+    Attributes:
+        files: by path.
+        content: leads from a checksum to what had it; None where that was not kept.
+    """
+
+    files: Mapping[str, FileState] = field(default_factory=dict)
+    content: Callable[[str], bytes | None] = lambda checksum: None
+
+    def of(self, path: str) -> bytes | None:
+        """The content of a path: nothing of one that was not there, None where it was not kept."""
+        known = self.files.get(path)
+        return b"" if known is None else self.content(known.checksum)
+
+    def since(self, paths: Iterable[str]) -> float:
+        """When the one of them was seen that was last seen longest ago, in Unix seconds."""
+        return min((self.files[path].seen for path in paths if path in self.files), default=0.0)
+
+
+# For the paths of a root, what was found (None: no file) and what was before: who made that, and by what
+# it is known.
+Owners = Callable[[Root, Mapping[str, bytes | None], Past], Mapping[str, tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def summary(old: bytes, new: bytes) -> Summary:
     added = removed = 0
     touched: dict[str, None] = {}
     above_before, above_after = list(_above(before)), list(_above(after))
-    for one, two, three, four in _moves(before, after):
+    for one, two, three, four in moves(before, after):
         removed += two - one
         added += four - three
         for heading in (*above_before[one:two], *above_after[three:four]):
@@ -51,7 +51,7 @@ def unified(old: bytes, new: bytes, path: str, context: int = 3) -> list[str]:
     return list(difflib.unified_diff(before, after, f"a/{path}", f"b/{path}", lineterm="", n=context))
 
 
-def _moves(before: Sequence[bytes], after: Sequence[bytes]) -> Iterator[tuple[int, int, int, int]]:
+def moves(before: Sequence[bytes], after: Sequence[bytes]) -> Iterator[tuple[int, int, int, int]]:
     """Where lines went from and came to, as ranges of both."""
     start = 0
     while start < min(len(before), len(after)) and before[start] == after[start]:

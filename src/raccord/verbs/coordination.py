@@ -14,7 +14,7 @@ from raccord.coordination.ledger import Ledger
 from raccord.coordination.owners import AGENTS, owner
 from raccord.coordination.running import Beside, Running
 from raccord.coordination.service import AutoSyncService
-from raccord.coordination.spec import Owners, Spec, reporting
+from raccord.coordination.spec import Owners, Past, Spec, reporting
 from raccord.errors import RaccordError, UsageError
 from raccord.git.refs import read
 from raccord.git.worktrees import worktrees
@@ -82,10 +82,10 @@ def owners(room: Room) -> Owners:
     agents = {**AGENTS, **said.agents}
     witness = Witness(room.repo.git, base, room.repo.settings.get("user.name") or "")
 
-    def owned(root: Root, contents: Mapping[str, bytes]) -> Mapping[str, tuple[str, str]]:
+    def owned(root: Root, contents: Mapping[str, bytes | None], past: Past) -> Mapping[str, tuple[str, str]]:
         return {
             path: owner(root, evidence, said.owners, agents)
-            for path, evidence in witness.evidence(root, contents).items()
+            for path, evidence in witness.evidence(root, contents, past).items()
         }
 
     return owned
