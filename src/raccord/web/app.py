@@ -37,6 +37,7 @@ def application(
     doors: Doors,
     feed: Feed,
     metrics: Metrics,
+    trees: Recent,
     fixed: Mapping[str, Any],
 ) -> FastAPI:
     """The routes over one workspace.
@@ -45,6 +46,7 @@ def application(
         workspace: for what the journal has.
         opened: opens it anew, so that what is looked at is as it is now.
         doors: gives sessions to those who have a link.
+        trees: what `look` finds.
         fixed: see `config.Fixed`.
     """
     app = FastAPI(
@@ -65,12 +67,7 @@ def application(
         status = 404 if isinstance(error, UsageError) else 503
         return JSONResponse({"detail": safe(error.message), "hint": safe(error.hint)}, status)
 
-    def look() -> dict[str, Any]:
-        with opened() as fresh:
-            return _document(fresh.status())
-
-    ledger = service.keeper.ledger
-    kept, trees = Kept(ledger.generation), Recent(look, ledger.last)
+    kept = Kept(service.keeper.ledger.generation)
 
     @app.get("/api/worktrees", tags=["workspace"])
     def worktrees() -> dict[str, Any]:
@@ -169,6 +166,12 @@ def application(
         return answer
 
     return app
+
+
+def look(opened: Callable[[], Workspace]) -> dict[str, Any]:
+    """Every worktree as it is now."""
+    with opened() as fresh:
+        return _document(fresh.status())
 
 
 def _document(report: DataclassInstance) -> dict[str, Any]:

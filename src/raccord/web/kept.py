@@ -5,6 +5,7 @@ An answer is made by one thread at a time; who asks meanwhile gets that one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -131,12 +132,19 @@ class Recent:
             threading.Thread(target=self._behind, name="raccord-look", daemon=True).start()
         return {**seen.said, "refreshing": more}
 
+    def end(self) -> None:
+        """Waits for a look that is under way."""
+        with self._looking:
+            self._seen = None
+
     def _behind(self) -> None:
+        before = self._seen
         try:
-            self._again()
-        except RaccordError:
-            self._seen = None  # who asks next looks, and is told why it fails
+            with contextlib.suppress(RaccordError):
+                self._again()
         finally:
+            if self._seen is before:
+                self._seen = None  # who asks next looks, and is told why it fails
             self._looking.release()
 
     def _again(self) -> None:

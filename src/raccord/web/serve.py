@@ -21,9 +21,10 @@ from raccord.errors import CannotRun
 from raccord.kernel import fs
 from raccord.kernel.fs_private import private_folder
 from raccord.model.text import shown
-from raccord.web.app import application
+from raccord.web.app import application, look
 from raccord.web.feed import Feed
 from raccord.web.guard import Application, Doors, Guard
+from raccord.web.kept import Recent
 from raccord.web.metrics import Metrics
 from raccord.workspace import Workspace
 
@@ -47,6 +48,7 @@ class Server:
     _doors: Doors
     _app: Application
     _feed: Feed
+    _trees: Recent
     _socket: socket.socket
     _servers: list[uvicorn.Server] = field(default_factory=list, init=False)
     _early: threading.Event = field(default_factory=threading.Event, init=False)
@@ -68,6 +70,7 @@ class Server:
                 asyncio.run(self._serve(own))
         finally:
             fs.unlink(record)
+            self._trees.end()
             self.service.end()
             self._socket.close()
 
@@ -133,9 +136,10 @@ def bound(
     feed, metrics = Feed(service.keeper), Metrics(service, workspace)
     service.keeper.checked.append(metrics.checked)
     fixed = {"port": number, "dev": dev, "polling": service.polling}
-    app = application(workspace, opened, service, doors, feed, metrics, fixed)
+    trees = Recent(lambda: look(opened), service.keeper.ledger.last)
+    app = application(workspace, opened, service, doors, feed, metrics, trees, fixed)
     url = f"http://127.0.0.1:{number}/"
-    return Server(url, service, state, doors, app, feed, listening)
+    return Server(url, service, state, doors, app, feed, trees, listening)
 
 
 def _listening(port: int) -> socket.socket:
