@@ -50,15 +50,18 @@ class Feed:
         configured = self._configured
         yield f"retry: 1000\nevent: hello\nid: {last}\ndata: {{}}\n\n"
         quiet = 0.0
+        seen: tuple[int, ...] = ()  # as which the ledger had nothing more to tell
         while not self._ended:
             self._news.clear()
             sent = False
-            found = await asyncio.to_thread(ledger.changes, after=last, oldest=AT_ONCE)
+            now = await asyncio.to_thread(ledger.generation)
+            same = now == seen
+            found = [] if same else await asyncio.to_thread(ledger.changes, after=last, oldest=AT_ONCE)
             names = await asyncio.to_thread(ledger.exchange.names) if found else {}
             for one in found:
                 last, sent = one.id, True
                 yield f"event: change\nid: {last}\ndata: {json.dumps(described(one, names))}\n\n"
-            newest = await asyncio.to_thread(self._newest)
+            newest = told if same else await asyncio.to_thread(self._newest)
             if newest is not None and newest != told:
                 told, sent = newest, True
                 yield f"event: consolidation\nid: {last}\ndata: {newest}\n\n"
@@ -68,6 +71,7 @@ class Feed:
             if sent:
                 quiet = 0.0
                 continue
+            seen = now
             try:
                 await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
             except TimeoutError:
