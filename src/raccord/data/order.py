@@ -54,7 +54,7 @@ def ordered(tables: Sequence[Table]) -> Order:
             break
         name, one = opened
         edges[name] = [other for other in edges[name] if other is not one]
-        if not one.deferrable:
+        if not one.deferrable or one.on_delete == "restrict":
             late[name] = late.get(name, frozenset()) | frozenset(_nullable(known[name], one))
     return Order(tuple(done), late, tuple(refused))
 
@@ -69,8 +69,10 @@ def _opened(
         if one.target in left and _closes(name, one, edges)
     ]
     waiting = [(name, one) for name, one in inside if one.deferrable]
+    # What a key restricts is never put off.
+    whole = [(name, one) for name, one in waiting if one.on_delete != "restrict"]
     free = [(name, one) for name, one in inside if _nullable(known[name], one)]
-    return next(iter((*waiting, *free)), None)
+    return next(iter((*whole, *free, *waiting)), None)
 
 
 def _closes(name: Name, one: Reference, edges: Mapping[Name, Sequence[Reference]]) -> bool:
