@@ -1,4 +1,4 @@
-"""`python -m tests.data.prove`: five hundred pushes struck, in every way and mode, and what was lost.
+"""`python -m tests.data.prove`: five hundred pushes, imports, restores struck, and what was lost.
 
 Each loss is printed with the case that makes it again: `--case 'swap-replace target@0.5000 continue'`.
 """
@@ -78,7 +78,7 @@ def main(words: Sequence[str] | None = None) -> int:
     print(table(results))
     lost = sum(bool(one.losses) for one in results)
     polls = sum(one.polls for one in results)
-    print(f"\n{len(results)} pushes struck, {polls} looks of a reader: {lost} losses")
+    print(f"\n{len(results)} runs struck, {polls} looks of a reader: {lost} losses")
     return 1 if lost or not results else 0
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from raccord.errors import RaccordError, UsageError, WorldMoved
-from raccord.model.options_data import DataExportOptions, DataRestoreOptions
+from raccord.data import restore_steps
+from raccord.errors import RaccordError, Unanswered, UsageError, WorldMoved
+from raccord.model.options_data import DataExportOptions, DataRestoreOptions, PromoteOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from tests import pgkit
@@ -171,8 +172,6 @@ def test_rows_that_others_refer_to_are_never_taken_along(shops):
 
 def test_rows_that_move_after_the_plan_change_nothing(shops, monkeypatch):
     first = shops.push()
-    from raccord.data import restore_steps
-
     act = restore_steps.RestoreHandler.act
 
     def late(self, step, job, target):
@@ -203,6 +202,11 @@ def test_other_columns_and_lost_backups(shops):
         restore(shops, "nonsense")
     with pytest.raises(UsageError, match="kept rows of all in prod; there are"):
         shops.workspace.archives.restore(DataRestoreOptions(first.id, "dev"))
+    for one in folder.iterdir():
+        (one / "archive.json").write_text("{}")
+    with pytest.raises(RaccordError, match="can't be read"):
+        restore(shops, first.id)
+    assert "can't be read" in cli(shops, "--list").stdout
     for one in folder.iterdir():
         (one / "archive.json").unlink()
     with pytest.raises(UsageError, match="kept no rows, or what it kept is gone; there is no backup"):
@@ -281,6 +285,50 @@ def test_an_archive_replaces(seed):
         restore(seed, str(seed.repo.path / "exports"))
     with pytest.raises(RaccordError, match=r"nothing\.raccord"):
         restore(seed, "nothing.raccord")
+
+
+def test_a_run_of_several_sets(shops):
+    """The set whose rows refer to the other's goes back first; `--set` takes one of them."""
+    shops.configure(("shop",))
+    config = shops.repo.path / "raccord.toml"
+    config.write_text(
+        config.read_text() + '[data.sales]\ntables = ["sale"]\n[profiles.both]\ndata = ["all", "sales"]\n'
+    )
+    shops.run("prod", "delete from sale; delete from shop")
+    before = shops.rows("prod", *TABLES)
+    with shops.workspace as workspace:
+        run = workspace.promote(PromoteOptions("both", "prod"))
+    assert isinstance(run, RunReport) and run.state == "done", run
+    after = shops.rows("prod", *TABLES)
+    with pytest.raises(UsageError, match="kept rows of all in prod, sales in prod"):
+        restore(shops, run.id, set="other")
+    assert restore(shops, run.id, set="sales").state == "done"
+    assert shops.rows("prod", "sale") == {"sale": before["sale"]}
+    assert shops.undo().state == "done" and shops.rows("prod", *TABLES) == after
+    report = restore(shops, run.id)
+    assert (report.state, len(report.lanes)) == ("done", 2), report
+    assert shops.rows("prod", *TABLES) == before
+    assert shops.undo().state == "done" and shops.rows("prod", *TABLES) == after
+
+
+def test_gc_leaves_what_a_stopped_restore_reads(shops, monkeypatch):
+    before = shops.rows("prod", *TABLES)
+    first = shops.push()
+    config = shops.repo.path / "raccord.toml"
+    config.write_text(config.read_text() + "[snapshots]\nkeep_days = 0\nkeep_last = 1\n")
+
+    def stopped(*words):
+        raise Unanswered("nobody says")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(restore_steps.RestoreHandler, "act", stopped)
+        assert restore(shops, first.id).state == "stopped"
+    with shops.workspace as workspace:
+        workspace.gc()
+        assert workspace.continue_().state == "done"
+    assert shops.rows("prod", *TABLES) == before
+    with shops.workspace as workspace:
+        assert f"run {first.id}" in workspace.gc().removed
 
 
 def test_listed_and_asked_as_a_push_is(shops):

@@ -6,7 +6,7 @@ Rows go between two databases of one kind. What is decided about them is the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -90,8 +90,11 @@ class Kind(Protocol):
             HeldBack: something stands against it; nothing was changed.
         """
 
-    def kept(self, job: Job, target: Target, archive: str) -> Kept:
+    def kept(self, job: Job, target: Target, archive: str, also: Collection[Name]) -> Kept:
         """What would come back of what a push kept, whatever others changed since. Nothing is left behind.
+
+        Args:
+            also: other tables whose rows come back before.
 
         Raises:
             WorldMoved: a table is gone, or has other columns by now.

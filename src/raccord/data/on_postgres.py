@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from raccord.data import back, observe, push, restore, samples, transaction
@@ -75,9 +75,9 @@ def take_back(job: Job, target: Target, archive: str) -> None:
     back.take_back(job, target, archive)
 
 
-def kept(job: Job, target: Target, archive: str) -> Kept:
+def kept(job: Job, target: Target, archive: str, also: Collection[Name]) -> Kept:
     """What would come back."""
-    return restore.kept(job, target, archive)
+    return restore.kept(job, target, archive, also)
 
 
 def put_back(job: Job, target: Target, archive: str) -> None:

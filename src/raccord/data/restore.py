@@ -5,8 +5,8 @@ What `back` takes back only where it is as the push left it is compared with the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from raccord.data import arrival, back, observe, places
@@ -43,8 +43,11 @@ class _Table:
     refused: Finding | None = None
 
 
-def kept(job: Job, target: Target, archive: str) -> Kept:
+def kept(job: Job, target: Target, archive: str, also: Collection[Name]) -> Kept:
     """What would come back of what a push kept. Nothing is left behind.
+
+    Args:
+        also: other tables whose rows come back before.
 
     Raises:
         RestoreFailed: the archive can't be read.
@@ -72,8 +75,15 @@ def kept(job: Job, target: Target, archive: str) -> Kept:
                 refused += against
                 notes += told
         seen = Seen(tuple(each.pair for each in found), order)
-        referring = hinted(spec, observe.referred(db, spec, seen, found))
+        going = [replace(each, pair=_without(each.pair, also)) for each in found]
+        referring = hinted(spec, observe.referred(db, spec, seen, going))
         return Kept(tuple(found), tuple(decisions), referring, tuple(refused), tuple(notes))
+
+
+def _without(pair: Pair, also: Collection[Name]) -> Pair:
+    """The same, as far as it is not about other tables that come back."""
+    referred = tuple(one for one in pair.target.referred if one.table not in also)
+    return replace(pair, target=replace(pair.target, referred=referred))
 
 
 def _gone(db: postgres.Connection, one: _Table) -> list[Key] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from raccord.data import sqlite_kept
@@ -18,7 +18,7 @@ from raccord.data.sqlite_push import carry
 from raccord.data.sqlite_session import Session, opened, transaction
 from raccord.data.sqlite_sql import differs as other
 from raccord.data.sqlite_sql import relation
-from raccord.database.tables import identifier
+from raccord.database.tables import Name, identifier
 from raccord.database.url import Target
 from raccord.model.plan import Finding
 
@@ -36,14 +36,14 @@ class _Table:
     refused: Finding | None = None
 
 
-def kept(job: Job, target: Target, archive: str) -> Kept:
+def kept(job: Job, target: Target, archive: str, also: Collection[Name]) -> Kept:
     """See `kinds.Kind`."""
     spec, document = job.spec, job.shelf.needed(archive)
     refused, notes, referred = locked(target, spec), [], []
     found, decisions = [], []
     with sqlite_kept.opened(job, target, archive, document) as (two, tables):
         every = list(_tables(job, two, archive, tables))
-        inside = {one.loaded.stage.pair.id for one in every}
+        inside = {one.loaded.stage.pair.id for one in every} | {*also}
         refused += ordered([one.loaded.stage.pair.target for one in every]).refused
         for one in every:
             stage = one.loaded.stage

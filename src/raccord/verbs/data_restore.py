@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from raccord.data import kinds
 from raccord.data.import_steps import IMPORT
-from raccord.data.job import Job
+from raccord.data.job import Job, names_of
 from raccord.data.keeping import Shelf
 from raccord.data.plan import SKIP
 from raccord.data.restore_steps import RESTORE, restore_step
 from raccord.data.spec import REPLACE, Spec
 from raccord.data.steps import PUSH, RETURN, conditions
 from raccord.database.keeping import new_id
+from raccord.database.tables import Name
 from raccord.errors import RestoreFailed, UsageError, WorldMoved
 from raccord.kernel.record import RunRecord, StepRecord
 from raccord.model.options_data import DataImportOptions, DataRestoreOptions
@@ -47,6 +49,7 @@ def restore(room: Room, options: DataRestoreOptions) -> tuple[Plan, RunRecord | 
         UsageError: no such backup or environment, or a protected one that was not named.
         CannotRun: a database can't be reached, or the archive not be used.
         RestoreFailed: what was kept can't be read.
+        WorldMoved: the environment leads to another database by now, or a table is gone or another.
     """
     file = _file(room, options)
     if file is not None:
@@ -80,22 +83,27 @@ def _file(room: Room, options: DataRestoreOptions) -> Path | None:
 
 def plan(room: Room, options: DataRestoreOptions) -> Plan:
     """Compares what was kept with what is there, and decides."""
-    lanes = [_lane(room, options, one) for one in _meant(room, options)]
-    return Plan(VERB, (Stage("restore", tuple(lanes)),), by=options.by)
+    # One after the other, the last set of a run first: its rows may refer to those of the sets before it.
+    stages, before = [], set[Name]()
+    for one in _meant(room, options):
+        stages.append(Stage("restore", (_lane(room, options, one, before),)))
+        before.update(names_of(Shelf.below(room.state).needed(one.report.id)))
+    return Plan(VERB, tuple(stages), by=options.by)
 
 
-def _lane(room: Room, options: DataRestoreOptions, one: _Backup) -> Lane:
+def _lane(room: Room, options: DataRestoreOptions, one: _Backup, before: Collection[Name]) -> Lane:
     said, id_ = one.report, new_id()
     spec = _spec(room, options, one)
     target = data_sets.environments(room).target(spec.goal)
     if target.key != one.step.step.payload["target"]:
         raise WorldMoved(
             f"the environment {spec.goal} leads to another database than run {said.run} changed:"
-            f" {target.shown}"
+            f" {target.shown}",
+            hint=LIST,
         )
     known = conditions(lambda name: data_sets.sql(room, name), spec.name)
     job = Job(spec, room.state, id_, {}, conditions=known)
-    found = kinds.of(target).kept(job, target, said.id)
+    found = kinds.of(target).kept(job, target, said.id, before)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} in {spec.goal} as before run {said.run}"
     notes = (*found.notes, *map(data_push.noted, found.decisions))
     if found.refused:
@@ -138,6 +146,8 @@ def _meant(room: Room, options: DataRestoreOptions) -> list[_Backup]:
         found = [one for one in every if one.report.run == run]
         if not found:
             raise _none(every, f"run {run} kept no rows, or what it kept is gone")
+        if unread := next((one.report.unread for one in found if one.report.unread), ""):
+            raise RestoreFailed(unread, hint=LIST)
     else:
         kept = [one for one in every if one.step.step.kind in BRINGING and not one.report.undone_by]
         found = [one for one in kept if _fits(options, one.report)]
