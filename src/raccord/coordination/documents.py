@@ -67,11 +67,11 @@ def _change(db: Connection, entry: Entry, said: Read) -> None:
             dumps(said.text("path")),
             said.text("kind", get_args(Kind)),
             said.number("at"),
-            said.text("old"),
-            said.text("new"),
+            said.word("old"),
+            said.word("new"),
             dumps(said.text("before")),
             dumps(said.text("owner")),
-            said.text("how"),
+            said.word("how"),
             entry.machine,
             entry.uid,
         ),
@@ -79,7 +79,7 @@ def _change(db: Connection, entry: Entry, said: Read) -> None:
 
 
 def _consolidation(db: Connection, entry: Entry, said: Read) -> None:
-    key, told = said.text("id"), said.texts("told")
+    key, told = said.word("id"), said.words("told")
     # What was told once is told, also where this machine lost the memory of having done so.
     db.execute(
         "insert into consolidations"
@@ -94,7 +94,7 @@ def _consolidation(db: Connection, entry: Entry, said: Read) -> None:
             said.whole("changes"),
             said.whole("files"),
             dumps(said.text("report")),
-            said.text("language"),
+            said.word("language"),
             said.number("took"),
             int(bool(said.whole("placed"))),
             entry.machine,
@@ -108,7 +108,8 @@ def _consolidation(db: Connection, entry: Entry, said: Read) -> None:
 
 def _run(db: Connection, entry: Entry, said: Read) -> None:
     run = {
-        **{name: said.text(name) for name in ("id", "verb", "state", "by", "undo_of")},
+        **{name: said.word(name) for name in ("id", "verb", "state", "undo_of")},
+        "by": said.text("by"),
         **{name: said.whole(name) for name in ("lanes", "held")},
         "started": said.number("started"),
         "ended": None if said.document.get("ended") is None else said.number("ended"),

@@ -114,6 +114,13 @@ class Read:
             raise Unreadable(f"{name} is {found!r:.80}")
         return found
 
+    def word(self, name: str) -> str:
+        """A string that is on one line and that every store can hold, such as an id."""
+        found = self.text(name)
+        if not found.isprintable():
+            raise Unreadable(f"{name} is {found!r:.80}")
+        return found
+
     def whole(self, name: str) -> int:
         """A number of things."""
         found = self.document.get(name)
@@ -128,11 +135,13 @@ class Read:
             raise Unreadable(f"{name} is {found!r:.80}")
         return float(found)
 
-    def texts(self, name: str) -> list[str]:
-        """A list of strings."""
+    def words(self, name: str) -> list[str]:
+        """A list of such strings."""
         found = self.document.get(name)
-        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
-            raise Unreadable(f"{name} is no list of strings")
+        if not isinstance(found, list) or not all(
+            isinstance(one, str) and one.isprintable() for one in found
+        ):
+            raise Unreadable(f"{name} is no list of words")
         return found
 
     def table(self, name: str) -> Mapping[str, Json]:
