@@ -97,3 +97,24 @@ def test_without_a_hub_there_is_one_machine(tmp_path):
             "joined": False, "connected": False, "since": None, "why": "", "waiting": 0, "machines": [],
         }  # fmt: skip
         assert here.client.get("/api/sync/machines/runs").json() == {"count": 0, "runs": []}
+
+
+def test_a_hub_is_taken_up_and_left_while_the_service_runs(tmp_path, url, monkeypatch):
+    monkeypatch.setenv("RACCORD_HUB", url)
+    with site(tmp_path) as here:
+
+        def machines():
+            return here.client.get("/api/sync/machines").json()
+
+        save(here.main / "raccord.toml", CONFIGURATION)
+        until(lambda: machines()["connected"] and machines()["waiting"] == 0)
+        save(here.main / "raccord.toml", CONFIGURATION.replace("RACCORD_HUB", "NOWHERE"))
+        until(lambda: "NOWHERE" in machines()["why"])
+        assert "NOWHERE" in here.client.get("/api/sync/status").json()["errors"]["hub"]
+        save(here.other / "AGENTS.md", "seen meanwhile\n")
+        until(lambda: machines()["waiting"] == 1)
+        save(here.main / "raccord.toml", CONFIGURATION)
+        until(lambda: machines()["connected"] and machines()["waiting"] == 0)
+        assert here.client.get("/api/sync/status").json()["errors"] == {}
+        save(here.main / "raccord.toml", "")
+        until(lambda: not machines()["joined"])

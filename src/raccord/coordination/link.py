@@ -52,18 +52,21 @@ class Link:
     Args:
         introduce: says who this machine is, as it is configured now; None where no hub is.
         told: called with why the hub is away, and with "" once it is there.
+        configured: whose entries are called once another configuration is in force.
     """
 
     exchange: Exchange
     introduce: Callable[[], Self | None]
     summarise: Summarise
     told: Callable[[str], object]
+    configured: list[Callable[[], object]] = field(default_factory=list)
     _ended: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _again: threading.Event = field(default_factory=threading.Event, init=False, repr=False)
     _thread: threading.Thread | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
         """Begins, and waits for nothing."""
+        self.configured.append(self.again)
         self._thread = threading.Thread(target=self._work, name="raccord-hub", daemon=True)
         self._thread.start()
 
@@ -72,6 +75,7 @@ class Link:
         self._ended.set()
         self._again.set()
         if self._thread is not None:
+            self.configured.remove(self.again)
             # A hub that does not answer is not waited for: this thread then touches nothing any more.
             self._thread.join(END_SECONDS)
 

@@ -38,9 +38,13 @@ def link(room: Room, running: Running) -> Link:
             running.recovered("hub")
             log.warning("the hub is there again")
 
-    made = Link(Exchange(room.store), lambda: introduced(room), lambda run: _summarised(room, run), told)
-    running.keeper.configured.append(made.again)
-    return made
+    return Link(
+        Exchange(room.store),
+        lambda: introduced(room),
+        lambda run: _summarised(room, run),
+        told,
+        running.keeper.configured,
+    )
 
 
 def introduced(room: Room) -> Self | None:
