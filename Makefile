@@ -28,7 +28,7 @@ demo: $(READY) ## sync a throw-away workspace before your eyes
 	@$(PY) demo/run.py
 
 test: $(READY) ## the default tests; where CI is set, a fixed part of the long ones too
-	@$(PYTEST) $(if $(CI),--long-share 128,-m "not long")
+	@$(PYTEST) $(if $(CI),--long-share 512,-m "not long")
 
 check: $(READY) ## lint, format, types, and the direction of every import
 	@$(PY) -m ruff check

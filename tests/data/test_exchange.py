@@ -196,6 +196,7 @@ def test_what_belongs_together_is_exchanged_together(ab):
     assert ab.run("prod", "select max(id), count(*) filter (where a = 3) from b") == [(40, 0)]
 
 
+@pytest.mark.long
 def test_empty_tables_are_filled_before_their_indexes_are_built(ab):
     ab.run("prod", "truncate a, b")
     assert ways(ab.plan()) == {"a": "swap", "b": "swap"} == ways(ab.plan(mode="upsert"))
@@ -239,7 +240,7 @@ KEEPS = [
 ]  # fmt: skip
 
 
-@pytest.mark.long_but(3)
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize(("statements", "told"), KEEPS)
 def test_what_keeps_a_table_where_it_is_is_told(ab, statements, told):
     ab.configure(("a", "b"))

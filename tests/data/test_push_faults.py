@@ -41,7 +41,7 @@ def bench(tmp_path_factory):
     found.close()
 
 
-@pytest.mark.long_but(1)
+@pytest.mark.long
 @pytest.mark.parametrize("case", SOME)
 def test_some(bench, case):
     result = bench.run(Case.parse(case))

@@ -91,6 +91,7 @@ def test_while_both_are_compared(pair):
     assert pair.workspace.status().stopped == ()
 
 
+@pytest.mark.long
 def test_an_abort_after_it_landed_says_so(pair):
     assert killed(pair, "committed")
     new = pair.rows("prod", "a")

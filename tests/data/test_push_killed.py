@@ -73,7 +73,7 @@ def settled(pair: Two, old: dict, new: dict) -> None:
     assert pair.rows("prod", "a", "b") == old
 
 
-@pytest.mark.long_but(1)
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["commit", "committed"])
 def test_around_the_commit(pair, where):
     old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
@@ -92,7 +92,7 @@ def test_anywhere(pair, where):
     settled(pair, old, new)
 
 
-@pytest.mark.long_but(1)
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["commit", "committed", "105"])
 def test_tables_that_are_filled_anew(pair, where):
     pair.both(MANY)

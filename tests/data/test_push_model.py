@@ -169,23 +169,23 @@ EQUAL = st.sampled_from(["replace", "mirror"])
 MERGED = st.sampled_from(["insert", "upsert"])
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(world=worlds(keyless=True), mode=EQUAL, few=FEW, swaps=st.booleans(), way=st.integers(0, 1))
 def test_equal(ends, world, mode, few, swaps, way):
     check(ends[way], world, mode, few, swaps)
 
 
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(world=worlds(keyless=False), mode=MERGED, few=FEW, way=st.integers(0, 1))
 def test_merged(ends, world, mode, few, way):
     check(ends[way], world, mode, few)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(100))
+@pytest.mark.parametrize("part", range(400))
 def test_two_thousand_times(ends, part):
     @seed(part)
-    @settings(max_examples=20, derandomize=False, database=None)
+    @settings(max_examples=5, derandomize=False, database=None)
     @given(data=st.data())
     def some(data):
         mode = data.draw(EQUAL | MERGED)

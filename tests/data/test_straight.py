@@ -62,6 +62,7 @@ def test_empty_tables_are_filled(pair):
     assert pair.undo().state == "done" and pair.run("prod", "select v from b") == [("next",)]
 
 
+@pytest.mark.long
 def test_where_most_rows_differ_all_go_and_all_come(pair):
     pair.run("prod", ALL)
     before = pair.rows("prod", "a", "b")

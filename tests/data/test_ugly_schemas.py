@@ -34,7 +34,7 @@ def quoted(name: str) -> str:
     return pgkit.quoted(name)
 
 
-@pytest.mark.long_but(1)
+@pytest.mark.long
 @pytest.mark.parametrize("key", ["", "primary key"])
 def test_names(ends, key):
     columns = ", ".join(f"{quoted(name)} text" for name in NAMES)
@@ -195,6 +195,7 @@ def test_a_partition_by_itself_unlogged_tables_and_views(ends):
     assert ends.undo().state == "done" and ends.rows("prod", "parted", "quick") == before
 
 
+@pytest.mark.long
 def test_triggers_of_partitions_are_switched_off_and_on_again(ends):
     table = (
         "create table parted (id int primary key, v text) partition by range (id);"

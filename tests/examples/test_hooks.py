@@ -124,6 +124,7 @@ def test_a_push_is_taken_back_while_its_hook_waits(office: Cabinet, named: bool)
         assert office.workspace.data_status().pending == ()
 
 
+@pytest.mark.long
 def test_a_hook_that_waits_can_be_left(office: Cabinet) -> None:
     with web(Reply(), Reply(404)) as site:
         hooks(office, site)
@@ -133,6 +134,7 @@ def test_a_hook_that_waits_can_be_left(office: Cabinet) -> None:
         assert office.workspace.data_status().pending == () and pages(office) == 20
 
 
+@pytest.mark.long
 def test_a_later_push_goes_its_way(office: Cabinet) -> None:
     with web(Reply(), Reply(404)) as site:
         hooks(office, site)
@@ -308,10 +310,8 @@ def test_a_secret_that_is_missing_stops_it_before(office: Cabinet) -> None:
 KILLS = range(8)
 
 
-@pytest.mark.long_but(1)
-@pytest.mark.parametrize(
-    "where", [one if one in (2, 5) else pytest.param(one, marks=pytest.mark.long) for one in KILLS]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("where", KILLS)
 def test_killed_wherever_something_is_written_down(office: Cabinet, where: int) -> None:
     before = office.state("prod")
     with web() as site:

@@ -114,6 +114,7 @@ def test_both_in_one_plan_one_run_one_undo(office: Cabinet) -> None:
     assert office.run("prod", "select count(*) from knowledge_base") == [(DOCUMENTS,)]
 
 
+@pytest.mark.long
 def test_to_an_empty_place_and_nothing_more_to_do(office: Cabinet) -> None:
     done(office.promote("web-sources-files"))
     done(office.promote("full"))

@@ -92,6 +92,7 @@ def test_objects_that_were_overwritten_come_back_where_rows_fail(office: Cabinet
     assert office.state("prod") == before
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("overwriting", [False, True])
 def test_rows_stay_where_they_are_when_objects_could_not_all_come(office, monkeypatch, overwriting) -> None:
     if overwriting:
@@ -149,6 +150,7 @@ def test_a_profile_that_says_nothing_sensible(office: Cabinet, text: str, said: 
     assert said in str(found.value) and office.state("prod") == before
 
 
+@pytest.mark.long
 def test_a_table_in_two_sets(office: Cabinet) -> None:
     profiles(office)
     path = office.repo.path / "raccord.toml"
@@ -208,7 +210,7 @@ def settled(office: Cabinet, profile: str, before: object) -> None:
         assert office.undo().state == "done"
 
 
-@pytest.mark.long_but(2)
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     ("kind", "where"),
     [("files", "9"), ("files", "14"), ("data", "120"), ("data", "commit"), ("data", "committed")],

@@ -25,6 +25,7 @@ def office(tmp_path: Path) -> Iterator[Cabinet]:
         pytest.skip(f"no server: {error}")
 
 
+@pytest.mark.long
 def test_every_mode(office: Cabinet) -> None:
     before = office.state("prod")
     for profile in ("web-sources", "full", BOTH):

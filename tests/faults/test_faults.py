@@ -23,8 +23,7 @@ WHY_NOT = inject.why_not()
 NO_POWER = WHY_NOT or power.why_not()
 KILLS = ("kill-all", "kill-one")
 NAMES = [scenario.name for scenario in SCENARIOS]
-LONG = {scenario.name for scenario in SCENARIOS if scenario.served}
-LONG |= {"gates", "merge", "rebase", "report", "restore", "rollback", "undo-upgrade"}
+SHORT = "sync"
 
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 needs_power = pytest.mark.skipif(bool(NO_POWER), reason=NO_POWER)
@@ -52,10 +51,9 @@ def some(bench: Bench, name: str, faults: tuple[str, ...], count: int, seed: int
 
 
 # One test for each scenario, not one for each case: each worker that takes one builds its workspace anew.
-@pytest.mark.long_but(1)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in NAMES]
+    "name", [name if name == SHORT else pytest.param(name, marks=pytest.mark.long) for name in NAMES]
 )
 def test_nothing_is_lost(bench: Bench, name: str) -> None:
     errors = inject.faults_known()[2:]

@@ -53,21 +53,25 @@ def tried(path: Path, kinds: tuple[str, str], number: int) -> None:
         assert undone.state == "done", undone
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("number", [0, 9, 14, 25, 38])
 def test_anywhere_on_directories(tmp_path, number):
     tried(tmp_path, ("file", "file"), number)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("number", [3, 12, 20])
 def test_anywhere_on_buckets(tmp_path, number):
     tried(tmp_path, ("file", "s3"), number)
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("number", [4, 13, 21])
 def test_anywhere_behind_ssh(tmp_path, number):
     tried(tmp_path, ("file", "sftp"), number)
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("kinds", [("file", "file"), ("file", "s3")])
 @pytest.mark.parametrize("number", [12, 17, 22, 27])
 def test_an_abort_takes_back_what_no_line_tells(tmp_path, kinds, number):

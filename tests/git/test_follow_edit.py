@@ -83,6 +83,7 @@ def compare(bench: Bench, old, new, staged) -> None:
     assert (again.offsets, again.end, again.extensions) == (mine.offsets, mine.end, mine.extensions)
 
 
+@pytest.mark.long_but(1)
 @settings(COMMON, max_examples=25)
 @given(old=trees(), new=trees(), staged=trees())
 def test_it_is_what_git_merges(bench, old, new, staged):

@@ -58,6 +58,7 @@ def test_a_revision_is_found_in_every_kind_of_place(desk, kind):
         assert candidate.revision.name == "aaaa_step_aaaa.py"
 
 
+@pytest.mark.long
 def test_a_chain_is_found_in_one_search_wherever_its_parts_are(desk):
     chain = {f"r{number:02}": written(f"r{number:02}", f"r{number - 1:02}") for number in range(1, 37)}
     for number, (rev, data) in enumerate(chain.items()):

@@ -73,7 +73,7 @@ def test_a_server_that_is_not_there(seed):
     assert "raccord-" not in caught.value.message, caught.value.message
 
 
-@pytest.mark.long_but(1)
+@pytest.mark.long
 @pytest.mark.parametrize(("remote", "program"), [(False, "perl"), (True, "bash")], ids=["here", "afar"])
 def test_a_database_in_a_container(request, both, docker, program, remote):
     far = request.getfixturevalue("far") if remote else None

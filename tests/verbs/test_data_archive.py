@@ -145,7 +145,7 @@ def test_equal_afterwards_and_back_and_there_again(plain):
     assert plain.undo(undone.id).state == "done" and plain.rows("prod") == after
 
 
-@pytest.mark.long_but(1)
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "left"), [("upsert", (301, 'doc \t"3')), ("insert", (301, "other"))])
 def test_other_modes(plain, mode, left):
     differ(plain)
@@ -426,6 +426,7 @@ def test_the_seeds_own_files(plain):
         bring(plain, "exports", **CSV)
 
 
+@pytest.mark.long
 def test_every_type_in_csv(tmp_path):
     for found in lend(tmp_path, schema="create extension vector;" + UGLY, rows=UGLY_ROWS, dev=16):
         export(found, **CSV)
@@ -435,6 +436,7 @@ def test_every_type_in_csv(tmp_path):
         assert found.rows("prod", "ugly", "keyless", "parts") == found.rows("dev", "ugly", "keyless", "parts")
 
 
+@pytest.mark.long
 def test_csv_files_that_don_t_fit(plain):
     plain.configure(tables=("templates",))
     folder = plain.repo.path / "exports"

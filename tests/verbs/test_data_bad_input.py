@@ -83,7 +83,7 @@ def said(shops: Two, capsys, *words: str) -> tuple[int, str, str]:
     return code, got.out, got.out + got.err
 
 
-@pytest.mark.long_but(15)
+@pytest.mark.long_but(10)
 @pytest.mark.parametrize("name", CASES)
 def test_it_says_what_and_where_and_changes_nothing(shops, capsys, name):
     case = CASES[name]

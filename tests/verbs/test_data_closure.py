@@ -84,6 +84,7 @@ def test_without_it_the_same_rows_are_refused(pair):
     assert pair.rows("prod", *TABLES) == before
 
 
+@pytest.mark.long
 def test_outside_the_set_only_if_asked(pair):
     pair.configure(SET, where=WHERE, closure=True)
     assert "refers to land, which is not in the set" in str(pair.plan())
@@ -93,6 +94,7 @@ def test_outside_the_set_only_if_asked(pair):
     assert len(ids(pair, "prod", "land")) == 20
 
 
+@pytest.mark.long
 def test_nothing_goes_for_it(pair):
     """Rows that prod alone has stay, unless where names them; a parent that where names in prod changes."""
     pair.run(
@@ -152,6 +154,7 @@ def test_a_table_without_a_key(pair):
     assert "loose has no key, by which a closure could name its rows" in why(pair.plan())
 
 
+@pytest.mark.long
 def test_a_server_that_only_reads(pair):
     """Temporary tables are asked for, whatever the role's transactions are by default."""
     server, database = pair.ends["dev"]
@@ -160,7 +163,7 @@ def test_a_server_that_only_reads(pair):
     server.run(f"alter database {database} reset all")
 
 
-@pytest.mark.long_but(2)
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("seed", range(8))
 def test_against_a_model(pair, seed):
     """Any graph of tables, circles among them: what comes is what a walk finds, and constraints hold."""

@@ -70,6 +70,7 @@ insert into "or""der" values (1, x'00ff', 'r'), (2, zeroblob(3000), char(0));
 """
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("mode", ["replace", "mirror"])
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_every_kind_of_table_and_of_value(tmp_path, mode, journal):

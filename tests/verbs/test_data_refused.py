@@ -189,6 +189,7 @@ def test_a_protected_environment(shops):
         shops.undo(shops.workspace.log(1)[0].id)
 
 
+@pytest.mark.long
 def test_rows_that_an_undo_names(shops):
     """A few, by their keys; a key that is a secret is none that is shown."""
     shops.both("create table grants (token text primary key, note text);")
@@ -204,6 +205,7 @@ def test_rows_that_an_undo_names(shops):
         assert set(words.split("; ")) <= set(said.partition("changed since: ")[2].split("; ")), said
 
 
+@pytest.mark.long
 def test_others_in_the_way(shops):
     shops.configure(("shop",), lock_seconds=1)
     shops.run("dev", "update shop set note = 'x'")

@@ -21,10 +21,11 @@ DEV = {
     "sp ace/a%20b+c#d.bin": bytes(range(256)) * 100,
 }
 PROD = {"same.txt": b"same", "changed.txt": b"befor", "own.txt": b"prod's own"}
-KINDS = [("file", "file"), ("file", "s3"), ("s3", "file"), ("s3", "s3")]
+KINDS = [("file", "file"), ("file", "s3")]
+MORE = [pytest.param(kinds, marks=pytest.mark.long) for kinds in (("s3", "file"), ("s3", "s3"))]
 
 
-@pytest.fixture(params=KINDS, ids=lambda kinds: "-".join(kinds))
+@pytest.fixture(params=[*KINDS, *MORE], ids=lambda kinds: "-".join(kinds))
 def two(tmp_path, request):
     try:
         made = Two(tmp_path, *request.param)

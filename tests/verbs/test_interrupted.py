@@ -54,7 +54,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-@pytest.mark.long_but(2)
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("then", ["continue", "abort"])
 def test_interrupted_in_a_gate(tmp_path: Path, sign: signal.Signals, then: str) -> None:

@@ -190,6 +190,7 @@ def test_a_fork_is_undone(lite):
     assert isinstance(again, RunReport) and again.state == "done" and lite.told(one).fork.used
 
 
+@pytest.mark.long
 def test_nothing_is_backed_up_where_nothing_was_written(lite):
     one = lite.tree("one")
     lite.fork(one)
@@ -234,6 +235,7 @@ def test_one_that_another_worktree_uses_stays(lite):
     assert len(lite.forks()) == 1
 
 
+@pytest.mark.long
 def test_one_that_somebody_deleted_is_not_used_again(lite):
     one = lite.tree("one")
     lite.fork(one)
@@ -272,6 +274,7 @@ def test_what_git_tracks_or_others_share_is_left_alone(lite, monkeypatch):
     assert next(each for each in told if each.worktree == str(one.path)).fork.used
 
 
+@pytest.mark.long
 def test_a_configuration_that_git_tracks(tmp_path):
     shop = Lite(tmp_path)
     ini = INI + f"sqlalchemy.url = {shop.url}\n"
@@ -298,6 +301,7 @@ def test_what_can_not_be_forked_is_said(lite):
         lite.at(one).migration_fork_urls()
 
 
+@pytest.mark.long
 def test_files_that_are_no_longer_what_was_applied(lite):
     one = lite.tree("one")
     lite.fork(one)
@@ -307,6 +311,7 @@ def test_files_that_are_no_longer_what_was_applied(lite):
     assert told.fork.edited == ("r1",) and "fork.key" in [note.name for note in told.findings]
 
 
+@pytest.mark.long
 def test_a_person_who_wrote_to_the_file_is_respected(lite):
     one = lite.tree("one")
     lite.fork(one)
@@ -316,6 +321,7 @@ def test_a_person_who_wrote_to_the_file_is_respected(lite):
     assert (one.path / "backend/.env").read_text() == "DATABASE_URL=sqlite:////elsewhere.db\n"
 
 
+@pytest.mark.long
 def test_a_worktree_that_was_pointed_by_hand(lite):
     one, two = lite.tree("one"), lite.tree("two")
     env = one.path / "backend/.env"
@@ -333,6 +339,7 @@ def test_a_worktree_that_was_pointed_by_hand(lite):
     assert lite.fork(one, drop=True).state == "done" and lite.forks() == [] and env.read_bytes() == before
 
 
+@pytest.mark.long
 def test_a_sync_notes_those_whose_worktree_is_gone(lite):
     one = lite.tree("one")
     lite.fork(one)
@@ -344,6 +351,7 @@ def test_a_sync_notes_those_whose_worktree_is_gone(lite):
     assert isinstance(plan, Plan) and "fork.unknown" in [note.name for note in plan.notes]
 
 
+@pytest.mark.long
 def test_eject_leaves_them_and_names_them(lite):
     one = lite.tree("one")
     lite.fork(one)
@@ -603,7 +611,7 @@ def settled(shop: Server, repo: Repo, *, forked: bool, before: bytes) -> None:
     assert name.encode() in env and shop.heads(name) == {"r1"} and shop.told(repo).fork.used
 
 
-@pytest.mark.long_but(2)
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(("where", "when"), PLACES)
 def test_killed_it_goes_on(shop, where, when):
     one = shop.tree("one")
@@ -722,6 +730,7 @@ def test_a_url_that_is_put_together(shop):
     assert shop.plan(one).notes[0].name == "fork.by_hand"
 
 
+@pytest.mark.long
 def test_every_variable_of_the_file_that_names_it(lite):
     one = lite.tree("one")
     env = one.path / "backend/.env"
