@@ -12,7 +12,8 @@ ifneq ($(CURDIR),$(shell cat $(LOCKED) 2>/dev/null))
 $(LOCKED): rebuild
 endif
 
-JOBS ?= auto
+# One more than there are cores: each test waits a third of its time, for a disk, a server, a child.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PYTEST = $(PY) -m pytest -n $(JOBS) --maxprocesses 8 --dist worksteal
 UV_COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(PY) -m uv pip compile --quiet --universal \
 	--python-version 3.11 --generate-hashes pyproject.toml

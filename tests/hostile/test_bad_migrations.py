@@ -118,9 +118,9 @@ def test_what_may_not_be_read(desk, path, code, says):
         if not one.is_symlink():
             one.chmod(one.stat().st_mode | 0o044 | (0o011 if one.is_dir() else 0))
     for above in desk.house.folder.parents:
-        if (mode := above.stat().st_mode) & 0o005 == 0o005:
-            break
-        above.chmod(mode | 0o055)
+        # All of them: pytest closes the one that its runs share whenever one more begins.
+        if (mode := above.stat().st_mode) & 0o005 != 0o005:
+            above.chmod(mode | 0o055)
     (desk.house.repo.path / path).chmod(0)
     desk.env |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
     desk.uid = 65534

@@ -22,6 +22,7 @@ def test_a_reader_that_went_away(house):
         assert (found.code, found.err) == (0, b"")
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_streams_that_are_closed(house, closed):
     """Git's own files must not take the place of a stream."""

@@ -175,6 +175,7 @@ def test_no_database_yet(tmp_path):
     assert states(report) == {"r1": "pass"} and report.fresh and not (tmp_path / "app.db").exists()
 
 
+@pytest.mark.long
 def test_a_url_that_only_env_py_knows(tmp_path, monkeypatch):
     monkeypatch.setenv("SHOP_DATABASE", f"sqlite:///{tmp_path / 'app.db'}")
     env = "import os\n" + ENV.replace("URL", "os.environ['SHOP_' + 'DATABASE']")
@@ -246,6 +247,7 @@ def test_several_databases_of_one_environment(tmp_path):
     assert states(report) == {"r1": "irreversible"} and report.proofs[0].left[0].startswith("zwei: ")
 
 
+@pytest.mark.long
 def test_a_leftover_enum_on_postgresql(pg_shop, pg):
     pg_shop.add("enum", "r1", "create type color as enum ('red')\ncreate table t (c color)", "drop table t")
     pg_shop.add("fine", "enum", "create type shape as enum ('round')", "drop type shape")

@@ -131,6 +131,7 @@ def test_an_undo_has_the_old_bytes_after_a_gc(shop, one):
     assert state(one) == before
 
 
+@pytest.mark.long
 def test_it_applies_on_a_database_that_had_the_base(shop, one):
     alembic(one, "upgrade", "r3")
     assert shop.rebase(one).state == "done"
@@ -160,6 +161,7 @@ def test_what_is_pushed_needs_a_reason(shop, one):
     ]
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize("kind", ["branch", "remote", "tag", "past", "worktree", "detached", "stacked"])
 def test_what_others_have_stays(shop, one, kind):
     where = "other"
@@ -209,6 +211,7 @@ def test_what_is_applied_is_taken_back_first(shop, one):
     assert alembic(one, "current") == "o2 (head)"
 
 
+@pytest.mark.long
 def test_what_raccord_applied_counts_where_nobody_can_ask(shop, one):
     assert isinstance(Workspace.open(one.path).migration_upgrade(UpgradeOptions()), RunReport)
     database = one.path / "backend/app.db"

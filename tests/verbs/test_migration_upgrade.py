@@ -444,6 +444,7 @@ def test_postgresql_up_and_back(pg_shop):
     assert pg_shop.ask(copies) == [(0,)]
 
 
+@pytest.mark.long
 def test_postgresql_killed_it_waits_for_its_alembic(pg_shop):
     pg_shop.upgrade(pg_shop.main)
     killed_half_way(pg_shop, kill_all=False)
