@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from typing import cast
 
-from raccord.checks.steps import GateRun, GateSetup
-from raccord.code.by_hand import RebaseHandler, ThenHandler
-from raccord.code.fetch import forget
-from raccord.code.hooks import HookHandler
-from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
-from raccord.code.moves import MoveHandler
-from raccord.code.push import PushHandler
-from raccord.model.handler import Context, Handler, Outcome, Position
+from raccord.model.handler import BatchHandler, Context, Handler, Outcome, Position
 from raccord.model.plan import Step
-from raccord.verbs.lanes import after_rebase
 from raccord.verbs.room import PUSHED, Room
 
 
 def handlers(room: Room) -> list[Handler]:
     """The handlers of a workspace."""
-    repo, store = room.repo, room.store
     late: list[Handler] = []
     for kinds, make in LATE:
         made = cache(lambda make=make: {one.kind: one for one in make(room)})
         late += [Late(kind, made) for kind in kinds]
+    return late
+
+
+def _pushes(room: Room) -> list[Handler]:
+    from raccord.code.fetch import forget
+    from raccord.code.push import PushHandler
+
     return [
-        *late,
         PushHandler(
-            repo,
+            room.repo,
             lambda dest: room.protected(dest.removeprefix("refs/heads/")),
-            lambda remote, dest, oid: store.cache_put(PUSHED, f"{remote} {dest}", oid),
-            lambda remote: forget(store, remote),
-        ),
-        GateRun(store),
-        GateSetup(),
+            lambda remote, dest, oid: room.store.cache_put(PUSHED, f"{remote} {dest}", oid),
+            lambda remote: forget(room.store, remote),
+        )
+    ]
+
+
+def _gates(room: Room) -> list[Handler]:
+    from raccord.checks.steps import GateRun, GateSetup
+
+    return [GateRun(room.store), GateSetup()]
+
+
+def _trees(room: Room) -> list[Handler]:
+    from raccord.code.by_hand import RebaseHandler, ThenHandler
+    from raccord.code.hooks import HookHandler
+    from raccord.code.keeping import CompareHandler, RestoreHandler, SnapshotHandler
+    from raccord.code.moves import MoveHandler
+    from raccord.verbs.lanes import after_rebase
+
+    repo = room.repo
+    return [
         HookHandler(repo),
         RebaseHandler(repo),
         ThenHandler(repo, lambda step, new: after_rebase(room, step, new)),
@@ -162,16 +176,30 @@ def _settings(_room: Room) -> list[Handler]:
     return [SetHandler(checked)]
 
 
-# What most runs have no step of, and many repositories never: loaded once a run has one.
+# Loaded once a run has a step of them: of most kinds it has none.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
+    (("branch.push",), _pushes),
     (("data.import", "data.keep", "data.push", "data.restore", "data.return"), _data),
     (("database.backup", "database.restore", "migration.upgrade"), _databases),
     (("database.fork", "database.refork", "database.unfork", "worktree.point"), _forks),
+    (("gate.run", "gate.setup"), _gates),
     (("migration.exclude", "migration.files"), _copies),
     (("migration.rollback",), _rollbacks),
     (("migration.then",), _then),
     (("files.keep", "files.put", "files.verify"), _files),
     (("hook.call",), _calls),
+    (
+        (
+            "hook.run",
+            "rebase.open",
+            "rebase.then",
+            "worktree.compare",
+            "worktree.follow",
+            "worktree.restore",
+            "worktree.snapshot",
+        ),
+        _trees,
+    ),
     (("config.set",), _settings),
     (("report.carry", "report.commit", "report.record"), _reports),
 )
@@ -197,6 +225,16 @@ class Late:
     def apply(self, step: Step, context: Context) -> Outcome:
         """Does it."""
         return self._real.apply(step, context)
+
+    def probe_batch(self, steps: Sequence[Step], contexts: Sequence[Context]) -> Sequence[Position]:
+        """Of steps that go together: only handlers that know how are asked."""
+        return cast(BatchHandler, self._real).probe_batch(steps, contexts)
+
+    def apply_batch(
+        self, steps: Sequence[Step], contexts: Sequence[Context]
+    ) -> Sequence[Outcome | Exception]:
+        """Does them."""
+        return cast(BatchHandler, self._real).apply_batch(steps, contexts)
 
     def revert(self, step: Step, context: Context) -> None:
         """Takes a half back."""
