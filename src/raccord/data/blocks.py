@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, repeat
 
 from raccord.data.difference import Digest, Key
 from raccord.data.pairs import Pair
@@ -27,6 +27,9 @@ _NUMBERS = count()
 Rows = dict[Key, int]  # the hash of each key; of a table without one, how many rows have that hash
 
 
+Sum = tuple[int, int, int, str]  # a block within its part: number, rows, exclusive or, sum
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """What all blocks of one side come to.
@@ -40,15 +43,26 @@ class Sums:
     digest: Digest
     parts: Mapping[int, tuple[bytes, str]]
 
-    def of(self, part: int) -> dict[int, tuple[int, int, str]]:
-        """The blocks of a part by their numbers: rows, exclusive or, sum."""
+    def of(self, part: int) -> set[Sum]:
+        """The blocks of a part."""
         packed, totals = self.parts.get(part, (b"", ""))
-        listed = totals.split(",") if totals else [""] * (len(packed) // _SUM.size)
-        first = part << PART
-        return {
-            first + number: (rows, xor, total)
-            for (number, rows, xor), total in zip(_SUM.iter_unpack(packed), listed, strict=True)
-        }
+        listed = totals.split(",") if totals else repeat("")
+        return {(*one, total) for one, total in zip(_SUM.iter_unpack(packed), listed, strict=False)}
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Which blocks differ.
+
+    Attributes:
+        sizes: their numbers, in order, and how many rows each has on the side that has more.
+        every: how many blocks there are.
+        touched: what their rows come to in the source, of a table with a key.
+    """
+
+    sizes: Mapping[int, int]
+    every: int
+    touched: Digest
 
 
 def summed(db: postgres.Connection, pair: Pair, blocks: Blocks, *, source: bool) -> Sums:
@@ -61,23 +75,22 @@ def summed(db: postgres.Connection, pair: Pair, blocks: Blocks, *, source: bool)
     return Sums(Digest(rows, xor, total), {part: (packed, sums or "") for part, *_, packed, sums in found})
 
 
-def differing(ours: Sums, theirs: Sums) -> tuple[dict[int, int], int]:
-    """The numbers of the blocks that differ, in order, with how many rows each has on the side that has more;
-    and how many blocks there are."""
-    found: dict[int, int] = {}
-    every = 0
+def differing(ours: Sums, theirs: Sums) -> Differing:
+    """Compares the blocks of source and target."""
+    sizes: dict[int, int] = {}
+    every = touched_rows = touched_xor = 0
     for part in sorted(ours.parts.keys() | theirs.parts.keys()):
         if ours.parts.get(part) == theirs.parts.get(part):
             every += len(ours.parts[part][0]) // _SUM.size
             continue
         left, right = ours.of(part), theirs.of(part)
-        numbers = left.keys() | right.keys()
-        every += len(numbers)
-        for number in sorted(numbers):
-            one, other = left.get(number), right.get(number)
-            if one != other:
-                found[number] = max(side[0] for side in (one, other) if side)
-    return found, every
+        every += len({one[0] for one in left} | {one[0] for one in right})
+        first = part << PART
+        for number, rows, *_ in sorted(left ^ right):
+            sizes[first + number] = max(rows, sizes.get(first + number, 0))
+        for _, rows, xor, _ in left - right:
+            touched_rows, touched_xor = touched_rows + rows, touched_xor ^ xor
+    return Differing(sizes, every, Digest(touched_rows, touched_xor))
 
 
 def _summed(pair: Pair, blocks: Blocks, *, source: bool) -> str:
@@ -115,21 +128,36 @@ def blockwise(
                 yield number, dict(zip(map(tuple, json.loads(names)), hashes, strict=True))
 
 
+def touched(db: postgres.Connection, pair: Pair, blocks: Blocks, numbers: Sequence[int]) -> Digest:
+    """What the target's rows in some blocks come to, which are ranges of its key."""
+    one = _ranged(pair, blocks, f"{hashed(pair, 'r')} as h", scope(pair))
+    of = f"unnest({_listed(numbers)}) c(b) cross join lateral ({one}) x"
+    found = db.execute(f"select count(*), bit_xor(x.h) from {of}".encode()).fetchall()[0]
+    return Digest(found[0], found[1] or 0)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return "'{" + ",".join(map(str, numbers)) + "}'::bigint[]"
+
+
+def _ranged(pair: Pair, blocks: Blocks, said: str, of: str) -> str:
+    """Selects from the rows of the block `c.b`, by the key's index."""
+    low, column = f"{blocks.first} + c.b * {blocks.count}", f"r.{identifier(pair.key[0])}"
+    return f"select {said} from {of} r where {column} >= {low} and {column} < {low} + {blocks.count}"
+
+
 def _rows(pair: Pair, blocks: Blocks, chosen: Sequence[int] | None, *, source: bool) -> str:
     """Asks for the rows of blocks: the block, hashes, keys."""
     of, pair = scope(pair, source=source), pair.sided(source)
     names = ", ".join(keys(pair, "r")) if pair.key else ""
     said = f"{hashed(pair, 'r')} as h" + (f", array[{names}] as k" if names else "")
     packed = "string_agg(int8send(h), ''::bytea) as p, array_to_json(array_agg(k))::text as k"
-    listed = "'{" + ",".join(map(str, chosen or ())) + "}'::bigint[]"
+    listed = _listed(chosen or ())
     if pair.key and chosen is not None and blocks.first is not None:
-        # By the key's index, block by block.
-        low = f"{blocks.first} + c.b * {blocks.count}"
-        column = f"r.{identifier(pair.key[0])}"
-        one = f"select {said} from {of} r where {column} >= {low} and {column} < {low} + {blocks.count}"
         return (
-            f"select c.b, x.p, x.k from unnest({listed}) c(b)"
-            f" cross join lateral (select {packed} from ({one}) i) x where x.p is not null order by c.b"
+            f"select c.b, x.p, x.k from unnest({listed}) c(b) cross join lateral"
+            f" (select {packed} from ({_ranged(pair, blocks, said, of)}) i) x"
+            " where x.p is not null order by c.b"
         )
     block = blocks.of(pair, "r")
     some = "" if chosen is None else f" where {block} = any({listed})"

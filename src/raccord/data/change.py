@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from raccord.data.clearing import clear
 from raccord.data.job import Changed, Referred
 from raccord.data.order import Order
-from raccord.data.plan import refers
+from raccord.data.plan import CARRIES, refers
 from raccord.data.scope import hashed, meets, relation
 from raccord.data.spec import INSERT
 from raccord.data.stage import Stage, one_row, run
@@ -21,9 +21,6 @@ from raccord.database import postgres
 from raccord.database.tables import Name, Reference, identifier, label
 from raccord.errors import HeldBack
 from raccord.model.text import shown
-
-# What a foreign key may do by itself to rows that refer.
-CARRIES = frozenset({"cascade", "set null", "set default"})
 
 
 class Numbered(HeldBack):

@@ -69,8 +69,8 @@ def difference(
         (one, two),
     )
     source, target = ours.digest, theirs.digest
-    sizes, every = differing(ours, theirs)
-    numbers = tuple(sizes)
+    found = differing(ours, theirs)
+    numbers, every = tuple(found.sizes), found.every
     if not numbers:
         return Difference(pair, source, target)
     if not source.rows or not target.rows:
@@ -79,15 +79,15 @@ def difference(
         few = min(SAMPLED, len(numbers))
         some = [numbers[at * len(numbers) // few] for at in range(few)]
         seen = _rowwise(one, two, pair, blocks, some, some)
-        looked = sum(sizes[number] for number in some)
+        looked = sum(found.sizes[number] for number in some)
         share = (seen.added + seen.changed + seen.removed) / looked * len(numbers) / every
         if share >= MOST:
             return Difference(
                 pair, source, target, source.rows, 0, target.rows, None, None, share=min(share, 1.0)
             )
     chosen = None if len(numbers) > every // 2 else numbers
-    found = _rowwise(one, two, pair, blocks, numbers, chosen, samples=samples)
-    return replace(found, source=source, target=target, blocks=blocks, numbers=numbers)
+    told = _rowwise(one, two, pair, blocks, numbers, chosen, samples=samples)
+    return replace(told, source=source, target=target, blocks=blocks, numbers=numbers, touched=found.touched)
 
 
 def again(

@@ -42,6 +42,8 @@ class Difference:
         puts, gone: the keys of added and changed, and of removed rows; None where there are too many.
         differing: keys of changed rows, as many as asked for.
         blocks: how rows were gathered, and `numbers` of those that differ; None where it wasn't asked for.
+        touched: what the source's rows in these blocks come to.
+        state: of the target when it was compared (`places.state`); "" where nothing is told by it.
         share: about what share of the rows differs, where that was only sampled: all then count as removed,
             and as added.
     """
@@ -57,6 +59,8 @@ class Difference:
     differing: tuple[Key, ...] = ()
     blocks: Blocks | None = None
     numbers: tuple[int, ...] = ()
+    touched: Digest | None = None
+    state: str = ""
     share: float | None = None
 
     @property

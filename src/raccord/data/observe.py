@@ -135,7 +135,13 @@ def decided(
     one: postgres.Connection, two: postgres.Connection, spec: Spec, found: Seen
 ) -> tuple[list[Difference], list[Decision]]:
     """How the rows of each table differ, as well as a push needs to know it, and what it does with each."""
-    return compared(spec, found, lambda pair, estimate: difference(one, two, pair, estimate=estimate))
+    log = places.written(two)
+    differs, made = compared(
+        spec, found, lambda pair, estimate: difference(one, two, pair, estimate=estimate)
+    )
+    # By now the server has put on the disk what was seen, if it ever does.
+    state = places.state(two, log) if log else ""
+    return [replace(each, state=state) for each in differs], made
 
 
 def compared(

@@ -5,6 +5,8 @@ Writes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from raccord.data.spec import Spec
 from raccord.data.stage import one_row
 from raccord.database import postgres
@@ -14,6 +16,13 @@ from raccord.model.plan import Finding
 
 _WHICH = """
 select pg_postmaster_start_time()::text, (select oid from pg_database where datname = current_database())
+"""
+_WRITTEN = "select case when pg_is_in_recovery() then '' else pg_current_wal_insert_lsn()::text end"
+_STATE = """
+select case when pg_is_in_recovery() then ''
+  when pg_current_wal_flush_lsn() < %s::pg_lsn then ''
+  else concat_ws(' ', extract(epoch from pg_postmaster_start_time()),
+    left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), pg_current_snapshot()) end
 """
 _HOW = """
 select pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool,
@@ -27,6 +36,36 @@ def same(one: postgres.Connection, two: postgres.Connection) -> bool:
     A server's identifier does not tell: one that was restored from another's files has the same.
     """
     return one_row(one, _WHICH) == one_row(two, _WHICH)
+
+
+def written(db: postgres.Connection) -> str:
+    """How far a server's log was written, by when all that is seen was committed; "" where nobody knows."""
+    return _told(db, _WRITTEN, [])
+
+
+def state(db: postgres.Connection, log: str = "0/0") -> str:
+    """What a server's rows are told by as of now: while it is the same, nobody committed anything there.
+
+    Two snapshots that are equal see the same transactions, and so the same rows; of the same start of the
+    server and the same timeline, so that no number of a transaction means another one.
+
+    Args:
+        log: how far the server's log must be on the disk: what a crash takes back leaves its numbers to
+            others.
+
+    Returns:
+        "" where nothing is told by it.
+    """
+    return _told(db, _STATE, [log])
+
+
+def _told(db: postgres.Connection, query: str, asked: Sequence[str]) -> str:
+    errors = postgres.driver().errors
+    try:
+        with db.transaction():
+            return str(db.execute(query.encode(), asked).fetchall()[0][0])
+    except (errors.FeatureNotSupported, errors.InsufficientPrivilege, errors.UndefinedFunction):
+        return ""  # not every server that calls itself PostgreSQL has a log that can be asked about
 
 
 def one_and_the_same(target: Target) -> CannotRun:

@@ -17,6 +17,8 @@ from raccord.model.text import shown
 SKIP, DELTA, WHOLE, FILL, ANEW, SWAP = "skip", "delta", "whole", "fill", "anew", "swap"
 STRAIGHT = frozenset({FILL, ANEW, SWAP})
 FEW_ROWS = 1_000  # differing rows up to which a table is never filled anew
+# What a foreign key may do by itself to rows that refer.
+CARRIES = frozenset({"cascade", "set null", "set default"})
 MOST_NUMBERS = 10_000  # blocks that a plan names
 Counts = tuple[int, int, int]
 
@@ -73,6 +75,8 @@ class Expected:
         way: see `Decision`.
         source, target: what all rows come to, where that was asked.
         blocks, numbers: where the differences are; None where nobody may rely on it.
+        touched: what the rows there come to in the source; None where more than that must be looked at.
+        state: the target's when it was compared (`places.state`).
     """
 
     counts: Counts
@@ -81,12 +85,15 @@ class Expected:
     target: Digest | None = None
     blocks: Blocks | None = None
     numbers: tuple[int, ...] = ()
+    touched: Digest | None = None
+    state: str = ""
 
     def document(self) -> dict[str, Json]:
         """Itself for JSON."""
         blocks = [self.blocks.count, self.blocks.first, *self.numbers] if self.blocks else None
         ends = [None if one is None else str(one) for one in (self.source, self.target)]
-        return {"counts": list(self.counts), "way": self.way, "ends": ends, "blocks": blocks}
+        told = {"touched": str(self.touched), "state": self.state} if self.touched is not None else {}
+        return {"counts": list(self.counts), "way": self.way, "ends": ends, "blocks": blocks, **told}
 
     @classmethod
     def parse(cls, said: Mapping[str, Json]) -> Expected:
@@ -96,6 +103,7 @@ class Expected:
         return cls(
             (counts[0], counts[1], counts[2]), said["way"], source, target,
             None if blocks is None else Blocks(blocks[0], blocks[1]), tuple(blocks[2:]) if blocks else (),
+            Digest.parse(said["touched"]) if "touched" in said else None, said.get("state", ""),
         )  # fmt: skip
 
 
@@ -105,10 +113,17 @@ def expect(spec: Spec, one: Difference, made: Decision) -> Expected:
         return Expected(made.counts, made.way)
     # What triggers make of the rows is no proof in the end, so all is compared again at the start.
     certain = made.way == DELTA and len(one.numbers) <= MOST_NUMBERS and not fires(spec, one.pair)
-    blocks = one.blocks if certain else None
-    return Expected(
-        made.counts, made.way, one.source, one.target, blocks, one.numbers if blocks is not None else ()
-    )
+    if not certain or one.blocks is None:
+        return Expected(made.counts, made.way, one.source, one.target)
+    # The rest of the table is as it was if nobody else wrote, and no foreign key carries a change on to it.
+    alone = one.state and one.blocks.first is not None and not _carried(one.pair)
+    touched, state = (one.touched, one.state) if alone else (None, "")
+    return Expected(made.counts, made.way, one.source, one.target, one.blocks, one.numbers, touched, state)
+
+
+def _carried(pair: Pair) -> bool:
+    """Whether the server may change rows of a table by itself, as those change that they refer to."""
+    return any({one.on_delete, one.on_update} & CARRIES for one in pair.target.refers)
 
 
 def decisions(spec: Spec, order: Order, found: Sequence[Difference]) -> list[Decision]:

@@ -1,0 +1,119 @@
+"""What proves a push before it commits: blocks that differed, if nobody wrote meanwhile, else all rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from raccord.data import places, push
+from tests import pgkit
+from tests.datakit import Two, two, why
+
+SETUP = """
+create table a (id int primary key, v text);
+create table b (id int primary key, a int references a on delete cascade, v text);
+create table other (n int);
+insert into a select g, 'x' from generate_series(1, 400) g;
+insert into b select g, g, 'x' from generate_series(1, 400) g;
+"""
+
+
+@pytest.fixture
+def pair(tmp_path):
+    try:
+        with two(tmp_path) as found:
+            found.both(SETUP)
+            found.configure(tables=("a", "b"))
+            found.run("prod", "update a set v = 'prod' where id = 7; delete from a where id = 300")
+            found.diff()  # who reads first may tidy up, and that is written too
+            found.run("prod", "checkpoint")  # what is planned with is on the disk
+            yield found
+    except pgkit.NoServer as error:
+        pytest.skip(f"no PostgreSQL server: {error}")
+
+
+@pytest.fixture
+def whole(monkeypatch):
+    """The tables of the target that were hashed whole before a commit."""
+    seen: list[str] = []
+    real = push.digest
+
+    def digest(db, one, **more):
+        seen.append(one.target.name)
+        return real(db, one, **more)
+
+    monkeypatch.setattr(push, "digest", digest)
+    return seen
+
+
+def meanwhile(monkeypatch, act) -> None:
+    real = push.push
+
+    def late(*words):
+        act()
+        real(*words)
+
+    monkeypatch.setattr(push, "push", late)
+
+
+def test_where_nobody_wrote_only_what_differed_is_hashed_again(pair: Two, whole):
+    assert pair.push(mode="mirror").state == "done"
+    # Rows of b went by themselves, as those went that they refer to: the server could have changed others.
+    assert whole == ["b"]
+    assert pair.rows("prod", "a", "b") == pair.rows("dev", "a", "b")
+    assert pair.undo().state == "done"
+    assert pair.run("prod", "select count(*), max(v) from a") == [(399, "x")]
+    assert pair.run("prod", "select v from a where id = 7") == [("prod",)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into other values (1)",
+        "begin; insert into other values (1); rollback",
+        "create table more (n int)",
+    ],
+)
+def test_whatever_somebody_commits_or_takes_back_the_whole_table_is_hashed(
+    pair: Two, whole, monkeypatch, statement
+):
+    meanwhile(monkeypatch, lambda: pair.run("prod", statement))
+    assert pair.push(mode="mirror").state == "done" and whole == ["a", "b"]
+    assert pair.rows("prod", "a", "b") == pair.rows("dev", "a", "b")
+
+
+def test_a_change_where_nothing_differed_is_found(pair: Two, whole, monkeypatch):
+    meanwhile(monkeypatch, lambda: pair.run("prod", "update a set v = 'late' where id = 150"))
+    report = pair.push(mode="mirror")
+    assert "no longer those that were planned with" in why(report) and "a" in whole
+    assert pair.run("prod", "select v from a where id in (7, 150) order by id") == [("prod",), ("late",)]
+
+
+def test_a_change_of_the_source_in_the_same_place_is_found(pair: Two, monkeypatch):
+    with pair.ends["dev"][0].connect() as open_:  # another database than prod's, of the same server
+        open_.execute("select pg_backend_pid()")
+        monkeypatch.setattr(places, "state", lambda *_: "the same")
+        meanwhile(monkeypatch, lambda: pair.run("dev", "update a set v = 'other' where id = 8"))
+        report = pair.push(mode="mirror")
+    assert report.state != "done", report
+    assert pair.run("prod", "select v from a where id = 7") == [("prod",)]
+
+
+def test_a_transaction_that_was_open_all_the_time_changes_nothing(pair: Two, whole):
+    server, database = pair.ends["prod"]
+    with server.connect(database) as other:
+        other.autocommit = False
+        other.execute("insert into other values (1)")
+        pair.diff()
+        pair.run("prod", "checkpoint")
+        assert pair.push(mode="mirror").state == "done" and whole == ["b"]
+        other.rollback()
+
+
+def test_what_a_crash_could_take_back_tells_nothing(pair: Two):
+    server, database = pair.ends["prod"]
+    with server.connect(database) as db:
+        known = places.state(db, places.written(db))
+        assert places.state(db, "FFFFFFFF/FFFFFFFF") == "" != places.state(db)
+        assert known in ("", places.state(db))
+        db.execute("insert into other values (1)")
+        assert places.state(db) != known
