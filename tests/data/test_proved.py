@@ -35,7 +35,7 @@ def pair(tmp_path):
 def whole(monkeypatch):
     """The tables of the target that were hashed whole before a commit."""
     seen: list[str] = []
-    real = push.digest
+    real = compare.digest
 
     def digest(db, one, **more):
         seen.append(one.target.name)
