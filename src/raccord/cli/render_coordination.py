@@ -72,8 +72,8 @@ def consolidated(page: Page, report: ConsolidateReport) -> None:
         page.line(f"The report is in {shown(page.path(report.document))}.")
     if report.commit:
         page.line(f"It is committed as {report.commit[:10]}.")
-    if report.uncommitted:
-        page.line(Text(f"To be done after the next one: {shown(report.uncommitted)}", "yellow"))
+    for why in filter(None, (report.uncommitted, report.journals)):
+        page.line(Text(f"To be done after the next one: {shown(why)}", "yellow"))
 
 
 def consolidations(page: Page, found: Sequence[ConsolidationReport], *, full: bool) -> None:

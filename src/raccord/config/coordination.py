@@ -84,6 +84,14 @@ class Coordination:
         TEXT,
         "The first line of the commit. {summary}, {changes} and {id} are replaced.",
     )
+    journals: tuple[str, ...] = key(
+        (),
+        GLOBS,
+        "Journals in the worktree that takes the reports whose old entries are moved into an archive beside "
+        "each after a consolidation; an entry begins with a heading that holds a date.",
+        '["docs/passation_*.md"]',
+    )
+    journal_hours: int = key(48, whole(1, "hours"), "How old an entry of a journal is when it moves.")
     owners: Mapping[str, str] = key(
         {},
         TEXTS,

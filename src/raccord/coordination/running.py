@@ -37,7 +37,7 @@ class Running:
     Attributes:
         mode: how files are watched; None before they are.
         errors: what went wrong last, by what was done: "watching", "checking", "consolidation",
-            "configuration", "commit", "hub".
+            "configuration", "commit", "journals", "hub".
         beside: what is started and stopped with it.
     """
 

@@ -80,6 +80,7 @@ class ConsolidateReport:
         error: why it isn't.
         commit: the commit that has the report; "" where none was made.
         uncommitted: why it is not committed, or not pushed, where the configuration asks for that.
+        journals: why old entries of a journal did not move into its archive, likewise.
     """
 
     consolidation: ConsolidationReport | None
@@ -87,6 +88,7 @@ class ConsolidateReport:
     error: str
     commit: str = ""
     uncommitted: str = ""
+    journals: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class Courier:
 
     def look(self) -> None:
         """Tells of trouble that began or ended since the last look: once for each state, not each look."""
-        for what in ("watching", "checking", "consolidation", "configuration", "commit", "hub"):
+        for what in ("watching", "checking", "consolidation", "configuration", "commit", "journals", "hub"):
             with self.outbox.together():
                 why = self.running.errors.get(what, "")
                 if self.outbox.turned(what, why):

@@ -17,7 +17,7 @@ from raccord.coordination.service import AutoSyncService
 from raccord.coordination.spec import Owners, Past, Spec, reporting
 from raccord.errors import RaccordError, UsageError
 from raccord.git.refs import read
-from raccord.git.worktrees import worktrees
+from raccord.git.worktrees import Worktree, worktrees
 from raccord.model.coordination import Change, Consolidation, Root
 from raccord.model.report_coordination import (
     ChangeReport,
@@ -34,11 +34,22 @@ from raccord.verbs.room import Room
 
 def roots(room: Room) -> Sequence[Root]:
     """Every worktree that has files, as it is now."""
-    return [
-        Root(str(tree.path), tree.path.name, tree.branch or "", tree.main)
-        for tree in worktrees(room.repo)
-        if not tree.bare and not tree.missing
-    ]
+    return [_root(tree) for tree in _there(room)]
+
+
+def home(room: Room) -> Worktree | None:
+    """The worktree that takes the reports, as it is now."""
+    trees = _there(room)
+    found = reporting([_root(tree) for tree in trees], room.config.coordination.worktree)
+    return next((tree for tree in trees if found is not None and str(tree.path) == found.path), None)
+
+
+def _there(room: Room) -> Sequence[Worktree]:
+    return [tree for tree in worktrees(room.repo) if not tree.bare and not tree.missing]
+
+
+def _root(tree: Worktree) -> Root:
+    return Root(str(tree.path), tree.path.name, tree.branch or "", tree.main)
 
 
 def keeper(room: Room) -> Keeper:
@@ -102,12 +113,12 @@ def _beside(
     room: Room, made: Running, took: Callable[[Spec], object] = lambda spec: None
 ) -> Sequence[Beside]:
     """What works along with a running service."""
-    from raccord.verbs.live import Live  # both know this module
-    from raccord.verbs.report_commit import Committer
+    from raccord.verbs.afterwards import Afterwards  # both know this module
+    from raccord.verbs.live import Live
 
     return (
         Live(room, made, courier(room, made), took),
-        Committer(made, lambda: Room.open(room.path)),
+        Afterwards(made, lambda: Room.open(room.path)),
         link(room, made),
     )
 
@@ -143,17 +154,14 @@ def consolidate(room: Room) -> ConsolidateReport:
         return ConsolidateReport(None, "", "")
     home = reporting(kept.roots(), kept.worktree)
     document = str(Path(home.path) / kept.spec.report) if home is not None and not done.error else ""
-    commit, uncommitted = _committed(room) if document else ("", "")
-    return ConsolidateReport(told(done.consolidation), document, done.error, commit, uncommitted)
+    if not document:
+        return ConsolidateReport(told(done.consolidation), document, done.error)
+    from raccord.verbs.afterwards import afterwards  # it knows this module
 
-
-def _committed(room: Room) -> tuple[str, str]:
-    """The commit of the report, and why there is none or it is not pushed."""
-    if not room.config.coordination.commit:
-        return "", ""
-    from raccord.verbs.report_commit import settle
-
-    return settle(room)
+    commit, troubles = afterwards(room)
+    return ConsolidateReport(
+        told(done.consolidation), document, done.error, commit, troubles["commit"], troubles["journals"]
+    )
 
 
 def changes(room: Room, *, pending: bool, limit: int) -> tuple[ChangeReport, ...]:

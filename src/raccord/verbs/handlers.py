@@ -156,6 +156,7 @@ def _reports(room: Room) -> list[Handler]:
     from raccord.coordination.carry import CarryHandler
     from raccord.coordination.commit import CommitHandler, RecordHandler
     from raccord.coordination.ledger import Ledger
+    from raccord.coordination.rolling import RollHandler
     from raccord.coordination.spec import Spec
     from raccord.verbs.coordination import keeper
 
@@ -166,6 +167,7 @@ def _reports(room: Room) -> list[Handler]:
         CarryHandler(room.repo, ledger, spec, see),
         CommitHandler(room.repo, ledger, spec),
         RecordHandler(room.repo),
+        RollHandler(room.repo, ledger),
     ]
 
 
@@ -201,7 +203,7 @@ LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
         _trees,
     ),
     (("config.set",), _settings),
-    (("report.carry", "report.commit", "report.record"), _reports),
+    (("journal.roll", "report.carry", "report.commit", "report.record"), _reports),
 )
 
 

@@ -5,32 +5,24 @@ Where it can't be done now it is said why, and tried again after the next consol
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from raccord.code.base import Far, choose_remote, far_side, find_base
 from raccord.code.facts import PushIntent
 from raccord.code.hooks import after_commit
 from raccord.code.push import push_step
 from raccord.coordination.carry import carried
 from raccord.coordination.commit import commit_step, telling
-from raccord.coordination.keeper import Consolidated
 from raccord.coordination.ledger import Ledger
-from raccord.coordination.running import Running
-from raccord.coordination.spec import Spec, reporting
+from raccord.coordination.spec import Spec
 from raccord.errors import HeldBack, RaccordError
 from raccord.git.refs import read
 from raccord.git.run import strings
 from raccord.git.worktrees import Worktree
-from raccord.model.coordination import Root
 from raccord.model.language import counted
 from raccord.model.plan import Lane, Plan, Stage
 from raccord.model.text import shown
+from raccord.verbs.coordination import home
 from raccord.verbs.lanes import gates_of
 from raccord.verbs.room import Room
-
-log = logging.getLogger("raccord.coordination")
 
 BY = "raccord"
 
@@ -72,10 +64,7 @@ def _settle(room: Room, made: list[str]) -> None:
 
 def _home(room: Room) -> Worktree:
     """The worktree that takes the reports, where it can take a commit."""
-    trees = [one for one in room.trees if not one.bare and not one.missing]
-    listed = [Root(str(one.path), one.path.name, one.branch or "", one.main) for one in trees]
-    home = reporting(listed, room.config.coordination.worktree)
-    tree = next((one for one in trees if home is not None and str(one.path) == home.path), None)
+    tree = home(room)
     if tree is None:
         raise HeldBack("no worktree takes the reports", hint="git worktree list")
     if tree.operation:
@@ -139,40 +128,3 @@ def _far(room: Room, tree: Worktree) -> Far | None:
         return None
     base = find_base(room.repo, refs, remote, room.config.sync.base, room.trees).branch
     return far_side(settings, refs, remote, tree.branch or "", base)
-
-
-@dataclass
-class Committer:
-    """Commits after each consolidation of a running service.
-
-    Attributes:
-        opened: opens the workspace anew, for one commit.
-    """
-
-    running: Running
-    opened: Callable[[], Room]
-
-    def start(self) -> None:
-        """Listens."""
-        self.running.keeper.consolidated.append(self._consolidated)
-
-    def stop(self) -> None:
-        """Ends it; what is not committed is so after the next consolidation."""
-        self.running.keeper.consolidated.remove(self._consolidated)
-
-    def _consolidated(self, one: Consolidated) -> None:
-        why = ""
-        try:
-            room = self.opened()
-            try:
-                why = settle(room)[1]
-            finally:
-                room.close()
-        except RaccordError as error:
-            why = error.message
-        if why and self.running.errors.get("commit") != why:
-            log.error("Error in commit: %s", why)
-        if why:
-            self.running.errors["commit"] = why
-        else:
-            self.running.errors.pop("commit", None)
