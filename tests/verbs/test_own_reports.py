@@ -149,3 +149,16 @@ def test_status_says_whose_change_it_is(flock: Flock) -> None:
     assert [(one.unstaged, one.reports) for one in flock.at().status().worktrees] == [(1, 1)]
     flock.main.write(REPORT, "mine\n")
     assert [(one.unstaged, one.reports) for one in flock.at().status().worktrees] == [(1, 0)]
+
+
+def test_a_rebase_by_hand_needs_it_committed(flock: Flock) -> None:
+    flock.main.commit({"raccord.toml": CONFIGURATION + 'worktree = "a"\n'})
+    flock.main.git("push", "-q", "origin", "main")
+    tree = flock.tree("a", {"app.py": "mine\n"})
+    tree.write("notes.log", "")
+    flock.at().coordination.consolidate()
+    tree.write("notes.log", "x")
+    assert flock.at().coordination.consolidate().document == str(tree.path / REPORT)
+    flock.advance({"app.py": "theirs\n"})
+    finding = flock.lane(flock.sync("a", resolve_by_hand=True), "a").finding
+    assert finding is not None and finding.name == "clean" and "not committed" in finding.message

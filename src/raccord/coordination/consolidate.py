@@ -105,7 +105,7 @@ def place(
     began = time.monotonic()
     for _ in range(TRIES):
         try:
-            _write(ledger, spec, home, waiting, look)
+            _write(ledger, spec, home, waiting, look, again=bool(also))
             break
         except WorldMoved:
             time.sleep(0.01)  # somebody writes to it just now; what he wrote goes in
@@ -117,11 +117,13 @@ def place(
     return waiting
 
 
-def _write(ledger: Ledger, spec: Spec, home: Root, waiting: Sequence[Consolidation], look: Look) -> None:
+def _write(
+    ledger: Ledger, spec: Spec, home: Root, waiting: Sequence[Consolidation], look: Look, *, again: bool
+) -> None:
     look([path for path in (spec.report, spec.archive) if globs.named(spec.patterns, path)])
     known = ledger.known(home.path)
     old, version = read(home.path, spec.report, known)
-    kept = read(home.path, spec.archive)[0] if any(one.placed for one in waiting) else b""
+    kept = read(home.path, spec.archive)[0] if again else b""
     lacking = [one for one in waiting if not document.has(old, one.id) and not document.has(kept, one.id)]
     if not lacking:
         return

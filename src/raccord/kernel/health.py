@@ -24,7 +24,7 @@ def room_left(folder: Path) -> Advice:
     while not there.exists() and there != there.parent:
         there = there.parent
     quoted = shlex.quote(str(there))
-    if os.statvfs(there).f_flag & os.ST_RDONLY or not os.access(there, os.W_OK):
+    if not os.access(there, os.W_OK):  # nor is a file system that is read-only
         why = message("raccord keeps its state there, and can only look without it")
         return Advice(
             "disk.writable",
