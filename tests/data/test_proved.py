@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raccord.data import places, push
+from raccord.data import compare, places, push
 from tests import pgkit
 from tests.datakit import Two, two, why
 
