@@ -120,6 +120,18 @@ def test_machines_are_known_with_the_time_since_they_were_seen(base, target):
         assert len(one.greet(Machine("2", "other", "/srv/shop", "0.1"))) == 2
 
 
+def test_what_can_not_be_numbered_is_not_taken_for_sent(base, target):
+    server, name = base
+    with hub.opened(target, "p") as one:
+        one.add("a", [entry("1")])
+        server.run("truncate raccord.projects cascade", name)
+        with pytest.raises(DatabaseError, match="has lost this project"):
+            one.add("a", [entry("2")])
+    with hub.opened(target, "p") as one:
+        one.add("a", [entry("2")])
+        assert [one.uid for one in one.after(0, 9)] == ["2"]
+
+
 def test_several_make_the_tables_at_once(base, target):
     server, name = base
     ids = []

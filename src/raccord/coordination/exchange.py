@@ -216,6 +216,9 @@ class Exchange:
 
     def runs(self, limit: int) -> list[tuple[str, Mapping[str, Json]]]:
         """The newest runs of other machines: the machine's id and the run, the newest first."""
-        rows = self._store.rows("select machine, document from far_runs")
-        found = [(machine, json.loads(document)) for machine, document in rows]
-        return sorted(found, key=lambda one: -one[1]["started"])[:limit]
+        rows = self._store.rows(
+            "select machine, document from far_runs"
+            " order by json_extract(document, '$.started') desc limit ?",
+            (limit,),
+        )
+        return [(machine, json.loads(document)) for machine, document in rows]

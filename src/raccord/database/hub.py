@@ -33,7 +33,7 @@ with numbered as (
   on conflict (project, uid) do nothing
   returning 1
 )
-select count(*), pg_notify(%(channel)s, %(project)s) from added
+select (select count(*) from numbered), (select count(*) from added), pg_notify(%(channel)s, %(project)s)
 """
 _GREET = """
 insert into raccord.machines (project, id, name, place, release, seen)
@@ -73,7 +73,11 @@ class PostgresHub:
         return [Machine(key, name, place, release, now - ago) for key, name, place, release, ago in rows]
 
     def add(self, machine: str, entries: Sequence[Entry]) -> None:
-        """Adds entries in their order; one that is there already is not added again."""
+        """Adds entries in their order; one that is there already is not added again.
+
+        Raises:
+            DatabaseError: the hub is lost, or somebody emptied it: nothing was added.
+        """
         given: dict[str, Any] = {
             "number": len(entries),
             "project": self._project,
@@ -83,7 +87,9 @@ class PostgresHub:
             "documents": [one.document for one in entries],
             "channel": CHANNEL,
         }
-        self._db.execute(_ADD, given)
+        row = self._db.execute(_ADD, given).fetchone()
+        if not (row and row[0]):
+            raise DatabaseError(f"the hub {self._target.shown} has lost this project; it is told again")
 
     def after(self, seq: int, most: int) -> list[Entry]:
         """Entries after a place, in their order."""
