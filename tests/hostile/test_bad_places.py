@@ -42,6 +42,7 @@ def fill(folder: Path, left: int) -> None:
         file.write(b"x" * max(0, size - left))
 
 
+@pytest.mark.long_but(3)
 @root_only
 @pytest.mark.parametrize("left", [0, 8 * 1024])
 @pytest.mark.parametrize("words", ["sync --all", "snapshot --all", "sync --all --dry-run"])

@@ -58,6 +58,7 @@ def test_nobody_is_asked_where_there_is_no_terminal(house):
     assert (house.repo.path / "lib.py").read_text() == "kept\n"
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     "env",
     [
@@ -93,6 +94,7 @@ def test_names_that_are_not_utf_8(house):
         assert "PYTHONUTF8=1" in found.text
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     "columns", ["1", "100000", *(pytest.param(n, marks=pytest.mark.long) for n in ("0", "20"))]
 )

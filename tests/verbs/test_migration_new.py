@@ -317,6 +317,7 @@ def test_others_on_the_same_parent_are_named(shop, tmp_path):
     assert "raccord migrations rebase" in rest.message
 
 
+@pytest.mark.long
 def test_several_heads_and_words_for_one(shop):
     shop.main.commit({shop.file("a3"): revision("a3", "r2"), shop.file("b3"): revision("b3", "r2")})
     finding = held(shop.new(shop.main))
@@ -371,6 +372,7 @@ def test_a_configuration_full_of_traps(shop):
     assert alembic(shop.main, "heads").endswith("(head)")
 
 
+@pytest.mark.long
 def test_a_project_with_nothing_but_pyproject(shop):
     shop.main.git("rm", "-q", "backend/alembic.ini")
     env = ENV.replace('config.get_main_option("sqlalchemy.url")', repr(shop.url))
@@ -427,6 +429,7 @@ def test_an_unreadable_database_is_told_and_a_first_revision_written(tmp_path):
     assert "down_revision: str | None = None" in (shop.main.path / VERSIONS / name).read_text()
 
 
+@pytest.mark.long
 def test_a_name_that_is_taken_and_one_that_git_ignores(shop):
     (shop.main.path / "backend/alembic.ini").write_text(f"{shop.ini}file_template = %%(slug)s\n")
     assert shop.new(shop.main, "same").state == "done"

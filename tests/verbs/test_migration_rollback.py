@@ -221,6 +221,7 @@ def test_nothing_untrusted_runs_and_nothing_unread_counts_as_gone(shop):
         shop.rollback()
 
 
+@pytest.mark.long
 def test_what_a_colleague_pushed_anywhere_is_theirs(shop, tmp_path):
     for name in ("origin", "team"):
         subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / name)], check=True)
@@ -243,6 +244,7 @@ def test_what_a_colleague_pushed_anywhere_is_theirs(shop, tmp_path):
         shop.rollback()
 
 
+@pytest.mark.long
 def test_what_lies_in_a_stash_is_somebodys(shop):
     shop.main.write(shop.file("p1"), revision("p1", "r2"))
     alembic(shop.main, "upgrade", "head")
@@ -313,6 +315,7 @@ def parent(pid: str) -> str:
     return ""
 
 
+@pytest.mark.long
 def test_a_killed_raccord_waits_for_its_driver_and_finishes(shop):
     killed_half_way(shop, kill_all=False)
 
