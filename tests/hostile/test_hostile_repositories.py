@@ -61,11 +61,13 @@ def judge(name: str, house: House, driver: Driver) -> None:
 TRACED = named(long=False)[::4]
 
 
+@pytest.mark.long_but(6)
 @pytest.mark.parametrize("name", TRACED)
 def test_nothing_runs_but_git(name, house, driver):
     judge(name, house, driver)
 
 
+@pytest.mark.long_but(38)
 @pytest.mark.parametrize("name", sorted({*named(long=False)} - {*TRACED}))
 def test_nothing_of_it_runs(name, house, plain_driver):
     judge(name, house, plain_driver)

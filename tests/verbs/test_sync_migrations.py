@@ -125,6 +125,7 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         yield shop.at("r1", new="r1")
 
 
+@pytest.mark.long_but(1)
 def test_one_worktree_applies_a_revision_and_the_other_syncs_and_works(either: Shop) -> None:
     shop = either
     a = shop.tree("a", {shop.file("x"): revision("x", "r1")})
