@@ -42,7 +42,7 @@ def site(tmp_path_factory):
 
 def problem(said) -> bool:
     """Whether the console tells of a fault; what was asked of the server and refused is none."""
-    return said.type == "error" and "status of 409" not in said.text
+    return said.type == "error" and "status of 422" not in said.text
 
 
 @pytest.fixture

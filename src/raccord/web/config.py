@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, HTTPException, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from raccord.config import declared
 from raccord.coordination.service import AutoSyncService
 from raccord.errors import ConfigError, UsageError
 from raccord.web.config_schema import body, fits, of, whole
-from raccord.web.sync import safe
+from raccord.web.plain import example, safe
 from raccord.workspace import Workspace
 
 # What programs call the keys that they have always known.
@@ -52,33 +52,27 @@ class Fixed(BaseModel):
 class Configuration(BaseModel):
     """The configuration in force."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "check_interval_seconds": 30,
-                    "consolidation_interval_minutes": 60,
-                    "consolidation_threshold": 5,
-                    "watched_files": ["AGENTS.md"],
-                    "language": "en",
-                    "file": "/srv/notes/raccord.toml",
-                    "error": None,
-                    "fixed": {"port": 8000, "dev": False, "polling": False},
-                    "run": None,
-                    "settings": [
-                        {
-                            "key": "coordination.threshold",
-                            "value": 5,
-                            "origin": "default",
-                            "where": "",
-                            "hidden": False,
-                            "expected": "a whole number of changes, 0 or more",
-                            "doc": "Pending changes from which on they are consolidated; 0 for never.",
-                        }
-                    ],
-                }
-            ]
-        }
+    model_config = example(
+        check_interval_seconds=30,
+        consolidation_interval_minutes=60,
+        consolidation_threshold=5,
+        watched_files=["AGENTS.md"],
+        language="en",
+        file="/srv/notes/raccord.toml",
+        error=None,
+        fixed={"port": 8000, "dev": False, "polling": False},
+        run=None,
+        settings=[
+            {
+                "key": "coordination.threshold",
+                "value": 5,
+                "origin": "default",
+                "where": "",
+                "hidden": False,
+                "expected": "a whole number of changes, 0 or more",
+                "doc": "Pending changes from which on they are consolidated; 0 for never.",
+            }
+        ],
     )
 
     check_interval_seconds: float

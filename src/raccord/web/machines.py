@@ -73,6 +73,24 @@ class RunOut(BaseModel):
 class Runs(BaseModel):
     """Runs of other machines, the newest first."""
 
+    model_config = example(
+        count=1,
+        runs=[
+            {
+                "id": "20251010-142500-3c1725",
+                "machine": "laptop:shop",
+                "verb": "sync",
+                "state": "done",
+                "started": "2025-10-10T14:25:00",
+                "ended": "2025-10-10T14:25:09",
+                "lanes": 4,
+                "held": 0,
+                "by": "Ada",
+                "undo_of": "",
+            }
+        ],
+    )
+
     count: int
     runs: list[RunOut]
 
