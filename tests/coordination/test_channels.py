@@ -6,9 +6,11 @@ import contextlib
 import hashlib
 import hmac
 import http.server
+import itertools
 import json
 import logging
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +21,7 @@ from raccord.notify import services, webhook
 from raccord.verbs.channels import courier
 from raccord.verbs.room import Room
 from raccord.workspace import Workspace
+from tests import webkit
 from tests.gitkit import Repo
 
 SECRET = "s3cret-of-the-team"
@@ -227,3 +230,25 @@ def test_a_service_is_told_through_apprise_and_a_bad_url_is_named_without_itself
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://[broken", "https://", "http://h:99999/"])
 def test_a_receiver_that_cannot_be_reached_is_no_failure_of_ours(url):
     assert webhook.post(url, {}, delivery="d", at=1) != ""
+
+
+def test_a_channel_that_is_configured_while_a_service_runs_is_told(tmp_path, receiver, monkeypatch):
+    monkeypatch.setenv("TEAM_HOOK", receiver.url)
+    repo = Repo.init(tmp_path / "main")
+    repo.commit({"AGENTS.md": "1"}, "start")
+    with Workspace.open(repo.path) as workspace:
+        running = workspace.coordination.watching()
+        running.start()
+        try:
+            text = '[channels.team]\nurl = "env:TEAM_HOOK"\nevents = ["change"]\n'
+            webkit.save(repo.path / "raccord.toml", text)
+            webkit.until(lambda: workspace.configuration.file)
+            # A channel is told of what happens from its first second on.
+            for number in itertools.count(2):
+                webkit.save(repo.path / "AGENTS.md", str(number))
+                if receiver.got:
+                    break
+                time.sleep(0.05)
+        finally:
+            running.stop()
+    assert json.loads(receiver.got[0][1])["event"] == "change"

@@ -116,7 +116,7 @@ def test_an_edit_by_hand_is_taken_up_and_a_broken_one_is_not(site, caplog):
     file = site.main / "raccord.toml"
     webkit.save(file, FILE.replace("threshold = 0", "threshold = 7"))
     webkit.until(lambda: config(site)["consolidation_threshold"] == 7)
-    assert "taken up: coordination.threshold" in caplog.text
+    webkit.until(lambda: "taken up: coordination.threshold" in caplog.text)
     webkit.save(file, FILE.replace("threshold = 0", "threshold = 'x'"))
     said = webkit.until(lambda: config(site)["error"])
     assert "raccord.toml:3: coordination.threshold: is a string" in said
