@@ -19,7 +19,7 @@ from raccord.errors import CannotRun
 from raccord.model.coordination import Root
 from raccord.model.globs import leads, named
 
-DEBOUNCE_MS, STEP_MS = 40, 8
+DEBOUNCE_MS, STEP_MS = 40, 20  # each step wakes the thread, also where nothing changes
 POLL_SECONDS = 1.0
 FLOOD = 10_000  # changes in one go, above which everything is looked at
 LIMIT = Path("/proc/sys/fs/inotify/max_user_watches")
