@@ -222,7 +222,7 @@ def test_two_at_once_record_each_change_once(tmp_path):
         one.begin()
     for number in range(20):
         save(tmp_path / "AGENTS.md", f"{number} new")
-        time.sleep(0.06)
+        time.sleep(0.12)
     until(lambda: len(services[0].pending_changes) >= 20)
     chain = services[1].pending_changes
     assert [one.old_checksum for one in chain[1:]] == [one.new_checksum for one in chain[:-1]]
