@@ -356,6 +356,43 @@ def test_a_circle_of_keys(ends, keys):
         assert undone.state == "done" and ends.rows("prod", "a", "b") == before, why(undone)
 
 
+@pytest.mark.long_but(2)
+@pytest.mark.parametrize("kind", ["text", "text not null", "int not null", "uuid unique nulls not distinct"])
+def test_rows_trade_unique_values_where_others_refer_to_them(ends, kind):
+    """In a circle besides, whose keys restrict: that is never put off to the commit."""
+    ends.both(
+        f"create table a (k int primary key, down int); create table b (k int primary key, up int, v {kind});"
+        "create unique index on b (v)"
+    )
+    value = "lpad({}::text, 32, '0')::uuid" if "uuid" in kind else "{}"
+    u, v, w = (value.format(number) for number in (1, 2, 3))
+    ends.run(
+        "dev", f"insert into a values (1, 2); insert into b values (2, 1, {u}), (3, 1, {v}), (4, 1, {w})"
+    )
+    ends.run(
+        "prod", f"insert into a values (9, 8); insert into b values (8, 9, {u}), (2, 9, {v}), (3, null, {w})"
+    )
+    keys = "on delete restrict deferrable"
+    ends.both(
+        f"alter table b add foreign key (up) references a {keys};"
+        f"alter table a add foreign key (down) references b {keys}"
+    )
+    ends.configure(("a", "b"))
+    before = ends.rows("prod", "a", "b")
+    report = ends.push()
+    assert report.state == "done" and ends.rows("prod", "a", "b") == ends.rows("dev", "a", "b"), why(report)
+    undone = ends.undo()
+    assert undone.state == "done" and ends.rows("prod", "a", "b") == before, why(undone)
+
+
+def test_an_empty_query_travels(ends):
+    """PostgreSQL can't read its own binary form of it."""
+    ends.both("create table t (id int primary key, q tsquery)")
+    ends.run("dev", "insert into t values (1, ''), (2, '''a'' & !''b''')")
+    ends.configure(("t",))
+    assert ends.push().state == "done" and ends.rows("prod", "t") == ends.rows("dev", "t")
+
+
 def test_an_insert_leaves_out_what_lacks_a_parent_by_any_of_its_keys(ends):
     ends.both(
         "create table a (k int primary key, one text unique);"

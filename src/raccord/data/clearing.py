@@ -44,9 +44,11 @@ def _free(stage: Stage, unique: Unique) -> tuple[str, str]:
     """A column of an index, and what may stand in it for a while; ("", "") where nothing may."""
     pair = stage.pair
     held = {name for one in pair.target.referred for name in one.refs}
+    # Nulls are equal to one index or another.
+    alike = {name for one in pair.target.uniques if one.nulls for name in one.columns}
     for name in unique.columns:
         if name in stage.sets and name not in {*pair.key, *held}:
-            said = _meanwhile(pair.column(name), nulls=unique.nulls)
+            said = _meanwhile(pair.column(name), nulls=name in alike)
             if said:
                 return name, said
     return "", ""
