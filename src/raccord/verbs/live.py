@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from raccord.config import FILE, PYPROJECT, Config, Source, configured, source
 from raccord.coordination.running import Running
@@ -77,7 +78,8 @@ class Live:
                 if config != before[0]:
                     self._configure(config)
                     log.info("the configuration was taken up: %s", ", ".join(_others(before[0], config)))
-            young = any(one and time.time() - one.mtime_ns / 1e9 < YOUNG_SECONDS for one in seen)
+            now = time.time()
+            young = any(one and 0 <= now - one.mtime_ns / 1e9 < YOUNG_SECONDS for one in seen)
             self._known = None if young else seen
             after = self._room.config, self._running.errors.get(TROUBLE)
         if after != before:
@@ -101,7 +103,7 @@ class Live:
         self._running.again()
 
     def _signatures(self) -> list[Signature | None]:
-        return [signature(path) for path in self._files]
+        return [_seen(path) for path in self._files]
 
     def _work(self) -> None:
         last = None
@@ -111,6 +113,13 @@ class Live:
             if seen != self._known and seen == last:
                 self.take()
             last = seen
+
+
+def _seen(path: Path) -> Signature | None:
+    try:
+        return signature(path)
+    except OSError:
+        return None  # whoever reads it is told why it can't be
 
 
 def _others(before: Config, after: Config) -> list[str]:
