@@ -48,10 +48,10 @@ def test_three_machines_agree_though_one_was_cut_off_for_a_while(tmp_path, base)
             for one in machines:
                 save(one.path / "AGENTS.md", f"{one.path.name} {number}\n")
             until(lambda number=number: all(one.own >= number + 1 for one in machines))
-        seen = [one.own for one in machines]
-        until(lambda: len(machines[0].events) == len(machines[1].events) == seen[0] + seen[1])
-        assert len(cut.events) == 1 + seen[2]
-        assert cut.waiting == seen[2]
+        # A save may be seen as two changes: how many there are is known once nobody saves any more.
+        one, two, _ = machines
+        until(lambda: len(one.events) == len(two.events) == one.own + two.own)
+        until(lambda: len(cut.events) - 1 == cut.own == cut.waiting)
         wire.part(False)
         until(lambda: agreed(server, name, machines, sum(one.own for one in machines)), 60)
         # What others saw stands in the hub's order, whoever looks.

@@ -273,6 +273,19 @@ def test_an_operation_in_progress_comes_back_and_can_be_aborted(repo, operation)
     assert fingerprint(repo) == clean
 
 
+def test_a_conflict_that_was_resolved_can_still_be_brought_back(repo):
+    conflicted(repo)
+    repo.git("merge", "topic", check=False)
+    repo.write("a", "resolved\n")
+    repo.git("add", "a")
+    before, taken = fingerprint(repo), take(repo)
+    assert before["resolved"]
+    repo.git("read-tree", repo.git("write-tree").strip())  # the same lines, and no word of the conflict
+    assert not fingerprint(repo)["resolved"]
+    restore(repo, taken)
+    assert fingerprint(repo)["resolved"] == before["resolved"]
+
+
 def test_a_bisect_is_held_back(repo):
     taken = take(repo)
     repo.git("bisect", "start")

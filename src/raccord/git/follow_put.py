@@ -283,10 +283,10 @@ def _is(tree: Tree, change: PathChange) -> bool:
 
 
 def _index_is(git: Git, put: Put) -> bool:
-    """Whether the index has the entries that are wanted; stat data aside."""
+    """Whether the index has what is wanted; stat data aside."""
     if not put.index:
         return True
     width = len(put.index) // 2
     wanted = git.out("cat-file", "blob", put.index)
     now = fs.read_or_none(Path(put.gitdir) / "index") or b""
-    return [*parse(wanted, width).entries()] == [*parse(now, width).entries()]
+    return parse(wanted, width).content() == parse(now, width).content()

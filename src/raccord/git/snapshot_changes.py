@@ -84,7 +84,7 @@ def differences(target: Snapshot, now: Snapshot) -> Differences:
             paths.append(found)
     return Differences(
         paths=tuple(paths),
-        index=staged(target) != staged(now),
+        index=target.staged != now.staged,
         head=_head(target, now),
         ref=_ref(target, now),
         operation=_operation(target.operation, now.operation),
@@ -105,11 +105,6 @@ def states(snapshot: Snapshot) -> dict[str, State]:
     for path, mode in snapshot.directories.items():
         found[path] = State(mode, "", why="directory")
     return found
-
-
-def staged(snapshot: Snapshot) -> tuple[Entry, ...]:
-    """What is in the index, less the stat data."""
-    return snapshot.entries
 
 
 def target_of(head: str, branch: str) -> str:

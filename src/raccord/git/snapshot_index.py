@@ -82,6 +82,11 @@ class Index:
                             yield self.data[at : at + self.hash_size].hex()
                         at += self.hash_size
 
+    def content(self) -> tuple[tuple[Entry, ...], bytes]:
+        """All but the stat data, to be compared: the entries, and the conflicts that can be brought back."""
+        resolved = (self.data[at:end] for name, at, end in self.extensions if name == RESOLVED)
+        return tuple(self.entries()), b"".join(resolved)
+
     def _modes(self, at: int) -> tuple[int, int, int, int]:
         at = self.data.index(b"\0", at) + 1
         modes = []

@@ -148,10 +148,15 @@ class Snapshot:
             doing=self.doing,
         )
 
-    @cached_property
+    @property
     def entries(self) -> tuple[Entry, ...]:
         """The lines of the index."""
-        return tuple(parse(self.index_data, self.hash_size).entries())
+        return self.staged[0]
+
+    @cached_property
+    def staged(self) -> tuple[tuple[Entry, ...], bytes]:
+        """See `Index.content`."""
+        return parse(self.index_data, self.hash_size).content()
 
 
 @dataclass(frozen=True, slots=True)

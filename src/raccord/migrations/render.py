@@ -91,7 +91,7 @@ def render(site: Site, start: Sequence[str], wanted: Wanted, home: str, state: P
         # An ini file and a pyproject.toml count together.
         both = ("-c", str(place.ini), "-c", str(project.ini)) if project.ini.name == "pyproject.toml" else ()
         argv = command((*start, *both), database, *wanted.words(), f"--version-path={place.versions}")
-        env = {**variables(project), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = variables(project)
         if not both:
             env["ALEMBIC_CONFIG"] = str(place.ini)
         try:

@@ -97,7 +97,8 @@ def variables(project: Project) -> dict[str, str]:
         raise CannotRun(
             f"{said}, so alembic is not run", hint=f"ls -l {shown(shlex.quote(str(odd[0].parent)))}"
         )
-    return {"ALEMBIC_CONFIG": str(project.ini)}
+    # What it compiles would be files of nobody in the worktree.
+    return {"ALEMBIC_CONFIG": str(project.ini), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def reason(output: str, targets: Iterable[Target]) -> tuple[str, list[str]]:

@@ -138,7 +138,7 @@ def printed(
 def _offline(project: Project, argv: Sequence[str]) -> tuple[str, str]:
     """What alembic printed, and why it failed or ""."""
     try:
-        env = {**variables(project), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = variables(project)
         ended = proc.run([*argv, "--sql"], cwd=project.backend, env=env, timeout=LIMIT_S, limit=OUTPUT)
     except (ProcessFailed, CannotRun) as error:
         return "", error.message
