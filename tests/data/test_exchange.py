@@ -196,6 +196,23 @@ def test_what_belongs_together_is_exchanged_together(ab):
     assert ab.run("prod", "select max(id), count(*) filter (where a = 3) from b") == [(40, 0)]
 
 
+def test_a_table_that_refers_to_a_partitioned_one_is_exchanged(ab):
+    # The server keeps a foreign key of its own to each partition, which holds no table to that partition alone.
+    ab.both(
+        "create table parted (n int primary key) partition by hash (n);"
+        "create table parted_0 partition of parted for values with (modulus 2, remainder 0);"
+        "create table parted_1 partition of parted for values with (modulus 2, remainder 1);"
+        "insert into parted select generate_series(1, 40);"
+        "alter table b add p int references parted; update b set p = id where id <= 40"
+    )
+    ab.configure(("a", "b", "parted"))
+    assert ways(ab.plan())["b"] == "swap"
+    report = ab.push()
+    assert report.state == "done" and ab.diff().equal, report
+    with pytest.raises(psycopg.errors.ForeignKeyViolation):
+        ab.run("prod", "update b set p = 99 where id = 1")
+
+
 @pytest.mark.long
 def test_empty_tables_are_filled_before_their_indexes_are_built(ab):
     ab.run("prod", "truncate a, b")

@@ -56,7 +56,7 @@ where a.attrelid = %(of)s and a.attnum > 0 and not a.attisdropped
 union all
 select 'constraint', k.conname, concat_ws(' / ', <k>, pg_get_constraintdef(k.oid),
   coalesce(obj_description(k.oid, 'pg_constraint'), ''))
-from pg_constraint k where k.conrelid = %(of)s
+from pg_constraint k where k.conrelid = %(of)s and k.conparentid = 0
 union all
 select 'foreign key that comes in', k.conname,
   concat_ws(' / ', k.conrelid::regclass, pg_get_constraintdef(k.oid))
@@ -120,7 +120,7 @@ select k.conname, n.nspname, f.relname, pg_get_constraintdef(k.oid),
     join pg_attribute a on a.attrelid = k.conrelid and a.attnum = o.k) || ') REFERENCES ',
   quote_ident(n.nspname) || '.' || quote_ident(f.relname), obj_description(k.oid, 'pg_constraint')
 from pg_constraint k join pg_class f on f.oid = k.confrelid join pg_namespace n on n.oid = f.relnamespace
-where k.conrelid = %(of)s and k.contype = 'f' order by 1
+where k.conrelid = %(of)s and k.contype = 'f' and k.conparentid = 0 order by 1
 """
 _REMARKS = """
 select k.conname, obj_description(k.oid, 'pg_constraint') from pg_constraint k
