@@ -114,3 +114,29 @@ def test_what_a_crash_could_take_back_tells_nothing(pair: Two):
         assert places.state(db, "FFFFFFFF/FFFFFFFF") == "" != known
         db.execute("insert into other values (1)")
         assert places.state(db) != known
+
+
+TRIGGER = "create trigger t after update on a for each row execute function disturb();"
+DISTURBED = {
+    "a trigger of another table": TRIGGER,
+    "one that is always on": TRIGGER + "alter table a enable always trigger t;",
+    "one that waits for the commit": TRIGGER.replace("create", "create constraint").replace(
+        "for each", "deferrable initially deferred for each"
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DISTURBED)
+def test_what_the_push_itself_sets_off_elsewhere_is_found(pair: Two, what):
+    pair.both("drop table b; create table b (id int primary key, v text);"
+              "insert into b select g, 'x' from generate_series(1, 400) g;")  # fmt: skip
+    pair.run("dev", "update b set v = 'dev' where id = 9; delete from a where id = 400")
+    pair.run(
+        "prod",
+        "create function disturb() returns trigger language plpgsql as"
+        " 'begin update b set v = $$disturbed$$ where id = 222; return null; end';" + DISTURBED[what],
+    )
+    pair.configure(tables=("a", "b"), triggers="fire")
+    before = pair.rows("prod", "a", "b")
+    report = pair.push(mode="mirror")
+    assert report.state != "done" and pair.rows("prod", "a", "b") == before, report

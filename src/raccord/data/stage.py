@@ -17,6 +17,12 @@ from raccord.database.aside_postgres import Aside
 from raccord.database.tables import identifier
 
 BATCH = 5_000  # keys that one statement names
+_WRITTEN = """
+select sum(pg_stat_get_xact_tuples_inserted(c.oid))::bigint, sum(pg_stat_get_xact_tuples_updated(c.oid))::bigint,
+  sum(pg_stat_get_xact_tuples_deleted(c.oid))::bigint, bool_or(c.relkind = 'f')
+from (select %(of)s::regclass::oid as oid union select relid from pg_partition_tree(%(of)s::regclass)) p
+join pg_class c on c.oid = p.oid
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +213,18 @@ def known(pair: Pair, alias: str) -> str:
     """The key and the hash of rows, as an archive has them."""
     said = ", ".join(f"{sql} as k{at}" for at, sql in enumerate(keys(pair, alias)) if pair.key)
     return f"{said}{', ' if said else ''}{hashed(pair, alias)} as h"
+
+
+def written(db: postgres.Connection, pair: Pair) -> tuple[int, int, int] | None:
+    """How many rows of a table this transaction has added, changed and removed, whatever made it do so: triggers
+    of other tables, foreign keys. What was tried and taken back counts too.
+
+    Returns:
+        None where some of the rows are another server's.
+    """
+    name = identifier(*pair.target.id)
+    added, changed, removed, elsewhere = db.execute(_WRITTEN.encode(), {"of": name}).fetchall()[0]
+    return None if elsewhere else (added, changed, removed)
 
 
 def run(db: postgres.Connection, statement: str) -> int:
