@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from raccord.data.compare import both
 from tests import pgkit
 from tests.data.test_push_killed import killed
 from tests.datakit import Two, two
@@ -89,6 +92,34 @@ def test_while_both_are_compared(pair):
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130 and "next: raccord" in err, err
     assert pair.workspace.status().stopped == ()
+
+
+def test_between_two_questions(pair):
+    ended = []
+
+    def ask(server, name):
+        with server.connect(name) as db:
+            asked.append(db)
+            barrier.wait()
+            # Ctrl-C comes while nothing is asked, and ends nothing; the next question is asked nevertheless.
+            time.sleep(0.5)
+            try:
+                db.execute("select pg_sleep(30)")
+            except psycopg.errors.QueryCanceled:
+                ended.append(name)
+
+    asked: list[psycopg.Connection] = []
+    barrier = threading.Barrier(3)
+
+    def interrupt():
+        barrier.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    dev, prod = pair.ends["dev"], pair.ends["prod"]
+    with pytest.raises(KeyboardInterrupt):
+        both(lambda: ask(*dev), lambda: ask(*prod), asked)
+    assert sorted(ended) == sorted((dev[1], prod[1]))
 
 
 @pytest.mark.long

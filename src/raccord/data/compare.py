@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ MOST_BLOCKS = 1 << 16
 KEPT_KEYS = 100_000  # differing rows whose keys are remembered; with more, all rows travel
 SAMPLED = 64  # blocks that are looked at to know that share
 ROUND = 1 << 16  # a plan says where blocks begin, and no row's own key
+CANCEL_SECONDS = 0.2  # between attempts to end what a server does
 SPARSE = 64  # numbers for each row, beyond which they are no dense range
 
 
@@ -38,13 +39,17 @@ def both(
     Args:
         using: what is asked; a Ctrl-C ends the questions, as it reaches no other thread.
     """
+    asked: list[Future[T]] = []
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.submit(first), pool.submit(second)
         try:
-            return one.result(), two.result()
+            asked.extend(map(pool.submit, (first, second)))
+            return asked[0].result(), asked[1].result()
         except KeyboardInterrupt:
-            postgres.cancel(*using)
-            raise
+            # A thread between two questions asks the next one after the first cancel, which ended nothing.
+            while True:
+                postgres.cancel(*using)
+                if not wait(asked, CANCEL_SECONDS).not_done:
+                    raise
 
 
 def difference(
