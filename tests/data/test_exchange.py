@@ -197,7 +197,7 @@ def test_what_belongs_together_is_exchanged_together(ab):
 
 
 def test_a_table_that_refers_to_a_partitioned_one_is_exchanged(ab):
-    # The server keeps a foreign key of its own to each partition, which holds no table to that partition alone.
+    # The server keeps a foreign key of its own to each partition, beside the one to the whole.
     ab.both(
         "create table parted (n int primary key) partition by hash (n);"
         "create table parted_0 partition of parted for values with (modulus 2, remainder 0);"

@@ -39,7 +39,8 @@ def crm(tmp_path):
 
 
 def export(crm: Two, **options) -> DataExport:
-    return crm.workspace.archives.export(DataExportOptions("all", **{"origin": "prod"} | options))
+    asked = {"origin": "prod", "yes_to": "prod"} | options
+    return crm.workspace.archives.export(DataExportOptions("all", **asked))
 
 
 def bring(crm: Two, path: str, goal: str = "dev", **options) -> RunReport:
@@ -117,6 +118,10 @@ def test_the_archive_says_by_which_masks(crm):
 
 @CSV
 def test_unmasked_for_a_reason(crm, form):
+    with pytest.raises(UsageError, match="prod is protected") as error:
+        export(crm, unmasked=True, reason="order 7", form=form, secrets="exclude", in_clear=True, yes_to="")
+    again = "raccord data export all --from prod --unmasked --reason 'order 7' --yes-to prod"
+    assert error.value.hint == again and not (crm.repo.path / "exports").exists()
     made = export(crm, unmasked=True, reason="order 7", form=form, secrets="exclude", in_clear=True)
     assert not made.masked
     before = rows(crm, "dev")
@@ -197,7 +202,17 @@ def test_the_command_line(crm):
     said = json.loads(made.stdout)
     assert made.returncode == 0 and said["masked"] and said["tables"][0]["masked"] is not None
     open_ = run(
-        "export", "all", "--from", "prod", "--unmasked", "--reason", "order 7", "--out", "open.raccord"
+        "export",
+        "all",
+        "--from",
+        "prod",
+        "--unmasked",
+        "--reason",
+        "order 7",
+        "--out",
+        "open.raccord",
+        "--yes-to",
+        "prod",
     )
     assert open_.returncode == 0 and "may hold personal data, and come as they are" in open_.stdout
     held = run("import", "open.raccord", "--to", "dev")

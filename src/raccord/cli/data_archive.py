@@ -92,6 +92,15 @@ def export(
             show_default=False,
         ),
     ] = "",
+    yes_to: Annotated[
+        str,
+        typer.Option(
+            "--yes-to",
+            metavar="ENV",
+            help="The protected environment whose rows are written unmasked.",
+            show_default=False,
+        ),
+    ] = "",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> int:
@@ -104,7 +113,19 @@ def export(
     with face.workspace() as workspace:
         report = workspace.archives.export(
             DataExportOptions(
-                name, origin, out, form, secrets, in_clear, key, dry_run, person(), masked, unmasked, reason
+                name,
+                origin,
+                out,
+                form,
+                secrets,
+                in_clear,
+                key,
+                dry_run,
+                person(),
+                masked,
+                unmasked,
+                reason,
+                yes_to,
             )
         )
     return face.data_export(report)

@@ -167,7 +167,11 @@ def standings(
             Column("set", [Text(shown(one.name), "bold") for one in sets], least=12),
             Column("where", [Text(shown(one.environment)) for one in sets]),
             Column(f"{unit}s", held),
-            Column("last push", [pushed(page, one.push, unit) for one in sets], least=12),
+            Column(
+                "last push",
+                [pushed(page, one.push, unit) for one in sets],
+                brief=Column("last push", [pushed(page, one.push, unit, brief=True) for one in sets]),
+            ),
             Column("by", [Text(shown(one.push.by) if one.push else "") for one in sets], rank=2),
             Column(
                 "commit", [Text(one.push.commit[:COMMIT] if one.push else "", "dim") for one in sets], rank=1
@@ -196,10 +200,11 @@ def _without(one: DataWithout) -> Text:
     return Text(f"{said}{one.rows}", "yellow" if one.rows else "dim")
 
 
-def pushed(page: Page, push: DataPush | None, what: str) -> Text:
-    """The last push, and how many of what it moved."""
+def pushed(page: Page, push: DataPush | None, what: str, *, brief: bool = False) -> Text:
+    """The last push, and how many of what it moved; `brief` leaves out how and from where."""
     if push is None:
         return Text("")
     total = push.added + push.changed + push.removed
     back = ", taken back" if push.undone_by else ""
-    return Text(f"{page.ago(push.at)}, {push.mode} from {shown(push.origin)}, {count(total, what)}{back}")
+    how = "" if brief else f" {push.mode} from {shown(push.origin)},"
+    return Text(f"{page.ago(push.at)},{how} {count(total, what)}{back}")

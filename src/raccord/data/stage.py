@@ -18,7 +18,8 @@ from raccord.database.tables import identifier
 
 BATCH = 5_000  # keys that one statement names
 _WRITTEN = """
-select sum(pg_stat_get_xact_tuples_inserted(c.oid))::bigint, sum(pg_stat_get_xact_tuples_updated(c.oid))::bigint,
+select sum(pg_stat_get_xact_tuples_inserted(c.oid))::bigint,
+  sum(pg_stat_get_xact_tuples_updated(c.oid))::bigint,
   sum(pg_stat_get_xact_tuples_deleted(c.oid))::bigint, bool_or(c.relkind = 'f')
 from (select %(of)s::regclass::oid as oid union select relid from pg_partition_tree(%(of)s::regclass)) p
 join pg_class c on c.oid = p.oid
@@ -216,8 +217,8 @@ def known(pair: Pair, alias: str) -> str:
 
 
 def written(db: postgres.Connection, pair: Pair) -> tuple[int, int, int] | None:
-    """How many rows of a table this transaction has added, changed and removed, whatever made it do so: triggers
-    of other tables, foreign keys. What was tried and taken back counts too.
+    """How many rows of a table this transaction has added, changed and removed, whatever made it do so:
+    triggers of other tables, foreign keys. What was tried and taken back counts too.
 
     Returns:
         None where some of the rows are another server's.

@@ -114,6 +114,7 @@ class DataExportOptions:
         masked: whether what may hold secrets or personal data is masked, as a pull does.
         unmasked: whether nothing is masked but what the set itself masks, though a pull would.
         reason: why; what is written keeps it.
+        yes_to: names the environment that the rows come from, where it is protected and nothing is masked.
     """
 
     name: str
@@ -128,6 +129,7 @@ class DataExportOptions:
     masked: bool = False
     unmasked: bool = False
     reason: str = ""
+    yes_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

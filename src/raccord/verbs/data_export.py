@@ -25,6 +25,7 @@ from raccord.model.options_data import DataExportOptions
 from raccord.model.report_data import DataExport, DataExportTable
 from raccord.model.text import shown
 from raccord.verbs import data_keys, data_masking, data_sets
+from raccord.verbs.protected import refuse_unnamed
 from raccord.verbs.room import Room
 
 FOLDER, SUFFIX = "exports", ".raccord"
@@ -36,7 +37,8 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
     """Writes a set into files, read back before they get their names.
 
     Raises:
-        UsageError: no such set or environment, secrets that would stand in clear, or a name that is taken.
+        UsageError: no such set or environment, a protected one whose rows would be unmasked and that was not
+            named, secrets that would stand in clear, or a name that is taken.
         CannotRun: the database can't be read, or the disk not written.
     """
     spec = _spec(room, options)
@@ -75,6 +77,8 @@ def _spec(room: Room, options: DataExportOptions) -> Spec:
         room, options.name, NOWHERE, origin=options.origin, pulls=asked, masking=options.masked
     )
     words = [*again, "--masked"] if options.masked else [*again, "--unmasked", "--reason", reason]
+    if reason and not options.dry_run:
+        refuse_unnamed(room, [origin], options.yes_to, shown(shlex.join(words)))
     return replace(spec, command=shown(shlex.join(words if asked else again)))
 
 
