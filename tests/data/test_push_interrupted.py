@@ -95,7 +95,7 @@ def test_while_both_are_compared(pair):
 
 
 def test_between_two_questions(pair):
-    ended = []
+    ended: list[str] = []
 
     def ask(server, name):
         with server.connect(name) as db:

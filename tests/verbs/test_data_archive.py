@@ -468,6 +468,16 @@ def test_csv_files_that_don_t_fit(plain):
         bring(plain, "exports", **CSV)
 
 
+def test_what_helps_an_archive_older_than_the_schema_is_said(plain):
+    plain.configure(tables=("templates",))
+    path = export(plain).path
+    plain.both("alter table templates add more text")
+    report = bring(plain, path)
+    assert "templates.more is missing in the archive" in why(report)
+    hint = next(lane.finding.hint for lane in report.lanes if lane.finding)
+    assert hint.endswith("; where they are older than prod, export the rows again")
+
+
 def test_csv_files_say_not_of_which_set_they_are(plain):
     with (plain.repo.path / "raccord.toml").open("a") as file:
         file.write('[data.other]\ntables = ["templates"]\n')

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from raccord.errors import CannotRun, ObjectsError, UsageError
+from raccord.model.options_data import FilesPushOptions
 from raccord.objects.local import Local
 from raccord.objects.s3 import S3
 from tests import s3kit
@@ -272,6 +273,9 @@ def test_a_protected_environment_is_named(local):
     local.configure(protected=True)
     with pytest.raises(UsageError, match="protected"):
         local.push()
+    # A set that there isn't is told before a name is asked for.
+    with local.workspace as workspace, pytest.raises(UsageError, match="nope"):
+        workspace.files_push(FilesPushOptions("nope", "prod"))
     assert local.push(yes_to="prod").state == "done"
 
 

@@ -31,6 +31,7 @@ def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
 
         return hooked(room, made, options.goal, found.before, found.after)
 
+    files_sets.configured(room, options.name)  # before a name is asked for
     command = f"raccord {VERB} {options.name} --to {options.goal}"
     return promoting.promoted(room, options, command, make)
 
