@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from raccord.data import change, exchangeable, observe, places, salts, sequences
 from raccord.data.blocks import touched
@@ -86,7 +86,8 @@ def carry(job: Job, origin: Origin, two: postgres.Connection, target: Target, se
         stage = _stage(job, origin, two, pair, at)
         if stage is not None:
             stages[pair.id] = stage
-    _carry(job, origin, two, target, seen.order, stages, held, state)
+    equal = [pair for pair in seen.tables if pair.id not in stages]
+    _carry(job, origin, two, target, seen.order, stages, equal, held, state)
 
 
 def _stage(job: Job, origin: Origin, two: postgres.Connection, pair: Pair, at: int) -> Stage | None:
@@ -171,7 +172,7 @@ def staged(
 
 def _carry(
     job: Job, origin: Origin, db: postgres.Connection, target: Target, order: Order,
-    stages: Mapping[Name, Stage], held: Held, state: str,
+    stages: Mapping[Name, Stage], equal: Sequence[Pair], held: Held, state: str,
 ) -> None:  # fmt: skip
     job.shelf.begin(job.id)
     parts = [keep(job, db, at, stage) for at, stage in enumerate(stages.values())]
@@ -194,6 +195,8 @@ def _carry(
             said["counts"] = _counts(done[stage.pair.id])
         said["skipped"] = done[stage.pair.id].skipped
         said["exchanged"] = stage.aside is not None
+    for pair in equal:
+        _untouched(job, db, pair)
     moves = sequences.moves(db, list(stages.values()))
     own = number(db, target)
     exchange(db, stages, job.spec)
@@ -318,7 +321,23 @@ def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, don
         if missing <= 0:
             return
         said = f"{missing} rows of {pair.shown} are not what was sent"
-    raise HeldBack(
+    raise _disturbed(spec, said)
+
+
+def _untouched(job: Job, db: postgres.Connection, pair: Pair) -> None:
+    """Proves that a table of which nothing was to change is as it was: triggers may have written there.
+
+    Raises:
+        HeldBack: it isn't; nothing was changed.
+    """
+    was = job.expected[pair.id].target
+    if was is None or fires(job.spec, pair) or written(db, pair) == (0, 0, 0) or digest(db, pair) == was:
+        return
+    raise _disturbed(job.spec, f"rows of {pair.shown} would change, which were to stay")
+
+
+def _disturbed(spec: Spec, said: str) -> HeldBack:
+    return HeldBack(
         f"{said}: something in {spec.goal} changes what is written; nothing was changed",
         hint=f"raccord data diff {shown(spec.name)} --to {spec.goal}",
         finding="data.verify",
