@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,12 @@ import pytest
 from raccord.data import archived
 from raccord.data.sealing import Opener
 from raccord.errors import CannotRun, UsageError
-from raccord.model.options_data import DataExportOptions, DataImportOptions, DataPullOptions
+from raccord.model.options_data import (
+    DataExportOptions,
+    DataImportOptions,
+    DataPullOptions,
+    DataRestoreOptions,
+)
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.model.report_data import DataExport
@@ -144,6 +150,22 @@ def test_unmasked_for_a_reason(crm, form):
     report = bring(crm, made.path, "prod", form=form, yes_to="prod")
     assert (report.state, why(report)) == ("done", "")
     assert crm.run("prod", "select size from files") == [(1,)]
+
+
+def test_a_restore_of_an_archive_is_refused_as_its_import_is(crm):
+    made = export(crm, unmasked=True, reason="order 7")
+    before = rows(crm, "dev")
+    with crm.workspace as workspace:
+        report = workspace.archives.restore(DataRestoreOptions(made.path, "dev"))
+    assert isinstance(report, RunReport) and "and are not masked" in why(report)
+    assert report.state == "partial" and rows(crm, "dev") == before
+    hint = next(lane.finding.hint for lane in report.lanes if lane.finding)
+    words = shlex.split(hint.partition(", or raccord ")[2].replace("…", "order 8"))
+    done = subprocess.run(
+        [sys.executable, "-m", "raccord", "-C", str(crm.repo.path), *words, "--yes"],
+        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert done.returncode == 0 and "c4n4ry1@corp.example" in rows(crm, "dev"), done
 
 
 def test_it_is_the_archive_that_says_so(crm):
