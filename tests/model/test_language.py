@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import copy
 import gettext
+import json
+import pickle
 import re
 import shutil
 import subprocess
@@ -13,13 +16,24 @@ import pytest
 
 from raccord.config import language, parse
 from raccord.model import po
-from raccord.model.language import LANGUAGES, PLURALS, catalogue, counted, guess, message, places
+from raccord.model.language import (
+    LANGUAGES,
+    PLURALS,
+    Sentence,
+    catalogue,
+    counted,
+    guess,
+    message,
+    places,
+    say,
+    sentence,
+)
 from raccord.model.text import shown
 
 SOURCE = Path(__file__).resolve().parents[2] / "src" / "raccord"
 CATALOGUES = SOURCE / "model" / "languages"
 TRANSLATED = [one for one in LANGUAGES if one != "en"]
-MAKERS = {"message": 1, "counted": 2}
+MAKERS = {"message": 1, "sentence": 1, "counted": 2}
 # What stays as it is in every language.
 VERBATIM = re.compile(r"# raccord: ignore\[|\{\w+\}|\w+\(\)|\w+=\w+")
 
@@ -180,3 +194,14 @@ def test_the_configured_language_is_spoken_else_the_systems(monkeypatch):
     assert language(unset) == "en"
     monkeypatch.setenv("LC_ALL", "")
     assert language(unset) == "fr"
+
+
+def test_a_sentence_is_its_english_text_to_everything_else():
+    rows = Sentence(counted("{number} row of {table}", "{number} rows of {table}", number=1, table="t"))
+    one = sentence("{a} or {names}", a=rows, names=["x", sentence("as it is")])
+    assert one == "1 row of t or x, as it is" and hash(one) == hash(str(one))
+    assert json.dumps([one]) == '["1 row of t or x, as it is"]' and type(str(one)) is str
+    for same in (copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        assert same == one and say(same, "fr") == "1 row of t or x, telle quelle"
+    assert say(sentence("{one} or {two}", one=1, two=2), "fr") == "1 ou 2"
+    assert say("1 or 2", "fr") == "1 or 2"

@@ -13,7 +13,7 @@ from raccord import __version__
 from raccord.cli.html import Html, foreign, joined, tag
 from raccord.cli.html_charts import dot, ring
 from raccord.cli.html_words import number, share
-from raccord.model.language import message
+from raccord.model.language import ENGLISH, Sentence, message, say
 from raccord.model.plan import Finding
 
 KINDS = ("added", "changed", "removed")
@@ -132,13 +132,21 @@ def section(title: str, *inside: Html, long: bool = False) -> Html:
 
 
 def told(findings: Sequence[Finding], language: str) -> Html:
-    """What raccord says, which it says in English."""
-    lang = "en" if language != "en" else None
+    """What raccord says, and what to do about it."""
     lines = [
-        tag("li", foreign(one.message), *([tag("code", one.hint)] if one.hint else []), lang=lang)
+        tag(
+            "li",
+            foreign(say(one.message, language), lang=_lang(one.message, language)),
+            *([tag("code", say(one.hint, language))] if one.hint else []),
+        )
         for one in findings
     ]
     return tag("ul", *lines, class_="told")
+
+
+def _lang(text: str, language: str) -> str | None:
+    """The language of a text that is in another one than its page."""
+    return None if isinstance(text, Sentence) or language == ENGLISH else ENGLISH
 
 
 def next_step(command: str, language: str) -> Html:

@@ -19,7 +19,7 @@ from raccord.data.job import Job, alone
 from raccord.data.masks import Salt
 from raccord.data.origin import Origin
 from raccord.data.pace import Pace
-from raccord.data.pairs import Pair, condition, drift
+from raccord.data.pairs import Pair, condition, drift, missing
 from raccord.data.scope import relation, scope
 from raccord.data.sealing import Damaged
 from raccord.data.seen import Seen, chosen
@@ -29,6 +29,7 @@ from raccord.data.transaction import limit, telling, transaction
 from raccord.database import postgres, pump, tables_postgres
 from raccord.database.tables import Name, Table, identifier, label
 from raccord.database.url import Target
+from raccord.model.language import sentence
 from raccord.model.masks import NONE, Mask
 from raccord.model.plan import Finding
 from raccord.model.text import shown
@@ -152,7 +153,7 @@ def _literally(*names: str) -> str:
 
 def _drifted(spec: Spec, load: Load, pair: Pair) -> list[Finding]:
     found = [
-        _drift_of_files(spec, drift(f"{pair.shown}.{name} is missing in {spec.origin}"))
+        _drift_of_files(spec, drift(missing(pair.shown, name, spec.origin)))
         for name in pair.columns
         if name not in load.columns
     ]
@@ -164,7 +165,12 @@ def _drifted(spec: Spec, load: Load, pair: Pair) -> list[Finding]:
     for name in load.columns if load.form == pump.BINARY else ():
         mine, theirs = load.table.column(name), pair.target.column(name)
         if mine is None or theirs is None or mine.binary != theirs.binary:
-            found.append(drift(f"{pair.shown}.{name} has another binary form in {spec.origin}"))
+            said = sentence(
+                "{column} has another binary form in {place}",
+                column=f"{pair.shown}.{name}",
+                place=spec.origin,
+            )
+            found.append(drift(said))
     return found
 
 

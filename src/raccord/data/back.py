@@ -10,8 +10,9 @@ from raccord.data.compare import digest
 from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.job import NAMED, Job, Moved, alone, archived, conclude, key_of, names_of, refuse
 from raccord.data.keeping import Shelf
+from raccord.data.obstacles import obstacles
 from raccord.data.order import ordered
-from raccord.data.pairs import Pair, obstacles
+from raccord.data.pairs import Pair
 from raccord.data.plan import unreferred
 from raccord.data.push import keep, left, meanwhile
 from raccord.data.scope import hashed, keys, relation, scope

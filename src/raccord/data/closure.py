@@ -28,6 +28,7 @@ from raccord.data.scope import meets, relation, scope
 from raccord.data.stage import run
 from raccord.database import postgres, pump
 from raccord.database.tables import Name, Reference, Table, identifier, label
+from raccord.model.language import Sentence, counted, sentence
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 
@@ -68,8 +69,9 @@ def closed(
     named = {pair.id: pair for pair in pairs}
     partial = [pair for pair in pairs if pair.where and any(_leads(named, pair))]
     if bad := [pair for pair in partial if not pair.key]:
-        said = f"{bad[0].shown} has no key, by which a closure could name its rows"
-        against = Finding("data.closure", "fail", said, "give it a key, or leave closure out")
+        said = sentence("{table} has no key, by which a closure could name its rows", table=bad[0].shown)
+        hint = sentence("give it a key, or leave closure out")
+        against = Finding("data.closure", "fail", said, hint)
         return replace(found, refused=(*found.refused, against))
     made = {pair.id: replace(pair, closure=f"raccord_closure_{at}") for at, pair in enumerate(partial)}
     edges = list(_edges([made.get(pair.id, pair) for pair in pairs], made))
@@ -172,7 +174,15 @@ def _note(db: postgres.Connection, pair: Pair, edges: Sequence[Edge]) -> Finding
     if not total:
         return None
     parts = [
-        f"{counts[edge.number]} that {label(edge.child.id)} refers to by {shown(edge.key.name)}"
+        Sentence(
+            counted(
+                "{number} that {table} refers to by {key}",
+                "{number} that {table} refers to by {key}",
+                number=counts[edge.number],
+                table=label(edge.child.id),
+                key=shown(edge.key.name),
+            )
+        )
         for edge in edges
         if edge.number in counts
     ]
@@ -185,5 +195,13 @@ def _note(db: postgres.Connection, pair: Pair, edges: Sequence[Edge]) -> Finding
             if edge.number in counts
         ],
     }
-    said = f"{pair.shown}: {total} rows come by closure: {', '.join(parts)}"
+    said = Sentence(
+        counted(
+            "{table}: {number} rows come by closure: {parts}",
+            "{table}: {number} rows come by closure: {parts}",
+            table=pair.shown,
+            number=total,
+            parts=parts,
+        )
+    )
     return Finding("data.closure", "note", said, data=data)

@@ -13,6 +13,7 @@ from raccord.data.scope import chosen, relation, scope
 from raccord.data.stage import one_row
 from raccord.database import postgres
 from raccord.database.tables import identifier
+from raccord.model.language import Sentence, counted, sentence
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 
@@ -35,8 +36,8 @@ def unfit(one: postgres.Connection, two: postgres.Connection, pairs: Sequence[Pa
     return found
 
 
-def _finding(said: str) -> Finding:
-    return Finding("data.mask", "fail", said, "choose another mask, or exclude the column")
+def _finding(said: Sentence) -> Finding:
+    return Finding("data.mask", "fail", said, sentence("choose another mask, or exclude the column"))
 
 
 def _values(one: postgres.Connection, pair: Pair) -> Iterator[Finding]:
@@ -54,10 +55,24 @@ def _values(one: postgres.Connection, pair: Pair) -> Iterator[Finding]:
             raise  # of the server or the way to it, not of the mask
         except postgres.driver().Error as error:
             state = postgres.condition(error)
-            yield _finding(f"what masks {pair.shown}.{name} makes no {shown(column.type)}: {state}")
+            said = sentence(
+                "what masks {column} makes no {type}: {why}",
+                column=f"{pair.shown}.{name}",
+                type=shown(column.type),
+                why=state,
+            )
+            yield _finding(said)
             continue
         if most and row[1]:
-            said = f"what masks {pair.shown}.{name} is longer than its {most} characters in {row[1]} rows"
+            said = Sentence(
+                counted(
+                    "what masks {column} is longer than its {most} characters in {number} rows",
+                    "what masks {column} is longer than its {most} characters in {number} rows",
+                    column=f"{pair.shown}.{name}",
+                    most=most,
+                    number=int(str(row[1])),
+                )
+            )
             yield _finding(said)
 
 
@@ -75,8 +90,13 @@ def _same(one: postgres.Connection, pair: Pair) -> Iterator[Finding]:
             f" group by {listed} having count(*) > 1) x",
         )[0]
         if count:
-            named = ", ".join(map(shown, unique.columns))
-            yield _finding(f"{count} rows of {pair.shown} would get one {named}, which is unique")
+            said = sentence(
+                "{count} rows of {table} would get one {columns}, which is unique",
+                count=str(count),
+                table=pair.shown,
+                columns=[*map(shown, unique.columns)],
+            )
+            yield _finding(said)
 
 
 def _checked(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> Iterator[Finding]:
@@ -93,9 +113,23 @@ def _checked(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> 
             raise  # of the server or the way to it, not of the mask
         except postgres.driver().Error as error:
             state = postgres.condition(error)
-            yield _finding(f"the rule {shown(rule)} of {pair.shown} can't be tried on masked rows: {state}")
+            said = sentence(
+                "the rule {rule} of {table} can't be tried on masked rows: {why}",
+                rule=shown(rule),
+                table=pair.shown,
+                why=state,
+            )
+            yield _finding(said)
             continue
         if count:
-            named = ", ".join(shown(name) for name in columns if name in pair.masks)
-            said = f"{count} rows of {pair.shown} would not pass the rule {shown(rule)}"
-            yield _finding(f"{said} once {named} is masked")
+            said = Sentence(
+                counted(
+                    "{number} rows of {table} would not pass the rule {rule} once {columns} is masked",
+                    "{number} rows of {table} would not pass the rule {rule} once {columns} is masked",
+                    number=int(str(count)),
+                    table=pair.shown,
+                    rule=shown(rule),
+                    columns=[shown(name) for name in columns if name in pair.masks],
+                )
+            )
+            yield _finding(said)

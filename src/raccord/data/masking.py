@@ -24,6 +24,7 @@ from raccord.data.masks import Salt, Unfit, fitting, limit, sql
 from raccord.data.personal import is_secret, personal
 from raccord.data.spec import Spec
 from raccord.database.tables import Column, Name, Reference, Table, label
+from raccord.model.language import Sentence, sentence
 from raccord.model.masks import FIXED, HASH, JOINS, NONE, NULL, Mask, parse
 from raccord.model.plan import Finding
 
@@ -49,7 +50,7 @@ class Chosen:
     @property
     def shown(self) -> str:
         """For a person: SQL may hold secrets."""
-        return self.mask.shown if self.mask else "SQL of the set"
+        return self.mask.shown if self.mask else sentence("SQL of the set")
 
     @property
     def joins(self) -> bool:
@@ -117,18 +118,24 @@ def masking(spec: Spec, source: Mapping[Name, Table], target: Mapping[Name, Tabl
             found.setdefault(at[0], {})[at[1]] = (
                 sql(one.mask, column, salt, exact=at in exact) if one.mask else one.text
             )
-        except Unfit as why:
-            refused.append(
-                _refusal(f"{table.shown}.{at[1]} can't be masked with {one.shown}: {why}", spec, at)
+        except Unfit as unfit:
+            said = sentence(
+                "{column} can't be masked with {mask}: {why}",
+                column=f"{table.shown}.{at[1]}",
+                mask=one.shown,
+                why=unfit.why,
             )
+            refused.append(_refusal(said, spec, at))
     refused += _apart(spec, tables, chosen)
     solid = frozenset(at for at, one in chosen.items() if one.joins or _as_it_is(one))
     return Masking(found, chosen, solid, tuple(refused), tuple(_notes(spec, tables, chosen)))
 
 
-def _refusal(said: str, spec: Spec, at: At) -> Finding:
-    hint = (
-        f'mask = {{ "{at[0][1]}.{at[1]}" = "mask:…" }} in [data.{spec.name}] says how, mask:none not at all'
+def _refusal(said: Sentence, spec: Spec, at: At) -> Finding:
+    hint = sentence(
+        "{example} in [data.{set}] says how, mask:none not at all",
+        example=f'mask = {{ "{at[0][1]}.{at[1]}" = "mask:…" }}',
+        set=spec.name,
     )
     return Finding("data.mask", "fail", said, hint)
 
@@ -177,11 +184,16 @@ def _by_name(spec: Spec, table: Table, column: Column, salt: Salt, exact: bool) 
     if "json" in column.binary or column.type.endswith("[]"):
         wanted.append(_EMPTY)
     mask = fitting(wanted, column, salt, exact=exact)
-    what = "a secret" if secret else "personal data"
+    what = sentence("a secret") if secret else sentence("personal data")
     if mask is None:
-        said = f"{table.shown}.{column.name} may hold {what}, and no mask fits its type {column.type}"
+        said = sentence(
+            "{column} may hold {what}, and no mask fits its type {type}",
+            column=f"{table.shown}.{column.name}",
+            what=what,
+            type=column.type,
+        )
         return _refusal(said, spec, (table.id, column.name))
-    return Chosen(mask, why=f"it may hold {what}")
+    return Chosen(mask, why=sentence("it may hold {what}", what=what))
 
 
 def _joints(tables: Mapping[Name, Table]) -> list[tuple[Reference, At, At]]:
@@ -210,7 +222,7 @@ def _join(tables: Mapping[Name, Table], chosen: dict[At, Chosen]) -> None:
             one = todo.pop()
             for other in [there for here, there in joints if here == one and there not in begun]:
                 begun.add(other)
-                why = f"a foreign key joins it to {label(one[0])}.{one[1]}"
+                why = sentence("a foreign key joins it to {column}", column=f"{label(one[0])}.{one[1]}")
                 chosen[other] = Chosen(chosen[one].mask, why=why)
                 todo.append(other)
 
@@ -228,9 +240,13 @@ def _apart(spec: Spec, tables: Mapping[Name, Table], chosen: Mapping[At, Chosen]
         column, other = _column(tables, child), _column(tables, parent)
         if alike and (column.binary, limit(column)) == (other.binary, limit(other)):
             continue
-        said = (
-            f"{label(child[0])}.{child[1]} ({_how(mine)}) would no longer meet {label(parent[0])}.{parent[1]}"
-            f" ({_how(theirs)}), to which {one.name} refers"
+        said = sentence(
+            "{column} ({how}) would no longer meet {other} ({its}), to which {key} refers",
+            column=f"{label(child[0])}.{child[1]}",
+            how=_how(mine),
+            other=f"{label(parent[0])}.{parent[1]}",
+            its=_how(theirs),
+            key=one.name,
         )
         found.append(_refusal(said, spec, child))
     for table in tables.values():
@@ -238,9 +254,15 @@ def _apart(spec: Spec, tables: Mapping[Name, Table], chosen: Mapping[At, Chosen]
             for name in one.columns if one.target not in tables else ():
                 mine = chosen.get((table.id, name))
                 if not _as_it_is(mine) and not (mine is not None and mine.empties):
-                    said = f"{table.shown}.{name} ({_how(mine)}) would refer to no row of {label(one.target)}"
-                    hint = f"add {label(one.target)} to the set"
-                    found.append(Finding("data.mask", "fail", f"{said}, which is not in the set", hint))
+                    goal = label(one.target)
+                    said = sentence(
+                        "{column} ({how}) would refer to no row of {other}, which is not in the set",
+                        column=f"{table.shown}.{name}",
+                        how=_how(mine),
+                        other=goal,
+                    )
+                    hint = sentence("add {table} to the set", table=goal)
+                    found.append(Finding("data.mask", "fail", said, hint))
     return found
 
 
@@ -249,14 +271,19 @@ def _as_it_is(one: Chosen | None) -> bool:
 
 
 def _how(one: Chosen | None) -> str:
-    return "as it is" if one is None or _as_it_is(one) else one.shown
+    return sentence("as it is") if one is None or _as_it_is(one) else one.shown
 
 
 def _notes(spec: Spec, tables: Mapping[Name, Table], chosen: Mapping[At, Chosen]) -> list[Finding]:
     """Each column that is masked, and how; and those that only look as if they should be."""
     found = []
     for (name, column), one in sorted(chosen.items()):
-        said = f"{label(name)}.{column}: {one.shown}" + (f", as {one.why}" if one.why else "")
+        where = f"{label(name)}.{column}"
+        said = (
+            sentence("{column}: {mask}, as {why}", column=where, mask=one.shown, why=one.why)
+            if one.why
+            else sentence("{column}: {mask}", column=where, mask=one.shown)
+        )
         data = {"table": label(name), "column": column, "mask": one.shown, "why": one.why}
         found.append(Finding("data.mask", "note", said, data=data))
     if spec.verb != "pull":
@@ -265,14 +292,18 @@ def _notes(spec: Spec, tables: Mapping[Name, Table], chosen: Mapping[At, Chosen]
         if not spec.masking:
             bare = [c.name for c in table.columns if personal(table, c) and (table.id, c.name) not in chosen]
             if bare := [one for one in bare if not listed(spec.exclude, table, one)]:
-                said = (
-                    f"{table.shown}: {', '.join(sorted(bare))} may hold personal data, and come as they are"
+                said = sentence(
+                    "{table}: {columns} may hold personal data, and come as they are",
+                    table=table.shown,
+                    columns=sorted(bare),
                 )
                 found.append(Finding("data.unmasked", "note", said))
             continue
         open_ = [c.name for c in _unread(table) if (table.id, c.name) not in chosen]
         if open_ := [one for one in open_ if not listed(spec.exclude, table, one)]:
-            said = f"{table.shown}: nobody looks for personal data in {', '.join(open_)}"
+            said = sentence(
+                "{table}: nobody looks for personal data in {columns}", table=table.shown, columns=open_
+            )
             found.append(Finding("data.unread", "note", said))
     return found
 

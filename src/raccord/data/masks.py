@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from raccord.database.tables import Column, identifier
 from raccord.model import masks
+from raccord.model.language import Sentence, sentence
 from raccord.model.masks import FIXED, HASH, Mask
 
 
@@ -54,7 +55,15 @@ class Salt:
 
 
 class Unfit(Exception):
-    """A column can't take a mask; the message says why."""
+    """A column can't take a mask.
+
+    Attributes:
+        why: it can't.
+    """
+
+    def __init__(self, why: Sentence) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 def limit(column: Column) -> int:
@@ -77,7 +86,7 @@ def sql(mask: Mask, column: Column, salt: Salt, *, exact: bool) -> str:
         return name
     if mask.name == masks.NULL:
         if not column.nullable:
-            raise Unfit("it takes no null")
+            raise Unfit(sentence("it takes no null"))
         return "null"
     if mask.name == FIXED:
         return _fixed(mask, column, name)
@@ -87,13 +96,13 @@ def sql(mask: Mask, column: Column, salt: Salt, *, exact: bool) -> str:
         return _OTHERS[mask.name][column.binary](_Value(column, salt))
     if column.binary in _TEXTS:
         return _text(mask, column, _Value(column, salt), exact)
-    raise Unfit(f"{column.type or 'its type'} takes none")
+    raise Unfit(sentence("{type} takes none", type=column.type or sentence("its type")))
 
 
 def _fixed(mask: Mask, column: Column, name: str) -> str:
     most = limit(column)
     if most and column.binary in _TEXTS and len(mask.text) > most:
-        raise Unfit(f"it takes {most} characters")
+        raise Unfit(sentence("it takes {most} characters", most=most))
     text = mask.text.replace("'", "''")
     return (
         f"case when {name} is not null then '{text}' end"
@@ -143,7 +152,7 @@ def _text(mask: Mask, column: Column, value: _Value, exact: bool) -> str:
     if mask.name == "email":
         room = most - len(DOMAIN)
         if room < LEAST:
-            raise Unfit(f"an address needs more than its {most} characters")
+            raise Unfit(sentence("an address needs more than its {most} characters", most=most))
         return f"{value.digits(min(20, room))} || '{DOMAIN}'"
     if mask.name == "keep-domain":
         domain = f"coalesce(substring({value.text} from '@.*$'), '')"
@@ -163,14 +172,14 @@ def _text(mask: Mask, column: Column, value: _Value, exact: bool) -> str:
     if mask.name == "phone":
         room = min(most - len(NOWHERE), 11)
         if room < 6:
-            raise Unfit(f"a telephone number needs more than its {most} characters")
+            raise Unfit(sentence("a telephone number needs more than its {most} characters", most=most))
         return f"'{NOWHERE}' || lpad(({value.number(56)} % {10**room})::text, {room}, '0')"
     if mask.name == "date":
         if most < 10:
-            raise Unfit(f"a date needs more than its {most} characters")
+            raise Unfit(sentence("a date needs more than its {most} characters", most=most))
         return f"to_char({_date(value)}, 'YYYY-MM-DD')"
     if most < 15:
-        raise Unfit(f"an IP address needs more than its {most} characters")
+        raise Unfit(sentence("an IP address needs more than its {most} characters", most=most))
     return f"host({_ip(value)})"
 
 

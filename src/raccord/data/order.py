@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from raccord.database.tables import Name, Reference, Table, label
+from raccord.model.language import sentence
 from raccord.model.plan import Finding
 
 
@@ -46,10 +47,13 @@ def ordered(tables: Sequence[Table]) -> Order:
             continue
         opened = _opened(left, edges, known)
         if opened is None:
-            names = ", ".join(label(name) for name in left)
-            keys = ", ".join(one.name for name in left for one in edges[name] if one.target in left)
-            said = f"the tables {names} refer to each other in a circle that nothing opens: {keys}"
-            refused.append(Finding("data.circle", "fail", said, "make one of these keys deferrable"))
+            said = sentence(
+                "the tables {tables} refer to each other in a circle that nothing opens: {keys}",
+                tables=[label(name) for name in left],
+                keys=[one.name for name in left for one in edges[name] if one.target in left],
+            )
+            hint = sentence("make one of these keys deferrable")
+            refused.append(Finding("data.circle", "fail", said, hint))
             done += left
             break
         name, one = opened

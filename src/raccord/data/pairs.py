@@ -1,4 +1,4 @@
-"""Which columns of which tables travel, and what speaks against it: drift, rights, triggers. Pure."""
+"""Which columns of which tables travel, and what speaks against it: drift, keys, the configuration. Pure."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from dataclasses import dataclass, field, replace
 from raccord.data.masking import Masking, listed, masking
 from raccord.data.masks import Salt
 from raccord.data.personal import is_secret, personal
-from raccord.data.spec import CHANGES, INSERT, REMOVES, UPSERT, Spec
+from raccord.data.spec import INSERT, UPSERT, Spec
 from raccord.database.tables import Column, Name, Table, Unique, label
+from raccord.model.language import Sentence, sentence
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 
 # Tables that no pattern means: what one database says of itself, and messages that others act on.
 NOT_MEANT = ("alembic_version", "*outbox*")
+# In what a column may differ.
+TYPE, NULLS = sentence("type"), sentence("nullability")
+VALUES, GENERATION = sentence("values"), sentence("generation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +112,18 @@ def pairs(spec: Spec, source: Mapping[Name, Table], target: Mapping[Name, Table]
     for name, one in source.items():
         other = target.get(name)
         if other is None:
-            refused.append(drift(f"{spec.goal} has no table {label(name)}", "raccord migrations upgrade"))
+            said = sentence("{where} has no table {table}", where=spec.goal, table=label(name))
+            refused.append(drift(said, "raccord migrations upgrade"))
             continue
         if bad := [table for table in (one, other) if table.kind not in ("table", "partitioned")]:
-            refused.append(
-                _refusal("kind", f"{label(name)} is a {bad[0].kind}, which takes no rows of its own")
+            said = sentence(
+                "{table} is a {kind}, which takes no rows of its own", table=label(name), kind=bad[0].kind
             )
+            refused.append(refusal("kind", said))
             continue
-        pair, wrong, said = _pair(spec, one, other, masked)
+        pair, wrong, told = _pair(spec, one, other, masked)
         refused += wrong
-        notes += said
+        notes += told
         if pair is not None:
             found.append(pair)
     refused += _unused(spec, source.values())
@@ -126,18 +132,17 @@ def pairs(spec: Spec, source: Mapping[Name, Table], target: Mapping[Name, Table]
 
 def hinted(spec: Spec, refused: Iterable[Finding]) -> list[Finding]:
     """The same; what nothing but another set helps says so."""
-    return [
-        one if one.hint else replace(one, hint=f"leave it out of, or correct, [data.{spec.name}]")
-        for one in refused
-    ]
+    hint = sentence("leave it out of, or correct, [data.{set}]", set=spec.name)
+    return [one if one.hint else replace(one, hint=hint) for one in refused]
 
 
-def drift(said: str, hint: str = "") -> Finding:
+def drift(said: Sentence, hint: str = "") -> Finding:
     """A difference of the schemas, which no row may cross."""
     return Finding("data.drift", "fail", said, hint or "raccord migrations status")
 
 
-def _refusal(what: str, said: str, hint: str = "") -> Finding:
+def refusal(what: str, said: Sentence, hint: str = "") -> Finding:
+    """What speaks against it, by the last part of its name."""
     return Finding(f"data.{what}", "fail", said, hint)
 
 
@@ -153,25 +158,31 @@ def _pair(
     open_ = secret - excluded - masked.of(other.id)
     held = open_ if spec.secrets == "exclude" else frozenset()
     if held:
-        said = f"{name}: {_words(held)} may hold secrets, so the target keeps its own"
-        hint = "" if spec.verb == "pull" else 'secrets = "include" sends them'
+        said = sentence(
+            "{table}: {columns} may hold secrets, so the target keeps its own",
+            table=name,
+            columns=words(held),
+        )
+        hint = "" if spec.verb == "pull" else sentence('secrets = "include" sends them')
         notes.append(Finding("data.secrets", "note", said, hint))
     elif open_:
-        said = f"{name}: {_words(open_)} may hold secrets, and the set sends them"
+        said = sentence(
+            "{table}: {columns} may hold secrets, and the set sends them", table=name, columns=words(open_)
+        )
         notes.append(Finding("data.secrets", "note", said))
     generated = {c.name for c in other.columns if c.generated}
     left = (excluded | held) - generated
     columns = tuple(c.name for c in other.columns if c.name not in left | generated and one.column(c.name))
     soft = {column for column in masks if (other.id, column) not in masked.solid}
     key, why = _key(spec, one, other, columns, soft)
-    if why:
-        refused.append(_refusal("key", why))
+    if why is not None:
+        refused.append(refusal("key", why))
     if not columns:
-        refused.append(_refusal("column", f"{name} has no column that travels"))
+        refused.append(refusal("column", sentence("{table} has no column that travels", table=name)))
     if refused:
         return None, refused, notes
     if not key:
-        said = f"{name} has no key: its rows are told apart by all that is in them"
+        said = sentence("{table} has no key: its rows are told apart by all that is in them", table=name)
         notes.append(Finding("data.keyless", "note", said))
     where = condition(spec, other)
     binary = all(_binary(one, other, c) for c in columns)
@@ -200,7 +211,7 @@ def _drifted(spec: Spec, one: Table, other: Table) -> list[Finding]:
     name = other.shown
     upgrade = "raccord migrations upgrade"
     found = [
-        drift(f"{name}.{column.name} is missing in {spec.goal}", upgrade)
+        drift(missing(name, column.name, spec.goal), upgrade)
         for column in one.columns
         if other.column(column.name) is None and not listed(spec.exclude, one, column.name)
     ]
@@ -210,22 +221,35 @@ def _drifted(spec: Spec, one: Table, other: Table) -> list[Finding]:
             continue
         if mine is None:
             if not column.generated:
-                found.append(drift(f"{name}.{column.name} is missing in {spec.origin}", upgrade))
+                found.append(drift(missing(name, column.name, spec.origin), upgrade))
             continue
         for what, before, after in (
-            ("type", _type(mine), _type(column)),
+            (TYPE, _type(mine), _type(column)),
             (
-                "nullability",
+                NULLS,
                 "null" if mine.nullable else "not null",
                 "null" if column.nullable else "not null",
             ),
-            ("values", mine.detail, column.detail),
-            ("generation", str(mine.generated), str(column.generated)),
+            (VALUES, mine.detail, column.detail),
+            (GENERATION, str(mine.generated), str(column.generated)),
         ):
             if before != after:
-                said = f"{name}.{column.name}: {what} is {before or 'plain'} in {spec.origin}"
-                found.append(drift(shown(f"{said}, {after or 'plain'} in {spec.goal}")))
+                said = sentence(
+                    "{column}: {what} is {before} in {origin}, {after} in {goal}",
+                    column=shown(f"{name}.{column.name}"),
+                    what=what,
+                    origin=spec.origin,
+                    goal=spec.goal,
+                    before=shown(before) or sentence("plain"),
+                    after=shown(after) or sentence("plain"),
+                )
+                found.append(drift(said))
     return found
+
+
+def missing(table: str, column: str, where: str) -> Sentence:
+    """Says that an environment lacks a column."""
+    return sentence("{column} is missing in {where}", column=f"{table}.{column}", where=where)
 
 
 def _type(column: Column) -> str:
@@ -245,8 +269,8 @@ def _keys(table: Table) -> list[Unique]:
 
 def _key(
     spec: Spec, one: Table, other: Table, columns: Sequence[str], masks: Collection[str]
-) -> tuple[tuple[str, ...], str]:
-    """The key that tells rows apart on both sides, or why there is none."""
+) -> tuple[tuple[str, ...], Sentence | None]:
+    """The key that tells rows apart on both sides, or what is wrong where there has to be one."""
     name = other.shown
     theirs = {frozenset(unique.columns) for unique in one.uniques}
     whole = _keys(other)
@@ -255,118 +279,63 @@ def _key(
         (_keys(one), {frozenset(unique.columns) for unique in other.uniques}, spec.origin, spec.goal),
     ):
         if mine and not any(frozenset(unique.columns) in others for unique in mine):
-            return (), f"{name} has the key {', '.join(mine[0].columns)} in {here}, and not in {there}"
+            return (), sentence(
+                "{table} has the key {key} in {here}, and not in {there}",
+                table=name,
+                key=[*mine[0].columns],
+                here=here,
+                there=there,
+            )
     for unique in whole:
         if frozenset(unique.columns) not in theirs:
             continue
         bad = [n for n in unique.columns if n not in columns or n in masks]
         if bad and unique.primary:
-            return (), f"{name}.{bad[0]} is part of the key, so it can neither stay behind nor be masked"
+            return (), sentence(
+                "{column} is part of the key, so it can neither stay behind nor be masked",
+                column=f"{name}.{bad[0]}",
+            )
         inexact = [n for n in unique.columns if (c := other.column(n)) is not None and not c.key]
         if inexact and unique.primary:
             column = other.column(inexact[0])
             kind = column.type if column else ""
-            return (
-                (),
-                f"the key of {name} has {inexact[0]}: equal values of type {kind} have several spellings",
+            return (), sentence(
+                "the key of {table} has {column}: equal values of type {type} have several spellings",
+                table=name,
+                column=inexact[0],
+                type=kind,
             )
         if not bad and not inexact:
-            return unique.columns, ""
+            return unique.columns, None
     if spec.mode in (INSERT, UPSERT):
-        return (), f"{name} has no key, which mode {spec.mode} needs"
-    return (), ""
+        return (), sentence("{table} has no key, which mode {mode} needs", table=name, mode=spec.mode)
+    return (), None
 
 
 def _unused(spec: Spec, tables: Iterable[Table]) -> list[Finding]:
     """Names in the configuration that mean nothing: a condition that holds nowhere is no condition."""
     known = list(tables)
     found = [
-        _refusal("config", f"where names {text}, which is no table of the set {spec.name}")
+        refusal(
+            "config",
+            sentence("where names {table}, which is no table of the set {set}", table=text, set=spec.name),
+        )
         for text in spec.where
         if not any(text in (table.name, ".".join(table.id)) for table in known)
     ]
     for what, texts in (("exclude", spec.exclude), ("mask", spec.mask)):
         for text in texts:
             if not any(listed([text], table, column.name) for table in known for column in table.columns):
-                said = f"{what} names {text}, which is no column of the set {spec.name}"
-                found.append(_refusal("config", said))
+                said = sentence(
+                    "{key} names {column}, which is no column of the set {set}",
+                    key=what,
+                    column=text,
+                    set=spec.name,
+                )
+                found.append(refusal("config", said))
     return found
 
 
-def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
-    """What speaks against a push into a table, and what a person should know of it."""
-    table, name = pair.target, pair.shown
-    refused, notes = [], []
-    events = {"insert"} | ({"update"} if spec.mode in CHANGES else set())
-    events |= {"delete"} if spec.mode in REMOVES else set()
-    firing = [one.name for one in table.triggers if events & {*one.events}]
-    if firing and spec.triggers == "refuse":
-        said = f"{name} has triggers that would fire in {spec.goal}: {_words(firing)}"
-        refused.append(_refusal("triggers", said, f'triggers = "fire" or "skip" in [data.{spec.name}]'))
-    elif firing:
-        how = "fire" if spec.triggers == "fire" else "are switched off meanwhile"
-        notes.append(Finding("data.triggers", "note", f"{name}: triggers {how}: {_words(firing)}"))
-    if table.triggers and spec.triggers == "skip" and not table.owned:
-        said = f"only the owner of {name} may switch its triggers off in {spec.goal}"
-        refused.append(_refusal("rights", said, f"connect as the owner of {name}"))
-    wrong, told = _sequences(pair)
-    refused += wrong
-    notes += told
-    if spec.mode == INSERT and table.others and table.deferred:
-        said = f"mode insert can't leave out what {_words(table.others)} of {name} refuses"
-        refused.append(_refusal("unique", f"{said}: {_words(table.deferred)} waits for the commit"))
-    if table.rules:
-        refused.append(
-            _refusal("rules", f"{name} has rules that change what is written: {_words(table.rules)}")
-        )
-    if table.policies or pair.source.policies:
-        where = spec.goal if table.policies else spec.origin
-        said = f"row security hides rows of {name} from the role that {where}'s URL names"
-        refused.append(
-            _refusal("policies", said, f"alter role … bypassrls, or connect as the owner of {name}")
-        )
-    lacks = [one for one in table.lacks if one in events | {"select"}]
-    if not lacks and {"update", "delete"} <= {*table.lacks}:
-        lacks = ["update"]  # or nobody else could be kept from writing meanwhile
-    if lacks:
-        said = f"the role may not {' or '.join(lacks)} in {name} of {spec.goal}"
-        refused.append(_refusal("rights", said, f"grant {', '.join(lacks)} on {name} to it"))
-    if "select" in pair.source.lacks:
-        refused.append(_refusal("rights", f"the role may not select from {name} of {spec.origin}"))
-    if table.unidentified and events - {"insert"}:
-        said = f"{name} is published by {_words(table.published)} and has no replica identity"
-        refused.append(_refusal("published", said, f"alter table {name} replica identity full"))
-    elif table.published:
-        notes.append(
-            Finding("data.published", "note", f"{name} is published: {_words(table.published)} sends it on")
-        )
-    if table.views:
-        notes.append(
-            Finding(
-                "data.views", "note", f"materialized views of {name} stay as they are: {_words(table.views)}"
-            )
-        )
-    if table.unlogged:
-        notes.append(
-            Finding("data.unlogged", "note", f"{name} is unlogged: a crash of {spec.goal} empties it")
-        )
-    return hinted(spec, refused), notes
-
-
-def _sequences(pair: Pair) -> tuple[list[Finding], list[Finding]]:
-    """What speaks against moving a table's sequences on, and which stay where they are."""
-    refused, notes = [], []
-    for column in map(pair.column, pair.columns):
-        if column.sequence is None:
-            continue
-        said = f"the sequence {label(column.sequence)} of {pair.shown}.{column.name}"
-        if not column.counted:
-            notes.append(Finding("data.sequence", "note", f"{said} stays: its numbers are only a part of it"))
-        elif not column.settable:
-            hint = f"grant select, update on sequence {label(column.sequence)} to it"
-            refused.append(_refusal("rights", f"the role may not set {said}", hint))
-    return refused, notes
-
-
-def _words(names: Iterable[str]) -> str:
+def words(names: Iterable[str]) -> str:
+    """Names, in order."""
     return ", ".join(shown(one) for one in sorted(names))

@@ -12,6 +12,7 @@ from raccord.data.stage import one_row
 from raccord.database import postgres
 from raccord.database.url import Target
 from raccord.errors import CannotRun
+from raccord.model.language import sentence
 from raccord.model.plan import Finding
 
 _WHICH = """
@@ -81,18 +82,20 @@ def hindered(db: postgres.Connection, spec: Spec) -> list[Finding]:
     recovering, read_only, replication, temporary = one_row(db, _HOW)
     found = []
     if recovering:
-        said = f"{spec.goal} is a standby, which takes no rows of its own"
-        found.append(
-            Finding("data.readonly", "fail", said, f"name its primary in [environments.{spec.goal}]")
-        )
+        said = sentence("{place} is a standby, which takes no rows of its own", place=spec.goal)
+        hint = sentence("name its primary in [environments.{place}]", place=spec.goal)
+        found.append(Finding("data.readonly", "fail", said, hint))
     elif read_only:
-        said = f"{spec.goal} is read-only: default_transaction_read_only is on there"
-        hint = "set it off there, or add ?options=-cdefault_transaction_read_only%3Doff to its URL"
+        said = sentence("{place} is read-only: default_transaction_read_only is on there", place=spec.goal)
+        hint = sentence("set it off there, or add ?options=-cdefault_transaction_read_only%3Doff to its URL")
         found.append(Finding("data.readonly", "fail", said, hint))
     if replication == "replica":
-        said = f"session_replication_role is replica in {spec.goal}, so no foreign key holds there"
+        said = sentence(
+            "session_replication_role is replica in {place}, so no foreign key holds there", place=spec.goal
+        )
         found.append(Finding("data.replica", "fail", said, "alter role … reset session_replication_role"))
     if not temporary:
-        said = f"the role may make no temporary tables in {spec.goal}"
-        found.append(Finding("data.rights", "fail", said, "grant temporary on its database to it"))
+        said = sentence("the role may make no temporary tables in {place}", place=spec.goal)
+        hint = sentence("grant temporary on its database to it")
+        found.append(Finding("data.rights", "fail", said, hint))
     return found

@@ -14,8 +14,9 @@ from raccord.data.compare import KEPT_KEYS, digest
 from raccord.data.difference import Difference, Key
 from raccord.data.job import Job, alone, archived, names_of, refuse
 from raccord.data.kept import Kept, decide, differs, hinted, neither, refuse_other
+from raccord.data.obstacles import obstacles
 from raccord.data.order import ordered
-from raccord.data.pairs import Pair, obstacles
+from raccord.data.pairs import Pair
 from raccord.data.plan import ANEW, SWAP, Counts, Decision
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.seen import Seen

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from raccord.data.masks import Salt
+from raccord.data.obstacles import obstacles
 from raccord.data.order import Order, ordered
-from raccord.data.pairs import Pair, Pairs, meant, obstacles, pairs
+from raccord.data.pairs import Pair, Pairs, meant, pairs
 from raccord.data.spec import Spec
 from raccord.database.tables import Listed, Name, Table, label, matching
+from raccord.model.language import sentence
 from raccord.model.plan import Finding
 
 WILD = frozenset("*?[")
@@ -48,8 +50,9 @@ def chosen(spec: Spec, where: str, listed: Iterable[Listed]) -> tuple[list[int],
         wild = bool(WILD & {*pattern})
         meant_ones = [oid for oid, name, _ in hits if not wild or meant(name[1])]
         if not meant_ones:
-            said = f"{where} has no table {pattern}"
-            refused.append(Finding("data.missing", "fail", said, f"correct tables in [data.{spec.name}]"))
+            said = sentence("{where} has no table {table}", where=where, table=pattern)
+            hint = sentence("correct tables in [data.{set}]", set=spec.name)
+            refused.append(Finding("data.missing", "fail", said, hint))
         found.update(dict.fromkeys(meant_ones))
     return list(found), refused
 
@@ -89,6 +92,8 @@ def _outside(found: Pairs) -> list[Finding]:
     notes = []
     for pair in found.tables:
         for name in sorted({one.target for one in pair.target.refers} - inside):
-            said = f"{pair.shown} refers to {label(name)}, which is not in the set"
+            said = sentence(
+                "{table} refers to {other}, which is not in the set", table=pair.shown, other=label(name)
+            )
             notes.append(Finding("data.parent", "note", said))
     return notes

@@ -22,6 +22,7 @@ from raccord.data.without import Without
 from raccord.database import sqlite, tables_sqlite
 from raccord.database.tables import Listed, Name, Table, identifier, matching
 from raccord.database.url import Target
+from raccord.model.language import sentence
 from raccord.model.plan import Finding
 
 
@@ -127,7 +128,9 @@ def locked(target: Target, spec: Spec) -> list[Finding]:
     path = sqlite.existing(target)
     for place in (path, os.path.dirname(path)):
         if not os.access(place, os.W_OK):
-            said = f"{place}, which {spec.goal} needs for a push, may not be written"
+            said = sentence(
+                "{path}, which {place} needs for a push, may not be written", path=place, place=spec.goal
+            )
             return [Finding("data.rights", "fail", said, f"ls -ld {place}")]
     return []
 
@@ -143,8 +146,10 @@ def seen(both: Ends, spec: Spec, salt: Salt) -> Seen:
 def _closure(spec: Spec) -> list[Finding]:
     if not spec.closure:
         return []
-    said = f"closure is for PostgreSQL databases, and {spec.goal} is a SQLite file"
-    hint = f"take closure out of [data.{spec.name}], or choose the rows that are referred to by where"
+    said = sentence("closure is for PostgreSQL databases, and {place} is a SQLite file", place=spec.goal)
+    hint = sentence(
+        "take closure out of [data.{set}], or choose the rows that are referred to by where", set=spec.name
+    )
     return [Finding("data.closure", "fail", said, hint)]
 
 
@@ -168,7 +173,11 @@ def _virtual(spec: Spec, listed_: Iterable[Listed], found: Mapping[Name, Table])
     wild = replace(spec, tables=tuple(one for one in spec.tables if WILD & {*one}))
     numbers, _ = chosen(wild, spec.origin, as_tables)
     return [
-        Finding("data.virtual", "note", f"{name[1]} is a virtual table, and stays as it is")
+        Finding(
+            "data.virtual",
+            "note",
+            sentence("{table} is a virtual table, and stays as it is", table=name[1]),
+        )
         for at, name, *_ in as_tables
         if at in numbers and name not in found
     ]

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from raccord.data import salts, sqlite_kept
 from raccord.data.job import Job, alone, conclude, names_of, refuse, refuse_moved, refuse_others
+from raccord.data.obstacles import obstacles
 from raccord.data.order import ordered
-from raccord.data.pairs import obstacles
 from raccord.data.plan import fires, relevant
 from raccord.data.spec import REPLACE
 from raccord.data.sqlite_change import Done, carry_out, quiet

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from raccord.data import sqlite_kept
 from raccord.data.job import Job, alone, names_of, refuse
 from raccord.data.kept import Kept, decide, differs, hinted, neither, refuse_other
+from raccord.data.obstacles import obstacles
 from raccord.data.order import ordered
-from raccord.data.pairs import obstacles
 from raccord.data.plan import Counts
 from raccord.data.spec import REPLACE
 from raccord.data.sqlite_kept import Loaded

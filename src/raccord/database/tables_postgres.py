@@ -9,8 +9,12 @@ from raccord.database import postgres
 from raccord.database.held_postgres import held
 from raccord.database.tables import Column, Listed, Name, Reference, Table, Trigger, Unique
 from raccord.database.types_postgres import types, ways
+from raccord.model.language import sentence
 
-_KINDS = {"r": "table", "p": "partitioned", "v": "view", "m": "materialized view", "f": "foreign table"}
+_KINDS = {
+    "r": "table", "p": "partitioned", "v": sentence("view"), "m": sentence("materialized view"),
+    "f": sentence("foreign table"),
+}  # fmt: skip
 _ACTIONS = {"a": "no action", "r": "restrict", "c": "cascade", "n": "set null", "d": "set default"}
 
 _LISTED = """

@@ -10,6 +10,7 @@ from typing import Any
 
 from raccord.database import sqlite, sqlite_text
 from raccord.database.tables import Column, Listed, Name, Reference, Table, Trigger, Unique, identifier
+from raccord.model.language import sentence
 
 MAIN = "main"
 OLDEST = (3, 37, 0)  # the first with pragma table_list, which tells shadow tables and STRICT
@@ -25,7 +26,11 @@ _AFFINITIES = (
     ("floa", "real"),
     ("doub", "real"),
 )
-_KINDS = {"view": "view", "virtual": "virtual table", "shadow": "shadow table of a virtual table"}
+_KINDS = {
+    "view": sentence("view"),
+    "virtual": sentence("virtual table"),
+    "shadow": sentence("shadow table of a virtual table"),
+}
 _EVENTS = ("delete", "insert", "update")
 
 

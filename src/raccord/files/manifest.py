@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from raccord.errors import WorldMoved
 from raccord.files.compare import Known
 from raccord.files.spec import manifest_key
+from raccord.model.language import Sentence, sentence
 from raccord.objects.model import Store
 
 VERSION = 1
@@ -48,19 +49,22 @@ def load(store: Store, name: str) -> Manifest:
         return Manifest()
     try:
         if found.size > LARGEST:
-            raise ValueError("it is too large")
+            raise ValueError(sentence("it is too large"))
         with store.read(key, found.etag) as reading:
             document = json.loads(b"".join(reading.chunks))
         if document["version"] != VERSION:
-            raise ValueError("another release of raccord wrote it")
+            raise ValueError(sentence("another release of raccord wrote it"))
         known = {
             str(one): Known(int(size), str(sha), str(source), str(target))
             for one, (size, sha, source, target) in document["objects"].items()
         }
         return Manifest(str(document["source"]), known, found.etag)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, WorldMoved) as error:
-        said = str(error) if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else ""
-        return Manifest(etag=found.etag, unreadable=said.partition(":")[0] or "it makes no sense")
+        said = error.args[0] if isinstance(error, ValueError) and error.args else ""
+        if not isinstance(said, Sentence):
+            said = str(error) if isinstance(error, ValueError) and not isinstance(error, UnicodeError) else ""
+            said = said.partition(":")[0] or sentence("it makes no sense")
+        return Manifest(etag=found.etag, unreadable=said)
 
 
 def save(store: Store, name: str, source: str, known: Mapping[str, Known]) -> None:

@@ -12,6 +12,7 @@ from raccord.files import carry, manifest
 from raccord.files.compare import Comparison, Known, Verdict, compared, verdict
 from raccord.files.manifest import Manifest
 from raccord.files.spec import Spec
+from raccord.model.language import Sentence, counted, sentence
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 from raccord.objects.model import Entry, Readable, Store
@@ -89,15 +90,24 @@ def observe(
         loading = pool.submit(manifest.load, target, spec.name)
         (ours, left), (theirs, there) = asked[0].result(), asked[1].result()
         known = loading.result()
-    left |= {key: f"in {spec.goal}: {why}" for key, why in there.items() if key in ours}
+    left |= {
+        key: sentence("in {place}: {why}", place=spec.goal, why=why)
+        for key, why in there.items()
+        if key in ours
+    }
     for key in [key for key in ours if key in there or unnameable(key, target)]:
-        left.setdefault(key, "its name can't be one there")
+        left.setdefault(key, sentence("its name can't be one there"))
         del ours[key]
     # What can't be looked at here is not taken for something that is gone.
     theirs = {key: one for key, one in theirs.items() if not _below(key, left)}
     notes = []
     if known.unreadable:
-        said = f"the manifest of {spec.name} in {spec.goal} is not used: {known.unreadable}"
+        said = sentence(
+            "the manifest of {set} in {place} is not used: {why}",
+            set=spec.name,
+            place=spec.goal,
+            why=known.unreadable,
+        )
         notes.append(Finding("files.manifest", "note", said))
     if left:
         notes.append(left_out(left))
@@ -119,11 +129,26 @@ def unnameable(key: str, target: Store) -> bool:
     return any(part in ("", ".", "..") or len(part.encode()) > 255 for part in key.split("/"))
 
 
-def left_out(left: Mapping[str, str], name: str = "files.left", what: str = "left out") -> Finding:
-    """The finding that names what is left out."""
-    some = [f"{shown(key)} ({why})" for key, why in sorted(left.items())[:NAMED]]
-    more = f", and {len(left) - NAMED} more" if len(left) > NAMED else ""
-    return Finding(name, "fail", f"{what}: {', '.join(some)}{more}", data={"objects": dict(left)})
+def left_out(left: Mapping[str, str], name: str = "files.left", what: str = "") -> Finding:
+    """The finding that names what is left out.
+
+    Args:
+        what: is said of it in place of that.
+    """
+    of = what or sentence("left out")
+    some = [sentence("{name} ({why})", name=shown(key), why=why) for key, why in sorted(left.items())[:NAMED]]
+    said = sentence("{what}: {names}", what=of, names=some)
+    if (more := len(left) - NAMED) > 0:
+        said = Sentence(
+            counted(
+                "{what}: {names}, and {number} more",
+                "{what}: {names}, and {number} more",
+                what=of,
+                names=some,
+                number=more,
+            )
+        )
+    return Finding(name, "fail", said, data={"objects": dict(left)})
 
 
 def _compared(

@@ -1,7 +1,8 @@
 """Sentences for people in their language: English in the code, others in catalogues of gettext's format.
 
 A `Message` is in no language until somebody shows it: it keeps its English text, which is its id, and the
-values that it names. The catalogues (`languages/*.po`) are read as they are: nothing has to be compiled.
+values that it names. A `Sentence` is English text that knows its message. The catalogues (`languages/*.po`)
+are read as they are: nothing has to be compiled.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Message:
 
     Attributes:
         text: in English, with {places} for values: gettext's `msgid`.
-        data: the values; numbers and text.
+        data: the values; numbers and text, sentences, and lists of them.
         many: in English where the {number} in `data` is any but one; "" where no number decides.
     """
 
@@ -68,12 +69,51 @@ class Message:
         forms: tuple[str, ...] = (self.text, self.many)
         if language != ENGLISH:
             forms = catalogue(language).get((self.text, self.many), forms)
-        return _PLACE.sub(lambda place: str(self.data[place[1]]), forms[form])
+        return _PLACE.sub(lambda place: _value(self.data[place[1]], language), forms[form])
+
+
+class Sentence(str):
+    """English text that can be said in the other languages too.
+
+    Whatever compares it, prints it or stores it finds the English text, and nothing else.
+
+    Attributes:
+        message: what it says.
+    """
+
+    __slots__ = ("message",)
+    message: Message
+
+    def __new__(cls, said: Message) -> Sentence:
+        """Says a message in English."""
+        made = super().__new__(cls, said.said(ENGLISH))
+        made.message = said
+        return made
+
+    def __getnewargs__(self) -> tuple[Message]:  # type: ignore[override]  # a copy is made of its message
+        """What a copy is made of."""
+        return (self.message,)
+
+
+def say(text: str, language: str) -> str:
+    """Text in a language where it is a sentence, else as it is."""
+    return text.message.said(language) if isinstance(text, Sentence) else str(text)
+
+
+def _value(value: Json, language: str) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_value(one, language) for one in value)
+    return say(value, language) if isinstance(value, str) else str(value)
 
 
 def message(text: str, /, **data: Json) -> Message:
     """A sentence whose {places} are named in `data`."""
     return Message(text, data)
+
+
+def sentence(text: str, /, **data: Json) -> Sentence:
+    """The same, as English text: see `Sentence`."""
+    return Sentence(Message(text, data))
 
 
 def counted(one: str, many: str, /, *, number: float, **data: Json) -> Message:

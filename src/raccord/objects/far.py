@@ -19,7 +19,7 @@ from raccord.kernel.fs_look import Signature, split
 from raccord.model.text import shown
 from raccord.objects import guess
 from raccord.objects.local import STAGE
-from raccord.objects.model import Entry, Listing, Reading, Written
+from raccord.objects.model import IRREGULAR, LINK, Entry, Listing, Reading, Written
 from raccord.objects.place import Place
 from raccord.objects.reach import Files
 
@@ -77,8 +77,7 @@ class Far:
                             elif seen.is_file:
                                 entries[key] = _entry(key, seen)
                             else:
-                                link = "a link, which is not followed"
-                                left[key] = link if seen.is_link else "no regular file"
+                                left[key] = LINK if seen.is_link else IRREGULAR
                     folders = further
         return Listing(entries, left)
 

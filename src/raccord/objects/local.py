@@ -10,7 +10,7 @@ from raccord.errors import ObjectsError, WorldMoved
 from raccord.kernel import fs, fs_objects
 from raccord.model.text import shown
 from raccord.objects import guess
-from raccord.objects.model import Entry, Listing, Reading, Written
+from raccord.objects.model import IRREGULAR, LINK, Entry, Listing, Reading, Written
 from raccord.objects.place import Place
 
 OWN = ".raccord-"  # what the names of raccord's own begin with
@@ -43,7 +43,7 @@ class Local:
                 if seen.is_file:
                     entries[key] = Entry(key, seen.size, fs_objects.version(seen))
                 else:
-                    left[key] = "a link, which is not followed" if seen.is_link else "no regular file"
+                    left[key] = LINK if seen.is_link else IRREGULAR
         except (FileNotFoundError, NotADirectoryError):
             raise ObjectsError(f"{self.shown} is no directory", hint=f"mkdir {shown(root)}") from None
         return Listing(entries, left)

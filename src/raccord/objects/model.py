@@ -12,7 +12,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from raccord.model.language import sentence
+
 CHUNK = 1 << 20  # bytes that are read at once
+# Why a listing leaves a name out.
+LINK = sentence("a link, which is not followed")
+IRREGULAR = sentence("no regular file")
 
 
 @dataclass(frozen=True, slots=True)

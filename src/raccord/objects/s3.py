@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raccord.errors import DriverMissing, ObjectsError, WorldMoved
+from raccord.model.language import sentence
 from raccord.model.text import shown
 from raccord.objects.feeding import fed
 from raccord.objects.model import CHUNK, Entry, Listing, Reading, Written
@@ -110,7 +111,7 @@ class S3:
             for many in obstore.list(self._store, prefix=below.strip("/") or None, chunk_size=1000):
                 for one in many:
                     if one["path"] in entries:
-                        left[one["path"]] = "there twice, with a slash at one end and without"
+                        left[one["path"]] = sentence("there twice, with a slash at one end and without")
                     entries[one["path"]] = Entry(one["path"], one["size"], _etag(one["e_tag"]))
         return Listing({key: one for key, one in entries.items() if key not in left}, left)
 
