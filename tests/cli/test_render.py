@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 
-from raccord.cli import render_lists, render_run, render_status
+from raccord.cli import render_config, render_lists, render_run, render_status
 from raccord.cli.render import Column, cut, fitting
 from raccord.model.plan import Finding, Plan
 from raccord.model.report import LaneReport, RunReport, StatusReport, StepReport
+from raccord.model.report_config import Setting
 from raccord.model.text import size
 from tests.cli import look, samples
 
@@ -255,3 +256,11 @@ def test_commands_that_follow_each_other_are_copied_one_by_one():
         "next: raccord migrations find r3 --diff",
         "then: raccord migrations heal --choose r3=aa",
     ]
+
+
+def test_no_key_of_the_configuration_is_cut():
+    page = look.page(50)
+    name = "coordination.check_interval_seconds"
+    render_config.settings(page, [Setting(name, "x" * 90, "file", "raccord.toml:3", False, "", "")])
+    assert name in page.text()
+    assert max(map(len, page.text().splitlines())) <= 50

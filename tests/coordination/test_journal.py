@@ -116,3 +116,15 @@ def test_archives_lie_beside_their_journals() -> None:
     assert [archive_of(one) for one in names] == [
         "docs/passation_archive.md", "J_archive", ".notes_archive", "a.b/c.tar_archive.md",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("archive", [b"", b"\xef\xbb\xbf## 2020-01-01\nolder\n"])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_byte_order_mark_stays_and_hides_no_heading(archive, swapped):
+    old, new = b"## 2020-01-02\nold\n", b"## 2030-01-01\nnew\n"
+    done = moved(b"\xef\xbb\xbf" + (new + old if swapped else old + new), archive, NOW, 48)
+    assert done is not None
+    assert done.journal == b"\xef\xbb\xbf" + new
+    older = archive.removeprefix(b"\xef\xbb\xbf")
+    mark = archive[: len(archive) - len(older)]
+    assert done.archive == mark + (old + older if swapped else older + old)

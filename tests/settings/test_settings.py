@@ -114,7 +114,7 @@ def test_pyproject_is_changed_where_it_configures(tmp_path):
         ("coordination", "1", "expected one of coordination.agents"),
         ("channels.team", "1", "expected one of channels.team.events"),
         ("channels.team.url", "https://other/S3CRET", "may be a secret"),
-        ("channels.team.url", "env:TEAM", "may be a secret"),
+        ("channels.team.url", "env:TEAM", "has a value that may be a secret"),
         ("channels.new.url", "https://other/S3CRET", "may be a secret"),
     ],
 )

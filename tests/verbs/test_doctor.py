@@ -340,3 +340,15 @@ def test_a_worktree_that_this_user_may_not_enter(repo: Repo, monkeypatch: pytest
         other.chmod(0o755)
     shutil.rmtree(other)
     assert not any(one.name == "worktree.access" for one in doctor(repo).findings)
+
+
+def test_a_bare_repository_without_worktrees_is_told_to_add_one(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "bare.git")], check=True)
+    with Workspace.open(tmp_path / "bare.git") as workspace:
+        assert workspace.coordination.consolidate().consolidation is None  # makes raccord's state
+    report = Workspace.doctor(tmp_path / "bare.git")
+    (found,) = [one for one in report.findings if one.name == "report.worktree"]
+    assert (found.what, found.next) == (
+        "no worktree is there to take the reports",
+        "git worktree add PATH BRANCH",
+    )

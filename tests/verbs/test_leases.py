@@ -52,3 +52,19 @@ def test_machines_of_a_hub_do_so_too_and_nothing_is_granted_without_it(tmp_path)
             assert pgkit.PASSWORD not in away.stderr
             assert len(json.loads(one.run("lease", "list", "--json").stdout)["leases"]) == 1
     wire.close()
+
+
+def test_another_lease_is_not_said_to_have_ended_and_paths_of_the_machine_are_none_of_the_project(tmp_path):
+    repo = Repo.init(tmp_path / "main")
+    repo.commit({"a": "1"}, "start")
+    one = Clone(repo.path, "")
+    made = one.run("lease", "claim", str(repo.path / "src" / "api"), "--as", "ada", "--json")
+    (lease,) = json.loads(made.stdout)["leases"]
+    assert lease["pattern"] == "src/api"
+    other = one.run("lease", "claim", "docs", "--as", "bob", "--token", str(lease["token"]))
+    assert other.returncode == 1
+    assert f"the lease with token {lease['token']} is another: src/api by ada" in other.stderr
+    for pattern, said in {"/etc": "/etc", "": "an empty pattern"}.items():
+        refused = one.run("lease", "claim", pattern)
+        assert refused.returncode == 2
+        assert f"{said} names no paths of this project" in refused.stderr

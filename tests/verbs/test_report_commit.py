@@ -179,3 +179,9 @@ def test_killed_anywhere_each_report_is_committed_once(flock: Flock, part: int) 
     text = flock.main.git("show", f"HEAD:{REPORT}")
     assert [text.count(f":{one} -->") for one in known] == [1] * len(known)
     assert flock.at().status().stopped == ()
+
+
+def test_a_report_that_git_ignores_is_said_not_to_be_committed(flock: Flock) -> None:
+    flock.main.commit({".gitignore": f"{REPORT}\n"}, "ignore the report")
+    report = consolidated(flock, "first")
+    assert (report.commit, report.uncommitted) == ("", f"{REPORT} is not committed: git ignores it")

@@ -13,10 +13,10 @@ from raccord.model.text import shown
 
 
 def settings(page: Page, found: Sequence[Setting]) -> None:
-    """Adds a row for each key."""
+    """Adds a row for each key, which is never cut: it is what is typed next."""
     page.table(
         [
-            Column("key", [Text(one.key, "bold") for one in found], least=20),
+            Column("key", [Text(one.key, "bold") for one in found]),
             Column("value", [_value(one) for one in found], least=12),
             Column("from", [Text(shown(one.where) or one.origin, _style(one)) for one in found], rank=1),
         ]

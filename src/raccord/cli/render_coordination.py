@@ -73,7 +73,7 @@ def consolidated(page: Page, report: ConsolidateReport) -> None:
     if report.commit:
         page.line(f"It is committed as {report.commit[:10]}.")
     for why in filter(None, (report.uncommitted, report.journals)):
-        page.line(Text(f"To be done after the next one: {shown(why)}", "yellow"))
+        page.line(Text(f"Tried again after the next one: {shown(why)}", "yellow"))
 
 
 def consolidations(page: Page, found: Sequence[ConsolidationReport], *, full: bool) -> None:

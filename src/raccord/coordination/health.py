@@ -164,8 +164,12 @@ def document(spec: Spec, home: Root | None, wanted: str) -> Iterator[Advice]:
         wanted: the configured name of the worktree that takes it.
     """
     if home is None:
-        what = message("there is no worktree {name} to take the reports", name=wanted)
-        yield Advice("report.worktree", "problem", what, None, "git worktree list")
+        if wanted:
+            what = message("there is no worktree {name} to take the reports", name=wanted)
+            yield Advice("report.worktree", "problem", what, None, "git worktree list")
+        else:
+            what = message("no worktree is there to take the reports")
+            yield Advice("report.worktree", "problem", what, None, "git worktree add PATH BRANCH")
         return
     place = Path(home.path) / spec.report
     look = f"ls -la {shlex.quote(str(place))}"

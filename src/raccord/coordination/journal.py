@@ -19,6 +19,7 @@ _NUMBER = {
     name: number for names in MONTHS.values() for number, name in enumerate(names.split(), start=1)
 } | {"fevrier": 2, "aout": 8, "decembre": 12}
 
+BOM = b"\xef\xbb\xbf"  # stays where it is; a heading comes after it
 _DAY = timedelta(days=1)
 _HEADING = re.compile(rb" {0,3}(#{1,6})[ \t]+(\S.*)")
 _FENCE = re.compile(rb" {0,3}(`{3,}|~{3,})")
@@ -65,13 +66,14 @@ def moved(journal: bytes, archive: bytes, now: datetime, hours: int) -> Moved | 
     Args:
         now: local, without a zone, as the journals write it.
     """
-    parts = list(entries(journal))
+    mark = BOM if journal.startswith(BOM) else b""
+    parts = list(entries(journal[len(mark) :]))
     since = now - timedelta(hours=hours)
     old = [one for one in parts if _ended_before(one, since)]
     if not old:
         return None
     rest = b"".join(one.text for one in parts if not _ended_before(one, since))
-    return Moved(rest, _with(archive, old, newest_first=_newest_first(parts)), len(old))
+    return Moved(mark + rest, _with(archive, old, newest_first=_newest_first(parts)), len(old))
 
 
 def _ended_before(one: Entry, since: datetime) -> bool:
@@ -140,9 +142,10 @@ def _with(archive: bytes, old: Sequence[Entry], *, newest_first: bool) -> bytes:
     lacking = b"".join(_ended(one.text) for one in old if one.text not in archive)
     if not newest_first:
         return _ended(archive) + lacking
-    parts = list(entries(archive))
-    head = parts[0].text if parts[0].until is None else b""
-    return _ended(head) + lacking + archive[len(head) :]
+    mark = BOM if archive.startswith(BOM) else b""
+    parts = list(entries(archive[len(mark) :]))
+    head = mark + (parts[0].text if parts[0].until is None else b"")
+    return (head if head == mark else _ended(head)) + lacking + archive[len(head) :]
 
 
 def _ended(text: bytes) -> bytes:

@@ -7,7 +7,7 @@ import time
 
 from raccord.errors import Leased, LeaseLost
 from raccord.kernel.store import Connection, Store, dumps
-from raccord.model.leases import Claim, Lease, in_the_way, mine, refusal
+from raccord.model.leases import Claim, Lease, in_the_way, lost, mine, refusal
 
 _ALL = "select pattern, owner, machine, place, token, ends from leases where ends > ? order by token"
 
@@ -42,8 +42,9 @@ class LocalLeases:
         """Prolongs a lease."""
         with self._store.transaction() as db:
             now = time.time()
-            if Lease(claim, token, 0.0) not in [Lease(one.claim, one.token, 0.0) for one in _held(db, now)]:
-                raise LeaseLost(f"the lease with token {token} ended", hint="raccord lease list")
+            held = _held(db, now)
+            if Lease(claim, token, 0.0) not in [Lease(one.claim, one.token, 0.0) for one in held]:
+                raise LeaseLost(lost(token, held), hint="raccord lease list")
             db.execute("update leases set ends = ? where token = ?", (now + seconds, token))
             return Lease(claim, token, seconds)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from raccord.database import postgres
 from raccord.errors import Leased, LeaseLost
-from raccord.model.leases import Claim, Lease, in_the_way, mine, refusal
+from raccord.model.leases import Claim, Lease, in_the_way, lost, mine, refusal
 
 _ALL = """
 select pattern, owner, machine, place, token, extract(epoch from ends - clock_timestamp())::float8
@@ -55,7 +55,7 @@ class HubLeases:
     def renew(self, claim: Claim, token: int, seconds: float) -> Lease:
         """Prolongs a lease."""
         if not self._prolonged(claim, token, seconds):
-            raise LeaseLost(f"the lease with token {token} ended", hint="raccord lease list")
+            raise LeaseLost(lost(token, self.leases()), hint="raccord lease list")
         return Lease(claim, token, seconds)
 
     def release(self, claim: Claim) -> bool:

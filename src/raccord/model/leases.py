@@ -99,6 +99,17 @@ def refusal(claim: Claim, others: Sequence[Lease]) -> str:
     return f"{shown(claim.pattern)} is leased: {said}"
 
 
+def lost(token: int, held: Sequence[Lease]) -> str:
+    """Why a lease with that token is not gone on with, for a person."""
+    for one in held:
+        if one.token == token:
+            return (
+                f"the lease with token {token} is another: "
+                f"{shown(one.claim.pattern)} by {shown(one.claim.owner)}"
+            )
+    return f"the lease with token {token} ended"
+
+
 def overlapping(one: str, two: str) -> bool:
     """Whether some path may be named by both patterns, as `spelled` has them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -58,13 +59,16 @@ class LeaseVerbs:
             return tuple(_report(one, self._room.asked, names) for one in leases.leases())
 
     def _claim(self, pattern: str, owner: str, machine: str) -> Claim:
-        made = spelled(pattern)
+        top = self._room.repo.top
+        # Else a path of the whole machine would be taken for one below the top.
+        inside = os.path.relpath(pattern, top) if top is not None and os.path.isabs(pattern) else pattern
+        made = "" if os.path.isabs(inside) else spelled(inside)
         if not made:
             raise UsageError(
-                f"{shown(pattern[:80])} names no paths of this project",
+                f"{shown(pattern[:80]) or 'an empty pattern'} names no paths of this project",
                 hint="raccord lease claim 'src/api/**'",
             )
-        return Claim(made, shown(owner) or UNKNOWN, machine, shown(str(self._room.repo.top or "")))
+        return Claim(made, shown(owner) or UNKNOWN, machine, shown(str(top or "")))
 
     @contextlib.contextmanager
     def _kept(self) -> Iterator[tuple[Leases, str, dict[str, str]]]:

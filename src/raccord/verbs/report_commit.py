@@ -58,6 +58,8 @@ def _settle(room: Room, made: list[str]) -> None:
         lane = Lane(str(tree.path), shown(tree.path.name), (step, *after_commit(room.repo, str(tree.path))))
         _applied(room, Plan("report", (Stage("commit", (lane,)),), by=BY))
         made.append(room.repo.git.line("rev-parse", f"refs/heads/{tree.branch}"))
+    elif room.repo.git.at(tree.path).ok("check-ignore", "-q", "--", f"./{spec.report}"):
+        raise HeldBack(f"{shown(spec.report)} is not committed: git ignores it", hint="git status --ignored")
     if said.push:
         _push(room, tree)
 

@@ -109,7 +109,13 @@ def _plan(room: Room, wanted: Wanted, by: str) -> Plan:
     document = tomllib.loads(at.text)
     for path, (key, value) in wanted.items():
         old = found(document, (*place.prefix, *path))
-        if secretive(key, old) or secretive(key, value):
+        if secretive(key, old):
+            raise UsageError(
+                f"{'.'.join(path)} has a value that may be a secret, which the journal must not have",
+                hint=f"edit {shown(place.file)}",
+                key=".".join(path),
+            )
+        if secretive(key, value):
             raise UsageError(
                 f"{'.'.join(path)} may be a secret, which neither a command line nor the journal must have",
                 hint=f"edit {shown(place.file)}, or give env:VARIABLE, file:PATH or keyring:SERVICE/USER",
