@@ -309,7 +309,7 @@ def main() -> int:
         ("chunks", 40_000, "rows with text, jsonb and an embedding"),
         ("narrow", 500_000, "narrow rows"),
         ("vectors", 2_000, "rows with an HNSW index"),
-        ("mixed", 200_000, "rows of many types, of which 0.1 % differ"),
+        ("mixed", 200_000, "rows of many types, of which 0.1 %% differ"),
     ):
         parser.add_argument(f"--{name}", type=int, default=rows, help=f"{said}; 0 for none")
     parser.add_argument(
