@@ -10,6 +10,7 @@ from tests.coordination.owner_set import cases, judged
 
 
 @pytest.mark.parametrize("size", [30, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
 def test_nearly_all_are_named_and_none_wrongly(tmp_path, capsys, size):
     found = judged(tmp_path, cases(random.Random(size), size))
     with capsys.disabled():

@@ -152,6 +152,7 @@ def test_what_is_where(office: Cabinet) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("stores", [("s3", "s3"), ("s3", "file"), ("file", "s3")])
+@pytest.mark.timeout(600)
 def test_every_mode_of_more_documents(tmp_path: Path, stores: tuple[str, str]) -> None:
     try:
         with cabinet(tmp_path, stores) as office:

@@ -94,6 +94,7 @@ def test_it_is_what_git_merges(bench, old, new, staged):
 @pytest.mark.long
 @settings(COMMON, max_examples=600)
 @given(old=trees(), new=trees(), staged=trees())
+@pytest.mark.timeout(600)
 def test_it_is_what_git_merges_many_times(bench, old, new, staged):
     assume(able({*old, *staged}) and able({*new, *staged}))
     compare(bench, old, new, staged)

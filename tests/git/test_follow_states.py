@@ -195,6 +195,7 @@ def test_a_move_is_what_the_model_says(bench, state):
 @pytest.mark.long
 @settings(COMMON, max_examples=400)
 @given(state=states(FLAT))
+@pytest.mark.timeout(600)
 def test_many_moves_are_what_the_model_says(bench, state):
     run(bench, state, modelled=True)
 
@@ -210,5 +211,6 @@ def nested_ok(state: State) -> bool:
 @pytest.mark.long
 @settings(COMMON, max_examples=400)
 @given(state=states(NESTED).filter(nested_ok))
+@pytest.mark.timeout(600)
 def test_files_and_directories_in_each_others_place_are_never_lost(bench, state):
     run(bench, state, modelled=False)

@@ -87,6 +87,7 @@ def test_no_content_is_taken_that_was_not_applied(upgrade, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("start", range(1000, 3000, 250))
+@pytest.mark.timeout(600)
 def test_no_content_is_ever_taken_that_was_not_applied(upgrade, tmp_path, start):
     assert rounds(range(start, start + 250), upgrade, tmp_path) > 5
 

@@ -37,6 +37,7 @@ def test_a_wrong_byte_is_a_fault(chain, tmp_path):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_it_runs(tmp_path, capsys):
     options = argparse.Namespace(rounds=1, links=5, history=2, files=40, seed=1, json=True)
     heal.run(options, tmp_path)

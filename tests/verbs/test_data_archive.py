@@ -327,6 +327,7 @@ Workspace.open(sys.argv[1]).archives.export(DataExportOptions("all", key=KeyOpti
 
 
 @pytest.mark.parametrize("key", [KeyOptions(), pytest.param(KEY, marks=pytest.mark.long)])
+@pytest.mark.timeout(600)
 def test_an_export_that_was_cut_off_goes_on(seed, key):
     seed.configure(tables=PLAIN)
     words = [sys.executable, "-c", CUT, str(seed.repo.path), "2", key.passphrase]

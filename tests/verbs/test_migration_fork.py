@@ -554,6 +554,7 @@ def test_four_at_once(shop):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_twenty_at_once(shop):
     at_once(shop, 20)
     assert len(shop.names()) == 20

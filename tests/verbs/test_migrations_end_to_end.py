@@ -60,6 +60,7 @@ def one_head(team: Team, repo: Repo, message: str) -> str:
 
 @pytest.mark.long
 @pytest.mark.parametrize("team", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.timeout(600)
 def test_ten_agents_part_and_meet_again(team):
     trees = [team.tree(f"agent{n}") for n in range(10)]
     made = []
@@ -86,6 +87,7 @@ def test_ten_agents_part_and_meet_again(team):
 
 @pytest.mark.long
 @pytest.mark.parametrize("team", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.timeout(600)
 def test_twenty_heals_and_upgrades_at_once(team):
     trees = [team.tree(f"agent{n}") for n in range(10)]
     made = {team.revise(tree, f"feature {n}") for n, tree in enumerate(trees)}

@@ -62,6 +62,7 @@ def kill(child: subprocess.Popen[str]) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(20))
+@pytest.mark.timeout(600)
 def test_a_killed_server_loses_no_change_no_report_and_no_letter(tmp_path, receiver, seed):
     chance = random.Random(seed)
     repo = Repo.init(tmp_path / "main")
