@@ -100,6 +100,12 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> scenario.Scenario:
     return scenario.build(tmp_path_factory.mktemp("demo"))
 
 
+def test_every_decision_has_its_line():
+    said = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    made = {path.name for path in ROOT.glob("docs/decisions/*.md")}
+    assert made == set(re.findall(r"\(decisions/([^)]+)\)", said[said.index("## Decisions") :]))
+
+
 def test_the_readme_is_what_happens(workspace: scenario.Scenario) -> None:
     commands = console(README.read_text("utf-8"))
     assert len(commands) > 3
