@@ -13,9 +13,7 @@ import argparse
 import asyncio
 import json
 import random
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -27,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import Verdict, grid
 from benchmarks.serving import WATCHED, Serving, built, written
-from benchmarks.timing import machine, say
+from benchmarks.timing import in_scratch, machine, say
 from raccord.workspace import Workspace
 
 ROUTES = (
@@ -48,11 +46,7 @@ ALL = "all routes"
 def main() -> int:
     """Measure the routes of `raccord serve`."""
     options = _options()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return run(options, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    return in_scratch(lambda scratch: run(options, scratch))
 
 
 def run(options: argparse.Namespace, scratch: Path) -> int:

@@ -10,15 +10,11 @@ proof. Exits 1 if a row is wrong or memory grows; the ratios are printed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
@@ -27,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import report
 from benchmarks.promote import MOST_RSS_KIB, Sample
 from benchmarks.promote_pair import SEED, SETTINGS, Load, Pair, loads, schedule
-from benchmarks.timing import machine, say
+from benchmarks.timing import in_scratch, say, told
 from tests import pgkit
 
 OUT, IN = "export", "import"
@@ -145,16 +141,8 @@ def run(options: argparse.Namespace, scratch: Path) -> int:
                 say(f"  {last.setting} {number + 1}: {contender} {last.seconds:.2f} s {last.faults or ''}")
             pair.drop()
     judged = verdicts(samples, settings)
-    if options.json:
-        head = {"version": 1, "machine": machine(), "options": vars(options)}
-        said = {"samples": [asdict(one) for one in samples], "targets": [asdict(one) for one in judged]}
-        print(json.dumps(head | said, indent=2))
-    else:
-        print(f"\n{', '.join(f'{load.rows} rows of {load.name}' for load in settings)}; {machine()}\n")
-        print(table(samples), end="\n\n")
-        for verdict in judged:
-            print(verdict)
-    return 0 if all(verdict.passed or verdict.absolute for verdict in judged) else 1
+    title = ", ".join(f"{load.rows} rows of {load.name}" for load in settings)
+    return told(options, title, samples, judged, table(samples))
 
 
 def main() -> int:
@@ -169,11 +157,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print everything that was measured as JSON")
     parser.set_defaults(full=False, vectors=0, mixed=0)
     options = parser.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return run(options, scratch)
-    finally:
-        shutil.rmtree(scratch)
+    return in_scratch(lambda scratch: run(options, scratch))
 
 
 if __name__ == "__main__":

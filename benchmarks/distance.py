@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +19,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.timing import machine, say
+from benchmarks.timing import in_scratch, machine, say
 from tests import datakit, fileskit, pgkit, sshkit
 
 DIRECT, SSH = "directly", "through ssh"
@@ -117,11 +115,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print every sample as JSON")
     options = parser.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return run(options, scratch)
-    finally:
-        shutil.rmtree(scratch)
+    return in_scratch(lambda scratch: run(options, scratch))
 
 
 if __name__ == "__main__":

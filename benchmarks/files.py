@@ -20,7 +20,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import hermetic, report
 from benchmarks.counting import Counting
-from benchmarks.timing import costs, machine, say
+from benchmarks.timing import costs, in_scratch, say, told
 from tests import s3kit
 
 RCLONE, NO_HEAD = "rclone", "rclone, unverified"
@@ -244,16 +244,8 @@ def run(options: argparse.Namespace, scratch: Path) -> int:
             say(f"  {sample.setting} {sample.round + 1}: {sample.contender} {sample.seconds:.2f} s,"
                 f" {len(sample.faults)} wrong")  # fmt: skip
     judged = verdicts(settings, samples, counts)
-    if options.json:
-        head = {"version": 1, "machine": machine(), "options": vars(options), "requests": counts}
-        said = {"samples": [asdict(one) for one in samples], "targets": [asdict(one) for one in judged]}
-        print(json.dumps(head | said, indent=2))
-    else:
-        print(f"\n{', '.join(load.name for load in settings)}; {machine()}\n")
-        print(table(samples), end="\n\n")
-        for verdict in judged:
-            print(verdict)
-    return 0 if all(verdict.passed or verdict.absolute for verdict in judged) else 1
+    title = ", ".join(load.name for load in settings)
+    return told(options, title, samples, judged, table(samples), requests=counts)
 
 
 def main() -> int:
@@ -265,11 +257,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="10,000 and 20 of them")
     parser.add_argument("--json", action="store_true", help="print everything that was measured as JSON")
     options = parser.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return run(options, scratch)
-    finally:
-        shutil.rmtree(scratch)
+    return in_scratch(lambda scratch: run(options, scratch))
 
 
 if __name__ == "__main__":

@@ -12,10 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -28,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import report
 from benchmarks.chain import BACKEND, Chain
 from benchmarks.heal_probe import SETTLE
-from benchmarks.timing import costs, machine, say
+from benchmarks.timing import costs, in_scratch, machine, say
 
 ALL, REMOVED = "scattered", "one removed"
 """The two settings: all worktrees are there; one was removed, and only its branch has its revision."""
@@ -57,11 +55,7 @@ class Sample(report.Sample):
 def main() -> int:
     """Measure `raccord migrations heal` against the third seed's loop."""
     options = _options()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return run(options, scratch)
-    finally:
-        shutil.rmtree(scratch)
+    return in_scratch(lambda scratch: run(options, scratch))
 
 
 def run(options: argparse.Namespace, scratch: Path) -> int:

@@ -11,17 +11,15 @@ wrong anywhere or needs too much memory; the ratios are judged and printed.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -41,7 +39,7 @@ from benchmarks.promote_pair import (
     reladiff,
     schedule,
 )  # fmt: skip
-from benchmarks.timing import machine, say
+from benchmarks.timing import in_scratch, say, told
 from tests import pgkit
 
 MOST_RSS_KIB = 150 << 10
@@ -288,17 +286,8 @@ def _run(options: argparse.Namespace, scratch: Path, dev: pgkit.Server, prod: pg
             say(f"  0.1 % of {load.name}: {smalls[load.name]}")
         pair.drop()
     judged = verdicts(settings, samples, smalls)
-    if options.json:
-        head = {"version": 1, "machine": machine(), "options": vars(options)}
-        said = {"samples": [asdict(one) for one in samples], "small": smalls,
-                "targets": [asdict(one) for one in judged]}  # fmt: skip
-        print(json.dumps(head | said, indent=2))
-    else:
-        print(f"\n{', '.join(f'{load.rows} rows of {load.name}' for load in settings)}; {machine()}\n")
-        print(table(samples), end="\n\n")
-        for verdict in judged:
-            print(verdict)
-    return 0 if all(verdict.passed or verdict.absolute for verdict in judged) else 1
+    title = ", ".join(f"{load.rows} rows of {load.name}" for load in settings)
+    return told(options, title, samples, judged, table(samples), small=smalls)
 
 
 def main() -> int:
@@ -318,11 +307,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="200,000, 5 million, 40,000 and a million rows")
     parser.add_argument("--json", action="store_true", help="print everything that was measured as JSON")
     options = parser.parse_args()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return run(options, scratch)
-    finally:
-        shutil.rmtree(scratch)
+    return in_scratch(lambda scratch: run(options, scratch))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import oracle, report, wire
 from benchmarks.contenders import Contender, contenders
 from benchmarks.hermetic import raccord
-from benchmarks.timing import costs, machine, say
+from benchmarks.timing import costs, in_scratch, machine, say
 from benchmarks.workspaces import Workspace
 
 QUICK_RUNS = 7
@@ -33,11 +31,7 @@ QUICK_RUNS = 7
 def main() -> int:
     """Measure `raccord sync` against the seed's loop and git-machete, over many worktrees."""
     options = _options()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return _run(options, scratch)
-    finally:
-        shutil.rmtree(scratch)
+    return in_scratch(lambda scratch: _run(options, scratch))
 
 
 def _run(options: argparse.Namespace, scratch: Path) -> int:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.report import Verdict
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 LAUNCHER = Path(__file__).with_name("measure.py")
 
@@ -37,3 +46,33 @@ def machine() -> str:
 def say(text: str) -> None:
     """Tell what is going on."""
     print(text, file=sys.stderr, flush=True)
+
+
+def in_scratch(run: Callable[[Path], int]) -> int:
+    """What `run` returns, given a folder that goes when it ends."""
+    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
+    try:
+        return run(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def told(
+    options: argparse.Namespace, title: str, samples: Sequence[DataclassInstance], judged: Sequence[Verdict],
+    table: str, **more: object,
+) -> int:  # fmt: skip
+    """Print what was measured, as JSON where it was asked for; returns the exit status.
+
+    Args:
+        more: what the JSON has besides.
+    """
+    if options.json:
+        said = {"samples": [asdict(one) for one in samples], "targets": [asdict(one) for one in judged]}
+        head = {"version": 1, "machine": machine(), "options": vars(options)}
+        print(json.dumps(head | more | said, indent=2))
+    else:
+        print(f"\n{title}; {machine()}\n")
+        print(table, end="\n\n")
+        for verdict in judged:
+            print(verdict)
+    return 0 if all(verdict.passed or verdict.absolute for verdict in judged) else 1

@@ -12,10 +12,8 @@ import argparse
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -27,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import Verdict
 from benchmarks.serving import WATCHED, Serving, built, written
-from benchmarks.timing import machine, say
+from benchmarks.timing import in_scratch, machine, say
 
 LIVED_SECONDS = 0.12
 POLL = """
@@ -51,11 +49,7 @@ while True:
 def main() -> int:
     """Measure `raccord serve` against the seed's poll."""
     options = _options()
-    scratch = Path(tempfile.mkdtemp(prefix="raccord-benchmark-"))
-    try:
-        return run(options, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    return in_scratch(lambda scratch: run(options, scratch))
 
 
 def run(options: argparse.Namespace, scratch: Path) -> int:
