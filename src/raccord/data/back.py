@@ -17,7 +17,7 @@ from raccord.data.plan import unreferred
 from raccord.data.push import keep, left, meanwhile
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.spec import REPLACE
-from raccord.data.stage import Stage, make, numbered, one_row, run, straight
+from raccord.data.stage import Stage, make, numbered, one_row, run, straight, whole
 from raccord.data.transaction import number, quiet, transaction
 from raccord.database import postgres, pump
 from raccord.database.lock import Held
@@ -143,11 +143,12 @@ def loaded(
         pump.into(db, goal, said["binary"], shelf.read(archive, said["old"]))
         known = f"raccord_left_{at}"
         texts = "".join(f"k{number} text, " for number in range(len(pair.key)))
-        run(db, f"create temp table {known} ({texts}h int8) on commit drop")
+        also = ", w int8" if said.get("wide") else ""
+        run(db, f"create temp table {known} ({texts}h int8{also}) on commit drop")
         pump.into(db, f"pg_temp.{known}", True, shelf.read(archive, said["new"]))
         run(db, f"analyze {stage.put}")
         run(db, f"analyze pg_temp.{known}")
-        other = _keyed(db, stage, known) if pair.key else _keyless(db, stage, known)
+        other = _keyed(db, stage, known, wide=bool(also)) if pair.key else _keyless(db, stage, known)
         run(db, f"analyze {stage.gone}")
         found.append((other, stage))
     return found
@@ -168,7 +169,11 @@ def untouched(
     job: Job, db: postgres.Connection, tables: Mapping[Name, Table], said: Mapping[str, Any]
 ) -> bool:
     """Whether a table that was filled straight has exactly the rows that it was left with."""
-    return "ends" in said and str(digest(db, archived(tables, said, job.conditions))) == said["ends"][1]
+    return (
+        "ends" in said
+        and not said.get("wide")
+        and str(digest(db, archived(tables, said, job.conditions))) == said["ends"][1]
+    )
 
 
 def straight_back(
@@ -201,16 +206,23 @@ def straight_back(
     }
 
 
-def _keyed(db: postgres.Connection, stage: Stage, known: str) -> Moved:
-    """Finds what goes, and which rows are not as they were left."""
+def _keyed(db: postgres.Connection, stage: Stage, known: str, *, wide: bool) -> Moved:
+    """Finds what goes, and which rows are not as they were left.
+
+    Args:
+        wide: whether rows that go whole must be as they were left in the columns too that stayed behind.
+    """
     pair = stage.pair
     keyed = [(identifier(name), f"l.k{at}::{pair.column(name).type}") for at, name in enumerate(pair.key)]
     meets = " and ".join(f"t.{name} = {key}" for name, key in keyed)
     also = " and ".join(f"p.{name} = {key}" for name, key in keyed)
     left_keys = ", ".join(f"l.k{at}" for at in range(len(pair.key)))
+    stays = f"exists (select from {stage.put} p where {also})"
+    every = whole(pair) if wide else pair
+    alike = f" and ({hashed(every, 't')} = l.w or {stays})" if wide else ""
     other = (
-        f"select {left_keys} from pg_temp.{known} l where not exists (select from {scope(pair)} t"
-        f" where {meets} and {hashed(pair, 't')} = l.h)"
+        f"select {left_keys} from pg_temp.{known} l where not exists (select from {scope(every)} t"
+        f" where {meets} and {hashed(pair, 't')} = l.h{alike})"
         f" union all select {', '.join(keys(pair, 'p'))} from {stage.put} p join {relation(pair)} t"
         f" on {stage.match} where not exists (select from pg_temp.{known} l where {also})"
     )
@@ -219,8 +231,7 @@ def _keyed(db: postgres.Connection, stage: Stage, known: str) -> Moved:
     listed = ", ".join(key for _, key in keyed)
     run(
         db,
-        f"insert into {stage.gone} select {listed} from pg_temp.{known} l"
-        f" where not exists (select from {stage.put} p where {also})",
+        f"insert into {stage.gone} select {listed} from pg_temp.{known} l where not {stays}",
     )
     return Moved(pair.shown, some[0][0] if some else 0, tuple(key_of(pair, row[1:]) for row in some))
 

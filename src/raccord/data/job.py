@@ -199,9 +199,10 @@ def archived(tables: Mapping[Name, Table], said: Mapping[str, Json], conditions:
             sorted(name for name in now.keys() | types.keys() if now.get(name) != types.get(name))
         )
         raise WorldMoved(f"the columns of {label(name)} are others by now: {other}")
+    kept = tuple(column for column in said["columns"] if column not in said["sets"])
     return Pair(
-        table, table, tuple(said["sets"]), key=tuple(said["key"]),
-        where=_condition(said, conditions), binary=said["binary"],
+        table, table, tuple(said["sets"]), kept, tuple(said["key"]),
+        _condition(said, conditions), binary=said["binary"],
     )  # fmt: skip
 
 

@@ -98,6 +98,11 @@ def hidden(pair: Pair, name: str) -> bool:
     return name in pair.secret or is_secret(pair.target, column) or bool(personal(pair.target, column))
 
 
+def wide(pair: Pair) -> bool:
+    """Whether an archive says of rows too what is in the columns that stay behind: a push adds whole rows."""
+    return bool(pair.key and pair.kept)
+
+
 def meant(name: str) -> bool:
     """Whether a pattern may stand for a table of this name."""
     return not any(fnmatch.fnmatchcase(name.lower(), one) for one in NOT_MEANT)

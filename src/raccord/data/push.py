@@ -22,7 +22,7 @@ from raccord.data.job import (
 )
 from raccord.data.order import Order
 from raccord.data.origin import Origin, pour
-from raccord.data.pairs import Pair
+from raccord.data.pairs import Pair, wide
 from raccord.data.plan import ANEW, SKIP, STRAIGHT, SWAP, Expected, changed_ways, fires, relevant
 from raccord.data.scope import hashed, relation, scope
 from raccord.data.seen import Seen
@@ -239,6 +239,7 @@ def keep(job: Job, db: postgres.Connection, at: int, stage: Stage) -> dict[str, 
         "binary": binary,
         "old": part.document(),
         "many": None if pair.key or stage.pour else _many(job, db, at, stage),
+        "wide": wide(pair),
     }
 
 

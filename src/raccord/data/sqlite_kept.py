@@ -15,6 +15,7 @@ from typing import Any
 
 from raccord.data.job import NAMED, Job, Moved, archived, key_of, names_of, whole
 from raccord.data.keeping import Shelf
+from raccord.data.pairs import wide
 from raccord.data.spec import conditioned
 from raccord.data.sqlite_look import named_tables
 from raccord.data.sqlite_session import Row, Session, batches
@@ -50,12 +51,17 @@ def keep(job: Job, two: Session, at: int, stage: Stage) -> dict[str, Json]:
         "binary": False,
         "old": write(job, f"{at}.old", two.ask(query)),
         "many": None if pair.key else _many(job, two, at, stage),
+        "wide": wide(pair),
     }
 
 
 def left(job: Job, two: Session, at: int, stage: Stage) -> dict[str, Json]:
-    """Keeps what was put, to know later what became of it."""
-    query = f"select {listed(stage.pair.columns)} from {stage.put}"
+    """Keeps what was put, to know later what became of it; whole rows, where columns stay behind."""
+    pair = stage.pair
+    query = f"select {listed(pair.columns)} from {stage.put}"
+    if wide(pair):
+        columns = listed((*pair.columns, *pair.kept), "t")
+        query = f"select {columns} from {stage.put} p join {relation(pair)} t on {stage.match}"
     return write(job, f"{at}.new", two.ask(query))
 
 
@@ -136,8 +142,9 @@ def loaded(
         pair = archived(tables, said, job.conditions)
         stage = make(two, pair, at, said["columns"])
         left = f"temp.raccord_left_{at}"
-        table(two, left, pair, pair.columns)
-        for goal, columns, part in ((stage.put, stage.columns, "old"), (left, pair.columns, "new")):
+        every = (*pair.columns, *pair.kept) if said.get("wide") else pair.columns
+        table(two, left, pair, every)
+        for goal, columns, part in ((stage.put, stage.columns, "old"), (left, every, "new")):
             two.put(goal, listed(columns), len(columns), read(job.shelf, archive, said[part]))
         new = identifier(stage.new)
         if pair.key:
@@ -187,6 +194,10 @@ def otherwise(two: Session, one: Loaded) -> Moved:
         )
         return Moved(pair.shown, count)
     same = f"{matched(pair.key, 't', 'l')} and not {differs(pair.columns, 't', 'l')}"
+    if one.said.get("wide"):
+        # A row that it added goes whole, so nobody may have filled in what stayed behind.
+        stays = f"exists (select 1 from {stage.put} p where {matched(pair.key, 'p', 'l')})"
+        same += f" and ({stays} or not {differs(pair.kept, 't', 'l')})"
     other = (
         f"select {listed(pair.key, 'l')} from {one.left} l where not exists"
         f" (select 1 from {scope(pair)} t where {same})"

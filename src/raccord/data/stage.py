@@ -7,10 +7,10 @@ with the transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raccord.data.difference import Key
-from raccord.data.pairs import Pair
+from raccord.data.pairs import Pair, wide
 from raccord.data.scope import hashed, is_named, keys, matched, named, relation, scope
 from raccord.database import postgres, pump
 from raccord.database.aside_postgres import Aside
@@ -211,9 +211,17 @@ def kept_out(db: postgres.Connection, stage: Stage) -> int:
 
 
 def known(pair: Pair, alias: str) -> str:
-    """The key and the hash of rows, as an archive has them."""
-    said = ", ".join(f"{sql} as k{at}" for at, sql in enumerate(keys(pair, alias)) if pair.key)
-    return f"{said}{', ' if said else ''}{hashed(pair, alias)} as h"
+    """The key and the hash of rows, as an archive has them; where columns stay behind, also that of all."""
+    said = [f"{sql} as k{at}" for at, sql in enumerate(keys(pair, alias)) if pair.key]
+    said.append(f"{hashed(pair, alias)} as h")
+    if wide(pair):
+        said.append(f"{hashed(whole(pair), alias)} as w")
+    return ", ".join(said)
+
+
+def whole(pair: Pair) -> Pair:
+    """The same, as if every column travelled."""
+    return replace(pair, columns=(*pair.columns, *pair.kept), kept=())
 
 
 def written(db: postgres.Connection, pair: Pair) -> tuple[int, int, int] | None:
