@@ -56,3 +56,33 @@ def test_an_undo_leaves_them_in_a_table_that_was_empty(pair):
     assert "1 rows of c (key a)" in why(pair.undo()) and len(pair.rows("prod", "c")["c"]) == 2
     pair.run("prod", "update c set value = ''")
     assert pair.undo().state == "done" and pair.rows("prod", "c") == {"c": []}
+
+
+FOLLOWS = """
+create table p (id int primary key, code text unique);
+create table c (id int primary key, code text references p (code) on update cascade, w int);
+"""
+
+
+def test_rows_that_follow_a_value_go_back_with_it(pair):
+    pair.both(FOLLOWS)
+    pair.run("dev", "insert into p values (1, 'new'); insert into c values (1, 'new', 1)")
+    pair.run("prod", "insert into p values (1, 'old'); insert into c values (1, 'old', 1)")
+    pair.configure(("p", "c"))
+    report = pair.push()
+    assert report.state == "done" and "0 added, 2 changed, 0 removed" in report.lanes[0].steps[-1].note
+    undone = pair.undo()
+    assert undone.state == "done", undone
+    assert pair.run("prod", "select p.code, c.code from p, c") == [("old", "old")]
+
+
+@pytest.mark.long_but(1)
+@pytest.mark.parametrize("options", [{"where": {"c": "w < 10"}}, {"mode": "upsert"}])
+def test_rows_that_would_follow_and_are_not_pushed_stop_it(pair, options):
+    """Nobody would have kept them, and no undo could bring them back."""
+    pair.both(FOLLOWS)
+    pair.run("dev", "insert into p values (1, 'new'); insert into c values (1, 'new', 1)")
+    pair.run("prod", "insert into p values (1, 'old'); insert into c values (1, 'old', 1), (2, 'old', 99)")
+    pair.configure(("p", "c"), **options)
+    assert "1 rows that stay as they are of c follow by c_code_fkey" in why(pair.push())
+    assert pair.run("prod", "select distinct code from c") == [("old",)]

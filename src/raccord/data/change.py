@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 from raccord.data.clearing import clear
 from raccord.data.job import Changed, Referred
+from raccord.data.leaving import leave_out
 from raccord.data.order import Order
 from raccord.data.plan import CARRIES, refers
-from raccord.data.scope import hashed, meets, relation
+from raccord.data.scope import hashed, matched, meets, relation
 from raccord.data.spec import INSERT
 from raccord.data.stage import Stage, one_row, run
 from raccord.database import postgres
@@ -51,6 +52,7 @@ def carry_out(
         if mode == INSERT or all(stage.pour for stage in listed)
         else (_puts_first, _goes_first, _makes_way, _clears_first)
     )
+    followed = {} if mode == INSERT else _followed(db, listed, order)
     for way in tries:
         work = _Work(db, listed, order, mode)
         try:
@@ -67,9 +69,29 @@ def carry_out(
             if first is None:
                 raise
         else:
+            for name, count in followed.items():
+                work.changed[name].changed = count
             return work.changed
     assert first is not None
     raise first
+
+
+def _followed(db: postgres.Connection, stages: Iterable[Stage], order: Order) -> dict[Name, int]:
+    """How many rows change of tables in which the server may change some before it is told to, as they follow
+    what they refer to."""
+    return {
+        stage.pair.id: _met(db, stage)
+        for stage in stages
+        if stage.pair.key
+        and not stage.pour
+        and any(one.on_update in CARRIES and one.target in order.tables for one in stage.pair.target.refers)
+    }
+
+
+def _met(db: postgres.Connection, stage: Stage) -> int:
+    """How many of the rows that are put are there already."""
+    query = f"select count(*) from {stage.put} p join {relation(stage.pair)} t on {stage.match}"
+    return int(str(one_row(db, query)[0]))
 
 
 @dataclass(slots=True)
@@ -104,7 +126,7 @@ def _empty(work: _Work) -> None:
 
 def _puts_first(work: _Work) -> None:
     if work.mode == INSERT:
-        _leave_out(work)
+        leave_out(work.db, work.stages, work.order, work.changed)
     for stage in work.stages:
         _insert(work, stage)
         _update(work, stage)
@@ -156,8 +178,7 @@ def _clears_first(work: _Work) -> None:
     changed = {}
     for stage in work.stages:
         if not (stage.pour or not stage.pair.key):
-            met = f"select count(*) from {stage.put} p join {relation(stage.pair)} t on {stage.match}"
-            changed[stage.pair.id] = int(str(one_row(work.db, met)[0]))
+            changed[stage.pair.id] = _met(work.db, stage)
         clear(work.db, stage)
     for stage in work.stages:
         _insert(work, stage)
@@ -271,15 +292,15 @@ def _refuse_referred(work: _Work, stage: Stage, one: Reference) -> None:
 
 
 def _refuse_carried(work: _Work, stage: Stage) -> None:
-    """No value changes that the server would carry on into tables outside the set.
+    """No value changes that the server would carry on into rows that are left alone: nobody keeps them.
 
     Raises:
         Referred: it would.
     """
-    inside = {one.pair.id for one in work.stages}
     for one in stage.pair.target.referred:
         moving = [name for name in one.refs if name in stage.sets]
-        if not moving or one.on_update not in CARRIES or one.table in inside:
+        child = next((other for other in work.stages if other.pair.id == one.table), None)
+        if not moving or one.on_update not in CARRIES or (child is not None and child.pour):
             continue
         differ = _differ(moving)
         _hold(work, stage, f"exists (select from {stage.put} p where {stage.match} and ({differ}))")
@@ -287,15 +308,27 @@ def _refuse_carried(work: _Work, stage: Stage) -> None:
             work.db,
             f"select count(*) from {identifier(*one.table)} c"
             f" where exists (select from {relation(stage.pair)} t join {stage.put} p on {stage.match}"
-            f" where ({differ}) and {meets(one, 'c', 't')})",
+            f" where ({differ}) and {meets(one, 'c', 't')}){_spared(child)}",
         )[0]
         if count:
+            name = label(one.table)
+            rows, hint = "rows", f"add {name} to the set"
+            if child is not None:
+                rows, hint = "rows that stay as they are", "have them pushed too, or change them first"
             raise Referred(
-                f"{count} rows of {label(one.table)} follow by {shown(one.name)} what changes in"
-                f" {stage.pair.shown}",
-                hint=f"add {label(one.table)} to the set",
+                f"{count} {rows} of {name} follow by {shown(one.name)} what changes in {stage.pair.shown}",
+                hint=hint,
                 finding="data.referred",
             )
+
+
+def _spared(child: Stage | None) -> str:
+    """SQL for the rows `c` of a table that are neither put nor go."""
+    if child is None:
+        return ""
+    put = f" and not exists (select from {child.put} p where {matched(child.pair, 'c', 'p')})"
+    gone = f" and not exists (select from {child.gone} g where {child.goes_as('c')})"
+    return (put if child.pair.key else "") + gone
 
 
 def _hold(work: _Work, stage: Stage, which: str) -> None:
@@ -335,45 +368,3 @@ def _refuse_numbered(work: _Work, stage: Stage) -> None:
             hint=f"alter table {pair.shown} alter {fixed[0]} set generated by default",
             finding="data.numbered",
         )
-
-
-def _leave_out(work: _Work) -> None:
-    """Takes out what an insert may not bring: rows that are there under another unique key, and rows whose
-    parents neither are there nor come, for that reason or since they lack theirs."""
-    for stage in work.stages:
-        _leave_out_taken(work, stage)
-    stages = {stage.pair.id: stage for stage in work.stages}
-    # As long as any goes: its children, in whatever table, have no parent by then.
-    while sum([_leave_out_orphans(work, stage, stages) for stage in work.stages]):
-        pass
-
-
-def _leave_out_taken(work: _Work, stage: Stage) -> None:
-    pair = stage.pair
-    for unique in pair.target.uniques:
-        if set(unique.columns) == set(pair.key) or not set(unique.columns) <= set(stage.columns):
-            continue
-        equal = "is not distinct from" if unique.nulls else "="
-        same = " and ".join(f"t.{identifier(name)} {equal} p.{identifier(name)}" for name in unique.columns)
-        count = run(
-            work.db, f"delete from {stage.put} p where exists (select from {relation(pair)} t where {same})"
-        )
-        if count:
-            work.changed[pair.id].skipped[f"{', '.join(unique.columns)} is taken"] = count
-
-
-def _leave_out_orphans(work: _Work, stage: Stage, stages: Mapping[Name, Stage]) -> int:
-    gone = 0
-    skipped = work.changed[stage.pair.id].skipped
-    for one in stage.pair.target.refers:
-        if one.target not in work.order.tables or not set(one.columns) <= set(stage.columns):
-            continue
-        filled = " and ".join(f"p.{identifier(name)} is not null" for name in one.columns)
-        there = f"exists (select from {identifier(*one.target)} t where {meets(one, 'p', 't')})"
-        if parent := stages.get(one.target):
-            there += f" or exists (select from {parent.put} q where {meets(one, 'p', 'q')})"
-        if count := run(work.db, f"delete from {stage.put} p where {filled} and not ({there})"):
-            said = f"the {label(one.target)} it refers to is not there"
-            skipped[said] = skipped.get(said, 0) + count
-            gone += count
-    return gone
