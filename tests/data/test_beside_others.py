@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from raccord.data import push
 from tests import pgkit
 from tests.datakit import two, why
 from tests.litekit import lite
@@ -86,3 +87,19 @@ def test_rows_that_would_follow_and_are_not_pushed_stop_it(pair, options):
     pair.configure(("p", "c"), **options)
     assert "1 rows that stay as they are of c follow by c_code_fkey" in why(pair.push())
     assert pair.run("prod", "select distinct code from c") == [("old",)]
+
+
+def test_a_sequence_that_others_draw_from_meanwhile_never_goes_back(pair, monkeypatch):
+    pair.both("create table s (id serial primary key, v text)")
+    pair.run("dev", "insert into s (v) select 'x' from generate_series(1, 30)")
+    pair.configure(("s",))
+    real = push.number
+
+    def late(*words):
+        # No lock on a table keeps anybody from its sequence.
+        pair.run("prod", "select nextval('s_id_seq') from generate_series(1, 77)")
+        return real(*words)
+
+    monkeypatch.setattr(push, "number", late)
+    assert pair.push().state == "done"
+    assert pair.run("prod", "select nextval('s_id_seq')") == [(78,)]

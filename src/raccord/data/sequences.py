@@ -22,20 +22,20 @@ def moves(db: postgres.Connection, stages: Sequence[Stage]) -> list[str]:
             if column.sequence is None or not column.counted:
                 continue
             seq, of = identifier(*column.sequence), identifier(name)
-            last, called, step, least, most = one_row(
+            step, least, most = one_row(
                 db,
-                "select s.last_value, s.is_called, q.seqincrement, q.seqmin, q.seqmax"
-                f" from {seq} s, pg_sequence q where q.seqrelid = {_literal(seq)}::regclass",
+                "select seqincrement, seqmin, seqmax from pg_sequence"
+                f" where seqrelid = {_literal(seq)}::regclass",
             )
-            end = "max" if int(str(step)) > 0 else "min"
+            end, behind = ("max", "<") if int(str(step)) > 0 else ("min", ">")
             # Numbers that it can never give are in nobody's way.
             within = f"{of} between {least} and {most}"
             reached = one_row(db, f"select {end}({of}) filter (where {within})::bigint from {stage.put}")[0]
             if reached is None:
                 continue
-            ahead = (int(str(reached)) - int(str(last))) * (1 if end == "max" else -1)
-            if ahead > 0 or (ahead == 0 and not called):
-                found.append(f"select setval({_literal(seq)}, {reached})")
+            # Others draw from it without a lock on the table: how far it is is asked when it is moved.
+            last = f"s.last_value {behind} {reached} or s.last_value = {reached} and not s.is_called"
+            found.append(f"select setval({_literal(seq)}, {reached}) from {seq} s where {last}")
     return found
 
 
