@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from raccord.data import push
@@ -103,3 +106,28 @@ def test_a_sequence_that_others_draw_from_meanwhile_never_goes_back(pair, monkey
     monkeypatch.setattr(push, "number", late)
     assert pair.push().state == "done"
     assert pair.run("prod", "select nextval('s_id_seq')") == [(78,)]
+
+
+WAITING = "select from pg_locks l join pg_stat_activity a using (pid) where not l.granted and a.pid <> %s"
+
+
+def test_an_application_that_holds_one_table_and_wants_another_goes_first(pair):
+    pair.both("create table a (v text); create table b (v text)")
+    pair.run("dev", "insert into a values ('dev'); insert into b values ('dev')")
+    pair.run("prod", "insert into a values ('prod'); insert into b values ('prod')")
+    pair.configure(("a", "b"))
+    server, name = pair.ends["prod"]
+    found = []
+    with server.connect(name) as app, server.connect(name) as look:
+        app.execute("set deadlock_timeout to '5s'; begin; update b set v = 'app'")
+        thread = threading.Thread(target=lambda: found.append(pair.push()))
+        thread.start()
+        while not look.execute(WAITING, [app.info.backend_pid]).fetchall():
+            time.sleep(0.01)
+        app.execute("update a set v = 'app'")
+        app.execute("commit")
+        thread.join()
+    # It waited for all that, and kept it.
+    assert found[0].state == "done" and pair.diff().equal, found
+    assert pair.undo().state == "done"
+    assert pair.run("prod", "select a.v, b.v from a, b") == [("app", "app")]

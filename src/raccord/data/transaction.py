@@ -16,7 +16,7 @@ from typing import Any
 
 from raccord.data.spec import Spec
 from raccord.data.stage import one_row, run
-from raccord.database import postgres
+from raccord.database import patience, postgres
 from raccord.database.tables import Name, Table, identifier
 from raccord.database.url import Target
 from raccord.errors import DatabaseBusy, DatabaseError, HeldBack, RaccordError
@@ -25,6 +25,7 @@ from raccord.model.text import shown
 
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.1
+ASK_SECONDS = 0.5  # for which others may wait for one lock while we wait for another
 CANCEL_SECONDS = 0.2  # between looks whether a person interrupted
 _CONSTRAINTS = (
     "select from pg_constraint where conname = %s union all select from pg_class where relname = %s"
@@ -76,8 +77,11 @@ def transaction(
             limit(db, spec)
             _last(db)
             db.execute("set local row_security to off")  # a policy is to refuse, not to hide rows
-            for name in sorted(names):
-                run(db, f"lock table {identifier(*name)} in share row exclusive mode")
+            patience.take(
+                db,
+                [f"lock table {identifier(*name)} in share row exclusive mode" for name in sorted(names)],
+                seconds=spec.lock_seconds, ask=ASK_SECONDS, pause=POLL_SECONDS, patient=True,
+            )  # fmt: skip
             yield db
 
 

@@ -9,11 +9,10 @@ before, or nothing is changed.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from raccord.database import postgres
+from raccord.database import patience, postgres
 from raccord.database.held_postgres import held
 from raccord.database.shape_postgres import Grant, Index, Numbers, Shape, facts, number
 from raccord.database.tables import Name, identifier, label
@@ -324,27 +323,15 @@ def hold(db: postgres.Connection, listed: Sequence[Aside], seconds: float) -> No
     Raises:
         psycopg.errors.LockNotAvailable: others kept one for all that time.
     """
-    errors = postgres.driver().errors
     names = {one.shape.id for one in listed} | {key.target for one in listed for key in one.shape.keys}
-    row = db.execute("select current_setting('lock_timeout')").fetchone()
-    assert row is not None
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            with db.transaction():
-                db.execute(f"set local lock_timeout to {int(ASK_SECONDS * 1000)}".encode())
-                places = ", ".join(identifier(*name) for name in sorted(names))
-                _run(db, f"lock table {places} in access exclusive mode")
-                for one in listed:
-                    for each in one.shape.sequences:
-                        # Changes nothing, and nobody draws a number meanwhile.
-                        _run(db, f"alter sequence {identifier(each.schema, each.name)} cache {each.cache}")
-            break
-        except (errors.LockNotAvailable, errors.DeadlockDetected):
-            if time.monotonic() >= until:
-                raise
-        time.sleep(PAUSE_SECONDS)
-    db.execute("select set_config('lock_timeout', %s, true)", [row[0]])
+    places = ", ".join(identifier(*name) for name in sorted(names))
+    # The others change nothing, and nobody draws a number meanwhile.
+    statements = [f"lock table {places} in access exclusive mode"] + [
+        f"alter sequence {identifier(each.schema, each.name)} cache {each.cache}"
+        for one in listed
+        for each in one.shape.sequences
+    ]
+    patience.take(db, statements, seconds=seconds, ask=ASK_SECONDS, pause=PAUSE_SECONDS)
 
 
 def _sequences(db: postgres.Connection, one: Aside) -> None:
