@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
 import threading
 import time
 
@@ -9,7 +12,8 @@ import pytest
 
 from raccord.data import push
 from tests import pgkit
-from tests.datakit import two, why
+from tests.data.test_push_killed import OTHER, SETUP, killed
+from tests.datakit import Two, two, why
 from tests.litekit import lite
 
 
@@ -131,3 +135,40 @@ def test_an_application_that_holds_one_table_and_wants_another_goes_first(pair):
     assert found[0].state == "done" and pair.diff().equal, found
     assert pair.undo().state == "done"
     assert pair.run("prod", "select a.v, b.v from a, b") == [("app", "app")]
+
+
+REPLICATED = {"wal_level": "replica", "max_wal_senders": "2", "synchronous_commit": "on"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("reached", [False, True])
+def test_a_server_that_took_over_without_the_push_is_not_believed(tmp_path, reached):
+    """Its standby had heard nothing of the push, and gives the number to others."""
+    with pgkit.own(**REPLICATED) as server, pgkit.server().lent() as dev:
+        pair = Two(tmp_path, (pgkit.server(), dev), (server, server.create()))
+        pair.both(SETUP)
+        pair.run("prod", OTHER)
+        old, new = pair.rows("prod", "a", "b"), pair.rows("dev", "a", "b")
+        data, copy = server.folder / "data", server.folder / "copy"
+        server.halt(signal.SIGINT)
+        subprocess.run(["cp", "-a", data, copy], check=True)
+        server.start()
+        assert killed(pair, "committed") and pair.rows("prod", "a", "b") == new
+        server.halt()
+        shutil.rmtree(data)
+        copy.rename(data)
+        shutil.copy2(data / "PG_VERSION", data / "standby.signal")
+        shutil.chown(data / "standby.signal", data.stat().st_uid, data.stat().st_gid)
+        server.start()
+        assert server.run("select pg_promote()") == [(True,)]
+        if reached:
+            with server.connect() as db:
+                db.execute("create table n (n int)")
+                for _ in range(50):
+                    db.execute("insert into n values (1)")
+        assert pair.rows("prod", "a", "b") == old
+        report = pair.push()
+        assert report.state in ("done", "nothing") and pair.rows("prod", "a", "b") == new, report
+        with pair.workspace as workspace:
+            assert [one.state for one in workspace.log(9)] == ["done"]
+        assert pair.undo().state == "done" and pair.rows("prod", "a", "b") == old

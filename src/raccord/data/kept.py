@@ -15,6 +15,8 @@ from raccord.errors import WorldMoved
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 
+KEYLESS = "data.keyless"
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -64,7 +66,7 @@ def decide(one: Difference, said: Mapping[str, Any], way: str = "") -> Decision:
 def neither(spec: Spec, pair: Pair) -> Finding:
     """Equal rows of a table without a key can't be told apart once others changed some of them."""
     said = f"the rows of {pair.shown}, which has no key, are neither as before that push nor as after it"
-    return Finding("data.keyless", "fail", said, f"raccord data diff {shown(spec.name)} --to {spec.goal}")
+    return Finding(KEYLESS, "fail", said, f"raccord data diff {shown(spec.name)} --to {spec.goal}")
 
 
 def hinted(spec: Spec, referring: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from raccord.data import back, observe, push, restore, samples, transaction
 from raccord.data.difference import Cells, Difference, Key
 from raccord.data.fit import unfit
 from raccord.data.job import Job, Moved
-from raccord.data.kept import Kept
+from raccord.data.kept import KEYLESS, Kept
 from raccord.data.masks import Salt
 from raccord.data.plan import Decision
 from raccord.data.seen import Seen
@@ -20,6 +20,7 @@ from raccord.data.without import Without
 from raccord.database import postgres
 from raccord.database.tables import Name
 from raccord.database.url import Target
+from raccord.errors import WorldMoved
 from raccord.model.handler import Position
 from raccord.model.plan import Finding, Json
 
@@ -90,10 +91,25 @@ def moved(job: Job, target: Target, archive: str) -> list[Moved]:
     return back.moved(target, job, archive)
 
 
-def position(_job: Job, target: Target, document: Mapping[str, Json]) -> Position:
-    """Asks the server about the transaction that the archive names."""
-    found = transaction.status(target, Number(document["xid"], document["server"]))
+def position(job: Job, target: Target, document: Mapping[str, Json]) -> Position:
+    """Asks the server about the transaction that the archive names; where it can't know, asks the rows."""
+    found = transaction.status(target, Number.parse(document))
+    if found == transaction.NEVER:
+        return _stands(job, target)
     return _POSITIONS.get(found, Position.UNKNOWN)
+
+
+def _stands(job: Job, target: Target) -> Position:
+    """What the rows say that a push touched: all as it left them, or all as they were."""
+    try:
+        if not back.moved(target, job, job.id):
+            return Position.AFTER
+        found = restore.kept(job, target, job.id, ())
+    except WorldMoved:
+        return Position.NEITHER  # other columns
+    if not all(one.equal for one in found.found) or any(one.name == KEYLESS for one in found.refused):
+        return Position.NEITHER
+    return Position.UNKNOWN if found.refused else Position.BEFORE
 
 
 def analyze(target: Target, names: Iterable[Name]) -> None:

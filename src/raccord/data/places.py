@@ -25,6 +25,7 @@ select case when pg_is_in_recovery() then ''
   else concat_ws(' ', extract(epoch from pg_postmaster_start_time()),
     left(pg_walfile_name(pg_current_wal_insert_lsn()), 8), pg_current_snapshot()) end
 """
+_TIMELINE = "select left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 _HOW = """
 select pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool,
   current_setting('session_replication_role'), has_database_privilege(current_database(), 'temp')
@@ -58,6 +59,12 @@ def state(db: postgres.Connection, log: str = "0/0") -> str:
         "" where nothing is told by it.
     """
     return _told(db, _STATE, [log])
+
+
+def timeline(db: postgres.Connection) -> str:
+    """Which of a server's histories this is: one that was a standby, or was put back, is in another; "" where
+    nobody knows."""
+    return _told(db, _TIMELINE, [])
 
 
 def _told(db: postgres.Connection, query: str, asked: Sequence[str]) -> str:

@@ -10,10 +10,11 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from raccord.data import places
 from raccord.data.spec import Spec
 from raccord.data.stage import one_row, run
 from raccord.database import patience, postgres
@@ -40,14 +41,22 @@ class Number:
     Attributes:
         xid: its number.
         server: which server gave it; "" where the role may not know.
+        timeline: in which of the server's histories; a standby that takes over, or a copy that is put back,
+            begins another. "" where nobody knows.
     """
 
     xid: str
     server: str
+    timeline: str = ""
 
     def document(self) -> dict[str, Json]:
         """Itself for JSON."""
-        return {"xid": self.xid, "server": self.server}
+        return {"xid": self.xid, "server": self.server, "timeline": self.timeline}
+
+    @classmethod
+    def parse(cls, said: Mapping[str, Json]) -> Number:
+        """Reads `document` back."""
+        return cls(said["xid"], said["server"], said.get("timeline", ""))
 
 
 def _never() -> bool:
@@ -243,7 +252,7 @@ def number(db: postgres.Connection, target: Target) -> Number:
         with later.transaction():
             _last(later)
             run(later, "create temp table raccord_number (n int) on commit drop")
-    return Number(xid, _server(db))
+    return Number(xid, _server(db), places.timeline(db))
 
 
 def _last(db: postgres.Connection) -> None:
@@ -268,7 +277,8 @@ def status(target: Target, known: Number, *, wait: float = WAIT_SECONDS) -> str:
     """What became of a transaction.
 
     Returns:
-        COMMITTED, ABORTED, RUNNING after all that waiting, or NEVER where the server doesn't know it.
+        COMMITTED, ABORTED, RUNNING after all that waiting, or NEVER where the server doesn't know it, or may
+        have given it to another transaction.
 
     Raises:
         DatabaseError: the server can't be asked.
@@ -276,17 +286,26 @@ def status(target: Target, known: Number, *, wait: float = WAIT_SECONDS) -> str:
     until = time.monotonic() + wait
     while True:
         with postgres.connected(target) as db:
-            now = _server(db)
-            if known.server and now and known.server != now:
-                return NEVER
-            errors = postgres.driver().errors
-            try:
-                found = one_row(db, f"select pg_xact_status('{int(known.xid)}'::xid8)")[0]
-            except errors.InvalidParameterValue:
-                return NEVER  # a number of the future: another server, or one that was set back
+            found = _asked(db, known)
         if found != RUNNING or time.monotonic() >= until:
-            return str(found or NEVER)
+            return found
         time.sleep(POLL_SECONDS)
+
+
+def _asked(db: postgres.Connection, known: Number) -> str:
+    if one_row(db, "select pg_is_in_recovery()")[0]:
+        return RUNNING  # a standby may hear of it later
+    now = Number(known.xid, _server(db), places.timeline(db))
+    if known.server and now.server and known.server != now.server:
+        return NEVER
+    errors = postgres.driver().errors
+    try:
+        found = str(one_row(db, f"select pg_xact_status('{int(known.xid)}'::xid8)")[0] or NEVER)
+    except errors.InvalidParameterValue:
+        return NEVER  # a number of the future: another server, or one that was set back
+    # What came behind the push, and made sure of its number, may be in the other history alone.
+    other = known.timeline and now.timeline and known.timeline != now.timeline
+    return NEVER if other and found == COMMITTED else found
 
 
 @contextlib.contextmanager
