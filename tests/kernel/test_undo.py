@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from raccord.errors import UsageError, WorldMoved
-from raccord.kernel.undo import undo_plan
+from raccord.kernel.undo import undo_plan, undoable
 from raccord.model.handler import Outcome
 from raccord.model.plan import Finding, Plan, Step
 from tests.kernel.house import House, Killed, exploding, lane, pushing, setting
@@ -55,6 +55,21 @@ def test_what_moves_after_the_plan_is_held_when_it_is_applied(house: House) -> N
     _, done = house.engine.apply(lambda: plan)
     assert done is not None and house.lanes(done.id) == {"b": "held", "a": "done"}
     assert house.world == {"a": 0, "b": 5, "c": 0}
+
+
+def test_an_undo_that_was_held_back_took_nothing_back(house: House) -> None:
+    """Or the next one would take an older run back instead."""
+    older = house.apply(lane("a", setting("a", 0, 1)))
+    record = house.apply(lane("b", setting("b", 0, 1)))
+    plan = house.undo_plan(record.id)
+    house.world["b"] = 5
+    _, done = house.engine.apply(lambda: plan)
+    assert done is not None and done.state == "partial" and done.undo_of == record.id
+    journal = house.engine.journal
+    assert journal.undone_by(record.id) == "" and undoable(journal, house.engine.handlers) == record.id
+    house.world["b"] = 1
+    assert house.undo(record.id) is not None
+    assert undoable(journal, house.engine.handlers) == older.id
 
 
 def test_it_says_what_cannot_be_undone_and_undoes_the_rest(house: House) -> None:

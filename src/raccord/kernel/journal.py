@@ -255,9 +255,13 @@ class Journal:
         return [row[0] for row in self._store.rows("select id from runs order by seq desc limit ?", (limit,))]
 
     def undone_by(self, run: str) -> str:
-        """The run that took this one back and was not taken back itself, or ""."""
+        """The run that took this one back, or some of it, and was not taken back itself; or ""."""
         rows = self._store.rows(
-            "select id from runs where undo_of = ? and state in ('done', 'partial') order by seq desc", (run,)
+            "select id from runs r where undo_of = ? and (state = 'done' or state = 'partial'"
+            # One that was held back took nothing back.
+            " and exists (select 1 from steps s where s.run = r.id and s.state = 'done' and s.back = 0))"
+            " order by seq desc",
+            (run,),
         )
         return next((row[0] for row in rows if not self.undone_by(row[0])), "")
 
