@@ -7,10 +7,11 @@ import signal
 import subprocess
 import threading
 import time
+from typing import Any
 
 import pytest
 
-from raccord.data import push
+from raccord.data import push, transaction
 from tests import pgkit
 from tests.data.test_push_killed import OTHER, SETUP, killed
 from tests.datakit import Two, two, why
@@ -100,7 +101,7 @@ def test_a_sequence_that_others_draw_from_meanwhile_never_goes_back(pair, monkey
     pair.both("create table s (id serial primary key, v text)")
     pair.run("dev", "insert into s (v) select 'x' from generate_series(1, 30)")
     pair.configure(("s",))
-    real = push.number
+    real = transaction.number
 
     def late(*words):
         # No lock on a table keeps anybody from its sequence.
@@ -137,7 +138,7 @@ def test_an_application_that_holds_one_table_and_wants_another_goes_first(pair):
     assert pair.run("prod", "select a.v, b.v from a, b") == [("app", "app")]
 
 
-REPLICATED = {"wal_level": "replica", "max_wal_senders": "2", "synchronous_commit": "on"}
+REPLICATED: dict[str, Any] = {"wal_level": "replica", "max_wal_senders": "2", "synchronous_commit": "on"}
 
 
 @pytest.mark.long
