@@ -1,4 +1,4 @@
-"""`python -m tests.data.prove`: five hundred pushes, imports, restores struck, and what was lost.
+"""`python -m tests.data.prove`: five hundred pushes, imports, restores, undos struck, and what was lost.
 
 Each loss is printed with the case that makes it again: `--case 'swap-replace target@0.5000 continue'`.
 """

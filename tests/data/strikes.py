@@ -1,4 +1,4 @@
-"""Pushes, imports, restores, and what may strike them: drawn by a seed, and read back from a line.
+"""Pushes, imports, restores, undos, and what may strike them: drawn by a seed, and read back from a line.
 
 Nothing here runs anything; `struck.py` does.
 """
@@ -44,7 +44,7 @@ class Scenario:
         setup: of both databases.
         prod: what is then done in the target's.
         tables: of the set.
-        verb: "push"; "import", of what dev holds; "restore", of what a push before it kept.
+        verb: "push"; "import", of what dev holds; "restore", of what a push before it kept; "undo", of that.
         later: what is done in the target's after that push.
     """
 
@@ -66,29 +66,18 @@ class Scenario:
         return self.verb == "push" or fault not in ("source", "cut-source")
 
 
+UNPAIRED = "delete from l where a < 4; insert into l values (70, 'p')"
 LOOSE = ("same", "a", "b", "l")
 SCENARIOS = (
     *(Scenario("delta", mode, FEW, SOME) for mode in ("replace", "mirror", "upsert", "insert")),
-    *(
-        Scenario(
-            "whole", mode, FEW + KEYLESS, "delete from l where a < 4; insert into l values (70, 'p')", LOOSE
-        )
-        for mode in ("replace", "mirror")
-    ),
+    *(Scenario("whole", mode, FEW + KEYLESS, UNPAIRED, LOOSE) for mode in ("replace", "mirror")),
     Scenario("whole", "insert", FEW, NONE),
     *(Scenario("fill", mode, FEW, NONE) for mode in ("replace", "mirror", "upsert")),
     Scenario("anew", "replace", FEW + MANY, ALL),
     Scenario("swap", "replace", FEW + MANY + INDEX, ALL),
     Scenario("swap", "mirror", FEW + MANY + INDEX, NONE),
     *(Scenario("delta", mode, FEW, SOME, verb="import") for mode in ("replace", "upsert", "insert")),
-    Scenario(
-        "whole",
-        "replace",
-        FEW + KEYLESS,
-        "delete from l where a < 4; insert into l values (70, 'p')",
-        LOOSE,
-        verb="import",
-    ),
+    Scenario("whole", "replace", FEW + KEYLESS, UNPAIRED, LOOSE, verb="import"),
     Scenario("fill", "replace", FEW, NONE, verb="import"),
     Scenario("swap", "replace", FEW + MANY + INDEX, ALL, verb="import"),
     Scenario(
@@ -101,6 +90,11 @@ SCENARIOS = (
         later=LATER,
     ),
     Scenario("swap", "replace", FEW + MANY + INDEX, ALL, verb="restore"),
+    *(Scenario("delta", mode, FEW, SOME, verb="undo") for mode in ("replace", "upsert", "insert")),
+    Scenario("whole", "replace", FEW + KEYLESS, UNPAIRED, LOOSE, verb="undo"),
+    Scenario("fill", "replace", FEW, NONE, verb="undo"),
+    Scenario("anew", "replace", FEW + MANY, ALL, verb="undo"),
+    Scenario("swap", "replace", FEW + MANY + INDEX, ALL, verb="undo"),
 )
 BY_NAME = {one.name: one for one in SCENARIOS}
 

@@ -1,4 +1,4 @@
-"""A push, import or restore that is struck, what a person does then, and what must hold: see `Bench.run`.
+"""A push, import, restore or undo that is struck, what a person does then, what must hold: see `Bench.run`.
 
 Source and target are servers of their own, behind wires that count. Nothing is judged by time.
 """
@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -36,6 +37,7 @@ from tests.data.wire import DOWN, UP, Moment, Wire
 from tests.datakit import Two
 
 NUMBERS = itertools.count()
+MANY = 100_000  # runs that a place has at most
 LIMIT = 120.0  # seconds; what takes longer hangs
 SETTINGS = {"synchronous_commit": "on", "autovacuum": "off"}
 
@@ -77,6 +79,9 @@ def act(path: str, order: Order, *, dry_run: bool = False) -> Any:
     with Workspace.open(path) as workspace:
         if verb == "import":
             return workspace.archives.bring(DataImportOptions(what, "prod", mode=mode, dry_run=dry_run))
+        if verb == "undo":
+            stands = next(one for one in workspace.log(MANY) if one.id == what and not one.undo_of)
+            return SimpleNamespace(state="nothing") if stands.undone_by else workspace.undo(what)
         if verb == "restore":
             return workspace.archives.restore(DataRestoreOptions(what, "prod", dry_run=dry_run))
         return workspace.data_push(DataPushOptions("all", "prod", mode=mode, dry_run=dry_run))
@@ -150,7 +155,9 @@ class Place:
         """What the rows come from, where that is no server."""
         if self.scenario.verb == "import":
             return self.two.workspace.archives.export(DataExportOptions("all")).path
-        if self.scenario.verb == "restore":
+        if self.scenario.verb == "undo":
+            self._goes(("push", self.scenario.mode, ""))
+        if self.scenario.verb in ("restore", "undo"):
             run = self.two.push(mode=self.scenario.mode)
             assert run.state == "done", run
             if self.scenario.later:
@@ -161,6 +168,20 @@ class Place:
     def act(self) -> Any:
         """Does what is struck, whole."""
         return act(self.path, self.order)
+
+    def landed(self) -> list[str]:
+        """What stands of what was struck, by the journal."""
+        undo = self.scenario.verb == "undo"
+        verb, of = ("undo", self.order[2]) if undo else (f"data {self.scenario.verb}", "")
+        return [
+            one.id
+            for one in self.two.workspace.log(MANY)
+            if (one.verb, one.undo_of, one.state) == (verb, of, "done") and not one.undone_by
+        ]
+
+    def back(self) -> Any:
+        """Takes that back."""
+        return self.two.undo(self.landed()[0])
 
     def state(self) -> str:
         """The fingerprint of all rows of the target."""
@@ -187,10 +208,15 @@ class Place:
         clean.new = {"prod": self.state()}
         said = json.loads(self.said.read_text())
         assert said == {"state": "done"} and clean.old != clean.new, said
-        assert self.two.undo().state == "done" and self.state() == clean.old["prod"]
-        plan = str(act(self.path, self.order, dry_run=True))
-        assert f"'way': '{self.scenario.way}'" in plan, plan
+        assert self.back().state == "done" and self.state() == clean.old["prod"]
+        if self.scenario.verb != "undo":
+            self._goes(self.order)
         return clean
+
+    def _goes(self, order: Order) -> None:
+        """Makes sure that rows go the way that is to be struck."""
+        plan = str(act(self.path, order, dry_run=True))
+        assert f"'way': '{self.scenario.way}'" in plan, plan
 
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -389,15 +415,9 @@ class Bench:
         if waiting := place.two.workspace.status().stopped:
             yield f"still waiting: {waiting}"
         # The journal: what it calls done and not undone is what is there, once.
-        runs = place.two.workspace.log(50)
-        landed = [
-            one
-            for one in runs
-            if one.verb == f"data {place.scenario.verb}" and one.state == "done" and not one.undone_by
-        ]
-        if len(landed) != 1:
-            yield f"the journal has {len(landed)} {place.scenario.verb}s that stand: {runs[:4]}"
-        undone = place.two.undo()
+        if len(landed := place.landed()) != 1:
+            yield f"the journal has {len(landed)} {place.scenario.verb}s that stand: {landed}"
+        undone = place.back()
         if undone.state != "done" or place.state() != old:
             yield f"undo: {undone}"
         yield from self._left(place)

@@ -28,6 +28,8 @@ SOME = (
     "import-fill-replace commit@0.5000 again",
     "restore-delta-replace client@0.9000 continue",
     "restore-delta-replace commit-kill@0.7000 abort",
+    "undo-delta-replace commit@0.9000 continue",
+    "undo-swap-replace target@0.9000 abort",
 )
 
 
