@@ -27,6 +27,8 @@ from raccord.model.text import shown
 
 # What a foreign key may write by itself into rows that refer.
 SETS = frozenset({"set null", "set default"})
+# And, of a value that changes, the new one.
+FOLLOWS = SETS | {"cascade"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,23 +306,32 @@ def _refuse_referred(work: _Work, stage: Stage, one: Reference) -> None:
 
 
 def _refuse_carried(work: _Work, stage: Stage, one: Reference) -> None:
-    """No value changes that SQLite would carry on into tables outside the set.
+    """No value changes that SQLite would carry on into rows that are left alone.
 
     Raises:
         Referred: it would.
     """
-    moving = [name for name in one.refs if name in stage.sets]
-    if not moving or work.stage(one.table) is not None:
+    moving, child = [name for name in one.refs if name in stage.sets], work.stage(one.table)
+    if not moving or (child is not None and one.on_update not in FOLLOWS):
         return
-    count = work.two.number(
+    rows = (
         f"select count(*) from {stage.put} p join {relation(stage.pair)} t on {stage.match}"
         f" join {identifier(*one.table)} c on {meets(one, 'c', 't')} where {differs(moving, 't', 'p')}"
     )
-    if count:
+    what, hint = "rows", f"add {label(one.table)} to the set"
+    if child is not None:
+        # Those that are put, or go, are written once more by that, before it is their turn.
+        work.meant += work.two.number(rows)
+        rows += f" and not exists (select 1 from {child.gone} g where {child.goes('c')})"
+        if child.pair.key:
+            same = matched(child.pair.key, "c", "p")
+            rows += f" and not exists (select 1 from {child.put} p where {same})"
+        what, hint = "rows that stay as they are", "have them pushed too, or change them first"
+    if count := work.two.number(rows):
         raise Referred(
-            f"{count} rows of {label(one.table)} refer by {shown(one.name)} to what changes in"
+            f"{count} {what} of {label(one.table)} refer by {shown(one.name)} to what changes in"
             f" {stage.pair.shown}",
-            hint=f"add {label(one.table)} to the set",
+            hint=hint,
             finding="data.referred",
         )
 
