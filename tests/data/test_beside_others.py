@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from raccord.data import push, transaction
 from tests import pgkit
-from tests.data.test_push_killed import OTHER, SETUP, killed
+from tests.data.test_push_killed import OTHER, ROOT, SETUP, killed
 from tests.datakit import Two, two, why
 from tests.litekit import lite
 
@@ -140,6 +141,32 @@ def test_an_application_that_holds_one_table_and_wants_another_goes_first(pair):
     assert found[0].state == "done" and pair.diff().equal, found
     assert pair.undo().state == "done"
     assert pair.run("prod", "select a.v, b.v from a, b") == [("app", "app")]
+
+
+CUT_OFF = """
+import sys
+from raccord.data import back
+from raccord.workspace import Workspace
+from tests.data.killed import after
+after(back, "take_back")
+Workspace.open(sys.argv[1]).undo()
+"""
+
+
+@pytest.mark.long_but(1)
+@pytest.mark.parametrize("named", [False, True])
+def test_an_undo_that_was_killed_takes_no_other_run_back_when_it_is_asked_for_again(pair, named):
+    pair.both("create table a (id int primary key)")
+    pair.configure(("a",))
+    pushed = []
+    for number in (1, 2):
+        pair.run("dev", f"insert into a values ({number})")
+        pushed.append(pair.push())
+    words = [sys.executable, "-c", CUT_OFF, str(pair.repo.path)]
+    assert subprocess.run(words, cwd=ROOT, capture_output=True).returncode == -9
+    undone = pair.undo(pushed[1].id if named else None)
+    assert (undone.state, undone.undo_of) == ("done", pushed[1].id), undone
+    assert pair.run("prod", "select * from a") == [(1,)]
 
 
 REPLICATED: dict[str, Any] = {"wal_level": "replica", "max_wal_senders": "2", "synchronous_commit": "on"}

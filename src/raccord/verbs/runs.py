@@ -21,6 +21,8 @@ def undo(
 ) -> tuple[Plan, RunRecord | None]:
     """Takes a run back: the named one, or the newest that changed something.
 
+    One that was cut off is finished, and is then what was asked for: no other run is taken back besides.
+
     Args:
         yes_to: the protected environments that may be changed, with commas between them.
 
@@ -28,8 +30,10 @@ def undo(
         UsageError: there is none, it is not over, or it changed a protected environment that was not named.
     """
     engine = room.engine()
-    if not dry_run:
-        engine.recover()
+    finished = [] if dry_run else [one for one in engine.recover() if one.undo_of]
+    for one in finished:
+        if run is None or one.undo_of == engine.journal.find(run):
+            return one.plan, one
     name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers, _over)
     if name is None:
         raise UsageError("there is no run to take back", hint="raccord log")
