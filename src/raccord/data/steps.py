@@ -315,13 +315,14 @@ class ReturnHandler(Transaction):
         return {}
 
     def probe(self, step: Step, context: Context) -> Position:
-        """The server knows; before, the rows do."""
+        """The server knows; before it is begun, the rows do. Then they are asked under their locks."""
         job = self.job(step, context)
         target = self.found(job.spec.goal, step.payload["target"])
         at = self.position(job, target)
-        if at is Position.BEFORE and kinds.of(target).moved(job, target, step.payload["archive"]):
-            return Position.NEITHER
-        return at
+        if at is not Position.BEFORE or job.shelf.place(job.id).is_dir():
+            return at
+        moved = kinds.of(target).moved(job, target, step.payload["archive"])
+        return Position.NEITHER if moved else at
 
     def moved(self, step: Step, context: Context) -> str:
         """Which rows are not as they were left."""
