@@ -153,7 +153,7 @@ Workspace.open(sys.argv[1]).undo()
 """
 
 
-@pytest.mark.long_but(1)
+@pytest.mark.long
 @pytest.mark.parametrize("named", [False, True])
 def test_an_undo_that_was_killed_takes_no_other_run_back_when_it_is_asked_for_again(pair, named):
     pair.both("create table a (id int primary key)")
