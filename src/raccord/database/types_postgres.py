@@ -36,7 +36,9 @@ with recursive used(oid) as (
   where a.attrelid = any(%s::bigint[]::oid[]) and a.attnum > 0 and not a.attisdropped
   union select x.oid from used u join pg_type t on t.oid = u.oid
   left join pg_range r on r.rngtypid = t.oid left join pg_range m on m.rngmultitypid = t.oid
-  cross join lateral (values (t.typelem), (t.typbasetype), (r.rngsubtype), (m.rngsubtype)) x(oid)
+  cross join lateral (
+    values (t.typelem), (t.typbasetype), (r.rngsubtype), (m.rngsubtype) union all
+    select a.atttypid from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0) x(oid)
   where x.oid <> 0)
 select t.oid::bigint, n.nspname, t.typname, t.typtype, t.typelem::bigint, t.typbasetype::bigint,
   format_type(t.typbasetype, t.typtypmod), sn.nspname, sp.proname,
@@ -45,7 +47,8 @@ select t.oid::bigint, n.nspname, t.typname, t.typtype, t.typelem::bigint, t.typb
    from pg_enum l where l.enumtypid = t.oid),
   (select string_agg(pg_get_constraintdef(k.oid), ' ' order by k.conname)
    from pg_constraint k where k.contypid = t.oid and k.contype = 'c'), t.typnotnull,
-  (select string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), ', '
+  (select jsonb_agg(jsonb_build_array(
+     quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod), a.atttypid::bigint)
      order by a.attnum)
    from pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped)
 from used join pg_type t using (oid) join pg_namespace n on n.oid = t.typnamespace
@@ -72,7 +75,7 @@ class Type:
     labels: str
     rules: str
     not_null: bool
-    parts: str
+    parts: Sequence[tuple[str, int]]  # of a composite type: name and type as SQL, and the type's number
 
     @property
     def own(self) -> bool:
@@ -105,7 +108,7 @@ def types(db: postgres.Connection, tables: Sequence[int]) -> dict[int, Type]:
         send = "" if row[8] is None else (row[8] if row[7] == "pg_catalog" else identifier(row[7], row[8]))
         found[row[0]] = Type(
             row[0], row[1], row[2], row[3], row[4], row[5], row[6] or "", send, row[9], row[10] or 0,
-            row[11] or "", row[12] or "", row[13], row[14] or "",
+            row[11] or "", row[12] or "", row[13], row[14] or (),
         )  # fmt: skip
     return found
 
@@ -132,7 +135,7 @@ def ways(known: Mapping[int, Type], oid: int, *, deterministic: bool = True) -> 
         return Ways(f"{one.send}({{}})", binary=one.name)
     # A composite type, or an alias of numbers: those of one server's objects.
     if one.kind == "c" or not one.send or one.builtin.startswith("reg") or one.builtin == "xml":
-        return Ways(_TEXT, detail=one.parts, texts=one.builtin in _TEXTS)
+        return Ways(_TEXT, detail=_parts(known, one), texts=one.builtin in _TEXTS)
     return _base(one, deterministic)
 
 
@@ -150,6 +153,15 @@ def _base(one: Type, deterministic: bool) -> Ways:
         "" if one.builtin in _ONE_WAY else one.name,
         texts=one.name in _TEXTS,
     )
+
+
+def _parts(known: Mapping[int, Type], one: Type) -> str:
+    """What a composite type is made of, all the way down: its text says values alone, in their order."""
+    said = []
+    for part, oid in one.parts:
+        inner = ways(known, oid).detail
+        said.append(f"{part} ({inner})" if inner else part)
+    return ", ".join(said)
 
 
 def _domain(known: Mapping[int, Type], one: Type, deterministic: bool) -> Ways:
