@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
+
 from raccord.model.options_data import DataDiffOptions, DataPushOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
@@ -67,13 +69,14 @@ class Two:
         self.repo.commit({"a.txt": "a"}, "start")
         self.ends = {"dev": dev, "prod": prod}
         self.more: dict[str, list[str]] = {"dev": [], "prod": []}
+        self.users = {"dev": "postgres", "prod": "postgres"}
         self.configure()
 
     def configure(self, tables: tuple[str, ...] = ("*",), protected: bool = False, **keys: object) -> None:
         """Writes the configuration; `from_` is `from`."""
         lines = []
-        for name, (server, database) in self.ends.items():
-            lines += [f"[environments.{name}]", f"database = {json.dumps(server.url(database))}"]
+        for name in self.ends:
+            lines += [f"[environments.{name}]", f"database = {json.dumps(self.url(name))}"]
             lines += self.more[name]
         lines += [
             f"protected = {str(protected).lower()}",
@@ -86,6 +89,26 @@ class Two:
                 said = "{" + ", ".join(f"{json.dumps(k)} = {json.dumps(v)}" for k, v in value.items()) + "}"
             lines.append(f"{name.rstrip('_')} = {said}")
         (self.repo.path / "raccord.toml").write_text("\n".join(lines) + "\n")
+
+    def url(self, name: str) -> str:
+        """The URL of an environment, for the role that `users` says."""
+        (server, database), user = self.ends[name], self.users[name]
+        return server.url(database) if user == "postgres" else server.url(database, user=user, password="x")
+
+    @contextlib.contextmanager
+    def roles(self, *names: str) -> Iterator[None]:
+        """Roles that are no superusers, on both servers; the first may do what it likes in the databases."""
+        for name, (_, database) in self.ends.items():
+            for one in names:
+                with contextlib.suppress(psycopg.errors.DuplicateObject):  # both may be on one server
+                    self.run(name, f"create role {one} login password 'x'")
+            self.run(name, f"grant all on database {database} to {names[0]}")
+            self.run(name, f"grant all on schema public to {names[0]}")
+        try:
+            yield
+        finally:
+            self.both(f"drop owned by {', '.join(names)} cascade")
+            self.both(f"drop role if exists {', '.join(names)}")
 
     def behind(self, far: Host | None, *names: str, **keys: str) -> None:
         """Has environments reached through a host, or in a container of it or of this machine."""

@@ -7,8 +7,7 @@ becomes SQL: its names meet the target's own, and its conditions have to be thos
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -25,7 +24,7 @@ from raccord.data.sealing import Damaged
 from raccord.data.seen import Seen, chosen
 from raccord.data.spec import Spec, conditioned
 from raccord.data.stage import run
-from raccord.data.transaction import limit, telling, transaction
+from raccord.data.transaction import transaction
 from raccord.database import postgres, pump, tables_postgres
 from raccord.database.tables import Name, Table, identifier, label
 from raccord.database.url import Target
@@ -82,24 +81,6 @@ class Source(Protocol):
         Raises:
             RaccordError: it can't be used.
         """
-
-
-@contextlib.contextmanager
-def looked(target: Target, spec: Spec) -> Iterator[postgres.Connection]:
-    """A transaction that sees one state of the target and leaves nothing behind, whatever was loaded in it.
-
-    Raises:
-        HeldBack: the server refused a statement.
-        DatabaseBusy: others kept a table for longer than the set allows.
-    """
-    from psycopg import IsolationLevel
-
-    with postgres.connected(target, name="raccord data") as db:
-        db.isolation_level = IsolationLevel.REPEATABLE_READ
-        with telling(db, target, spec, changes=True), db.transaction(force_rollback=True):
-            limit(db, spec)
-            db.execute("set local row_security to off")
-            yield db
 
 
 def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:

@@ -18,7 +18,7 @@ from raccord.data.push import keep, left, meanwhile
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.spec import REPLACE
 from raccord.data.stage import Stage, make, numbered, one_row, run, straight, whole
-from raccord.data.transaction import number, quiet, transaction
+from raccord.data.transaction import number, quiet, transaction, trying
 from raccord.database import postgres, pump
 from raccord.database.lock import Held
 from raccord.database.tables import Name, Table, identifier, label
@@ -33,7 +33,7 @@ def moved(target: Target, job: Job, archive: str) -> list[Moved]:
         RestoreFailed: the archive can't be read.
     """
     document = job.shelf.needed(archive)
-    with postgres.connected(target, name="raccord data") as db, db.transaction(force_rollback=True):
+    with trying(target, job.spec) as db:
         tables = observe.named_tables(db, names_of(document))
         others = [said for said in document["tables"] if not untouched(job, db, tables, said)]
         if not others:

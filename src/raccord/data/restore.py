@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from raccord.data import arrival, back, observe, places
+from raccord.data import back, observe, places
 from raccord.data.compare import KEPT_KEYS, digest
 from raccord.data.difference import Difference, Key
 from raccord.data.job import Job, alone, archived, names_of, refuse
@@ -21,7 +21,7 @@ from raccord.data.plan import ANEW, SWAP, Counts, Decision
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.seen import Seen
 from raccord.data.stage import Stage, one_row, run
-from raccord.data.transaction import transaction
+from raccord.data.transaction import transaction, trying
 from raccord.database import postgres, pump
 from raccord.database.tables import Name, Table
 from raccord.database.url import Target
@@ -55,7 +55,7 @@ def kept(job: Job, target: Target, archive: str, also: Collection[Name]) -> Kept
         WorldMoved: a table is gone, or has other columns by now.
     """
     spec, document = job.spec, job.shelf.needed(archive)
-    with arrival.looked(target, spec) as db:
+    with trying(target, spec) as db:
         if hindered := places.hindered(db, spec):
             return Kept(refused=tuple(hindered))
         tables = observe.named_tables(db, names_of(document))

@@ -31,6 +31,8 @@ CANCEL_SECONDS = 0.2  # between looks whether a person interrupted
 _CONSTRAINTS = (
     "select from pg_constraint where conname = %s union all select from pg_class where relname = %s"
 )
+# A policy is to refuse, not to hide rows; names are spelled as the plan has them, whatever is set there.
+_PLAIN = {"quote_all_identifiers": "off", "row_security": "off"}
 NEVER, COMMITTED, ABORTED, RUNNING = "", "committed", "aborted", "in progress"
 
 
@@ -85,7 +87,7 @@ def transaction(
         with telling(db, target, spec, changes=True), db.transaction(), interruptible(cancelled, db):
             limit(db, spec)
             _last(db)
-            db.execute("set local row_security to off")  # a policy is to refuse, not to hide rows
+            postgres.settle(db, _PLAIN)
             patience.take(
                 db,
                 [f"lock table {identifier(*name)} in share row exclusive mode" for name in sorted(names)],
@@ -105,6 +107,24 @@ def looking(db: postgres.Connection, target: Target, spec: Spec) -> Iterator[Non
     with telling(db, target, spec), postgres.looking(db, temporary=bool(spec.closure)):
         limit(db, spec)
         yield
+
+
+@contextlib.contextmanager
+def trying(target: Target, spec: Spec) -> Iterator[postgres.Connection]:
+    """A transaction that sees one state of the target and leaves nothing behind, whatever was loaded in it.
+
+    Raises:
+        HeldBack: the server refused a statement.
+        DatabaseBusy: others kept a table for longer than the set allows.
+    """
+    from psycopg import IsolationLevel
+
+    with postgres.connected(target, name="raccord data") as db:
+        db.isolation_level = IsolationLevel.REPEATABLE_READ
+        with telling(db, target, spec, changes=True), db.transaction(force_rollback=True):
+            limit(db, spec)
+            postgres.settle(db, _PLAIN)
+            yield db
 
 
 @contextlib.contextmanager

@@ -49,6 +49,7 @@ _LOOKING = {
     "search_path": "pg_catalog",
 }
 _SPELLING = {
+    "array_nulls": "on",
     "bytea_output": "hex",
     "datestyle": "ISO",
     "extra_float_digits": "3",
@@ -57,6 +58,7 @@ _SPELLING = {
     "standard_conforming_strings": "on",
     "synchronize_seqscans": "off",
     "timezone": "UTC",
+    "xmloption": "content",
 }
 
 # asyncpg's `ssl` is libpq's `sslmode`, and takes truth as well.

@@ -19,6 +19,7 @@ from raccord.data.import_steps import import_step
 from raccord.data.manifest import Made
 from raccord.data.plan import Decision, staying
 from raccord.data.sealing import Opener
+from raccord.data.transaction import trying
 from raccord.errors import UsageError, WorldMoved
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
@@ -96,7 +97,7 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     def made(lane: Lane) -> Plan:
         return Plan(verb, (Stage("import", (lane,)),), waivers, by=options.by)
 
-    with arrival.looked(target, spec) as db:
+    with trying(target, spec) as db:
         loads = files.source.loads(db, spec)
         came = files.made()
         bare = came and exposed(came, spec.goal, home, _protected(room), spec.command)
