@@ -157,7 +157,9 @@ def test_somebody_who_holds_a_table_holds_up_a_plan_no_longer_than_the_set_says(
             code, answer, _ = said(shops, capsys, *words)
             message, hint = told(json.loads(answer))
             assert code == 6 and f"/{database} busy for longer than 1 s" in message, message
-            assert "lock_seconds" in hint
+            assert "lock_seconds" in hint and re.search(r"\(.* of postgres, pid \d+: sale\)", message), (
+                message
+            )
         assert said(shops, capsys, "status")[0] == 0
     assert shops.push().state == "done"
 

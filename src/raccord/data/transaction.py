@@ -33,6 +33,20 @@ _CONSTRAINTS = (
 )
 # A policy is to refuse, not to hide rows; names are spelled as the plan has them, whatever is set there.
 _PLAIN = {"quote_all_identifiers": "off", "row_security": "off"}
+# Readers stand in the way of tables that are exchanged; prepared transactions have no session.
+_HOLDERS = """
+select coalesce(coalesce(nullif(a.application_name, ''), a.backend_type, 'a session')
+    || coalesce(' of ' || a.usename, '') || ', pid ' || l.pid, 'the prepared transaction ' || p.gid),
+  string_agg(distinct c.relname, ', ' order by c.relname)
+from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+left join pg_stat_activity a on a.pid = l.pid
+left join pg_prepared_xacts p on '-1/' || p.transaction = l.virtualtransaction
+where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
+  and l.database = (select oid from pg_database where datname = current_database())
+  and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  and coalesce(l.pid::text, p.gid) is not null
+group by 1, coalesce(a.xact_start, p.prepared) order by coalesce(a.xact_start, p.prepared) nulls last limit 3
+"""
 NEVER, COMMITTED, ABORTED, RUNNING = "", "committed", "aborted", "in progress"
 
 
@@ -141,11 +155,16 @@ def telling(db: postgres.Connection, target: Target, spec: Spec, *, changes: boo
         state = getattr(error, "sqlstate", None) or ""
         if postgres.at_fault(error) is not db:
             raise
-        if state in ("55P03", "57014"):
+        if state == "55P03":
             raise DatabaseBusy(
-                f"others kept {target.shown} busy for longer than {spec.lock_seconds} s, or a statement"
-                f" took longer than {spec.statement_seconds} s",
-                hint=f"run it again, or set lock_seconds or statement_seconds in [data.{spec.name}]",
+                f"others kept {target.shown} busy for longer than {spec.lock_seconds} s{_holders(db)}",
+                hint=f"run it again once they are done, or set lock_seconds in [data.{spec.name}]",
+            ) from None
+        if state == "57014":
+            raise DatabaseBusy(
+                f"a statement took longer than {spec.statement_seconds} s in {target.shown}, or somebody"
+                " cancelled it",
+                hint=f"run it again, or set statement_seconds in [data.{spec.name}]",
             ) from None
         if state == "53200":
             raise DatabaseError(
@@ -155,6 +174,14 @@ def telling(db: postgres.Connection, target: Target, spec: Spec, *, changes: boo
         if isinstance(error, errors.OperationalError | errors.InterfaceError):
             raise
         raise told(error, target, spec, db, changes=changes) from None
+
+
+def _holders(db: postgres.Connection) -> str:
+    """Who holds tables of a database by now, as far as the role may know: " (psql of alice, pid 12: t)"."""
+    with contextlib.suppress(postgres.driver().Error):
+        found = [f"{shown(who)}: {shown(tables)}" for who, tables in db.execute(_HOLDERS)]
+        return f" ({'; '.join(found)})" if found else ""
+    return ""
 
 
 @contextlib.contextmanager
