@@ -74,3 +74,94 @@ def test_what_is_set_for_a_role_changes_nothing(ends: Two):
         assert ends.rows("prod", "t") == ends.rows("dev", "t")
         undone = ends.undo()
         assert undone.state == "done" and ends.rows("prod", "t") == before, why(undone)
+
+
+TRIGGERS = """
+create table post (id int primary key, v text, touched int default 0);
+create table topic (id int primary key, posts int);
+create table audit (what text);
+create function touch() returns trigger language plpgsql as $$ begin
+  new.touched = 1; insert into audit values (tg_op); return new; end $$;
+create trigger touch before insert or update on post for each row execute function touch();
+insert into post select g, 'x', 0 from generate_series(1, 30) g; insert into topic values (1, 30);
+update post set touched = 0; truncate audit;
+"""
+COUNTED = """
+create function count_up() returns trigger language plpgsql as $$ begin
+  update topic set posts = posts + (select count(*) from added); return null; end $$;
+create trigger count_up after insert on post referencing new table as added
+  for each statement execute function count_up();
+create function keep() returns trigger language plpgsql as 'begin return new; end';
+create trigger keep before update on topic for each row execute function keep();
+"""
+
+
+def test_what_triggers_make_other_is_told(ends: Two):
+    """Of the table itself, and of tables outside the set; by an undo too."""
+    ends.both(TRIGGERS.replace("update post", "alter table post disable trigger touch; update post"))
+    ends.run("dev", "update post set v = 'dev' where id < 4")
+    ends.both("alter table post enable trigger touch")
+    ends.configure(("post",), triggers="fire")
+    report = ends.push()
+    assert report.state == "done", why(report)
+    for one, said in ((report, "was sent"), (ends.undo(), "they were")):
+        note = one.lanes[0].steps[-1].note
+        assert f"3 rows of post are not what {said}" in note, note
+        assert "triggers wrote into audit, which is not in the set" in note, note
+
+
+def test_a_trigger_of_another_table_changes_none_that_was_equal(ends: Two):
+    """Not even one that has triggers of its own, which then fire as well."""
+    ends.both(TRIGGERS + COUNTED)
+    ends.run("prod", "delete from post where id > 28; update post set touched = 1")
+    ends.run("dev", "update post set v = v")
+    ends.configure(("post", "topic"), triggers="fire")
+    report = ends.push()
+    assert "rows of topic would change, which were to stay" in why(report), why(report)
+    found = report.lanes[0].finding
+    assert found is not None and 'triggers = "skip" in [data.all]' in found.hint
+    assert ends.run("prod", "select count(*) from post") == [(28,)]
+    ends.configure(("post", "topic"), triggers="skip")
+    assert ends.push().state == "done"
+    assert ends.rows("prod", "post", "topic") == ends.rows("dev", "post", "topic")
+
+
+def test_a_source_of_which_some_columns_may_be_read(ends: Two):
+    """As much as the role may read travels, once the rest is left out by name."""
+    with ends.roles("own", "reader"):
+        ends.both("set role own; create table person (id int primary key, name text, salary int)")
+        ends.run("dev", "insert into person select g, 'p' || g, g from generate_series(1, 9) g")
+        ends.run("prod", "insert into person values (1, 'old', 7), (99, 'gone', 7)")
+        ends.run("dev", "grant select (id, name) on person to reader")
+        ends.users = {"dev": "reader", "prod": "own"}
+        ends.configure(("person",))
+        assert "the role may not select salary of person in dev" in why(ends.plan())
+        ends.configure(("person",), exclude=["person.salary"])
+        before = ends.rows("prod", "person")
+        report = ends.push()
+        assert report.state == "done", why(report)
+        assert ends.run("prod", "select count(*), max(salary), max(id) from person") == [(9, 7, 9)]
+        assert ends.undo().state == "done" and ends.rows("prod", "person") == before
+
+
+EVENTS = """
+create table ddl (tag text); grant insert on ddl to public;
+create function told() returns event_trigger language plpgsql as
+  'begin insert into public.ddl values (tg_tag); end';
+create event trigger told on ddl_command_end execute function told();
+"""
+
+
+def test_event_triggers_that_fire_as_temporary_tables_are_made_are_told(ends: Two):
+    with ends.roles("own"):
+        ends.users = {"dev": "own", "prod": "own"}
+        ends.both("set role own; create table t (id int primary key, v text); insert into t values (1, 'x')")
+        ends.run("prod", "update t set v = 'y';" + EVENTS)
+        ends.configure(("t",))
+        try:
+            assert "event triggers of prod fire when temporary tables are made: told" in str(ends.plan())
+            report = ends.push()
+            note = report.lanes[0].steps[-1].note
+            assert report.state == "done" and "triggers wrote into ddl, which is not in the set" in note
+        finally:
+            ends.run("prod", "drop event trigger told")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from raccord.data import change, exchangeable, observe, places
+from raccord.data import change, exchangeable, observe, places, plan
 from raccord.data.compare import digest
 from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.job import NAMED, Job, Moved, alone, archived, conclude, key_of, names_of, refuse
@@ -13,11 +13,10 @@ from raccord.data.keeping import Shelf
 from raccord.data.obstacles import obstacles
 from raccord.data.order import ordered
 from raccord.data.pairs import Pair
-from raccord.data.plan import unreferred
 from raccord.data.push import keep, left, meanwhile
 from raccord.data.scope import hashed, keys, relation, scope
 from raccord.data.spec import REPLACE
-from raccord.data.stage import Stage, make, numbered, one_row, run, straight, whole
+from raccord.data.stage import Stage, elsewhere, make, numbered, one_row, run, straight, unlike, whole
 from raccord.data.transaction import number, quiet, transaction, trying
 from raccord.database import postgres, pump
 from raccord.database.lock import Held
@@ -109,13 +108,22 @@ def carry(
             if (one.added + one.changed, one.removed) != wanted[name] and job.spec.triggers != "fire":
                 raise HeldBack(f"{label(name)} took other rows than were put back; nothing was changed")
             said["counts"] = [one.added, one.changed, one.removed]
+        said["told"] = []
+        if (
+            plan.fires(job.spec, stage.pair)
+            and not stage.pour
+            and stage.pair.key
+            and (count := unlike(db, stage))
+        ):
+            said["told"] = [f"{count} rows of {label(name)} are not what they were: its triggers fired"]
         said["new"] = left(job, db, at, stage)
         said["skipped"] = {}
         said["exchanged"] = stage.aside is not None
+    besides = elsewhere(db, {*stages, *(stage.now.id for stage in stages.values())})
     own = number(db, target)
     exchange(db, stages, job.spec)
     held.check()
-    conclude(job, target, parts, **own.document())
+    conclude(job, target, parts, besides=besides, **own.document())
 
 
 def _rows(db: postgres.Connection, stage: Stage) -> tuple[int, int]:
@@ -191,7 +199,7 @@ def straight_back(
         if job.spec.triggers != "fire" and untouched(job, db, tables, said)
     }
     found = {name for name in pairs if not order.late.get(name)}
-    while blocked := [name for name in found if not unreferred(order, pairs[name], found)]:
+    while blocked := [name for name in found if not plan.unreferred(order, pairs[name], found)]:
         found.difference_update(blocked)
     went = {
         name

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from raccord.data import change, exchangeable, observe, places, salts, sequences
 from raccord.data.blocks import touched
 from raccord.data.compare import again, difference, digest
-from raccord.data.difference import Difference
+from raccord.data.difference import Difference, Digest
 from raccord.data.exchange import aside, exchange, gather, ready
 from raccord.data.job import (
     Changed,
@@ -29,15 +29,16 @@ from raccord.data.seen import Seen
 from raccord.data.spec import CHANGES, REMOVES, Spec, conditioned
 from raccord.data.stage import (
     Stage,
+    elsewhere,
     fetch,
     kept_out,
     known,
     make,
-    one_row,
     remove,
     run,
     settle,
     straight,
+    unlike,
     written,
 )
 from raccord.data.transaction import interruptible, looking, number, quiet, transaction
@@ -183,8 +184,9 @@ def _carry(
     ready(db, stages)
     gather(db, stages)
     for at, (stage, said) in enumerate(zip(stages.values(), parts, strict=True)):
+        said["told"] = []
         if not _kept_to(job, db, stage, done[stage.pair.id], state):
-            _demand(job, origin, db, stage, done[stage.pair.id])
+            said["told"] = _demand(job, origin, db, stage, done[stage.pair.id])
         said["new"] = left(job, db, at, stage)
         expected = job.expected[stage.pair.id]
         if stage.pour:
@@ -198,12 +200,14 @@ def _carry(
     for pair in equal:
         _untouched(job, db, pair)
     moves = sequences.moves(db, list(stages.values()))
+    known = {*(pair.id for pair in equal), *stages, *(stage.now.id for stage in stages.values())}
+    besides = elsewhere(db, known)
     own = number(db, target)
     exchange(db, stages, job.spec)
     held.check()
     for statement in moves:
         run(db, statement)
-    conclude(job, target, parts, **own.document())
+    conclude(job, target, parts, besides=besides, **own.document())
 
 
 def _counts(done: Changed) -> list[Json]:
@@ -288,8 +292,13 @@ def _kept_to(job: Job, db: postgres.Connection, stage: Stage, done: Changed, sta
     return touched(db, stage.now, expected.blocks, expected.numbers) == expected.touched
 
 
-def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, done: Changed) -> None:
+def _demand(
+    job: Job, origin: Origin, db: postgres.Connection, stage: Stage, done: Changed
+) -> tuple[str, ...]:
     """Proves, before the commit, that the target is what it shall be.
+
+    Returns:
+        What the table's own triggers made other, where the set has them fire.
 
     Raises:
         HeldBack: it isn't; nothing was changed.
@@ -301,28 +310,37 @@ def _demand(job: Job, origin: Origin, db: postgres.Connection, stage: Stage, don
     if fires(spec, pair):
         if stage.pour and wanted is not None and done.added != wanted.rows:
             raise moved_on(job, pair)
-        return  # what they do to the rows is theirs
+        return _made_other(origin, db, stage, wanted)
     if stage.pour or spec.mode in REMOVES:
         now = digest(db, stage.now)
         wanted = wanted if wanted is not None else origin.digest(pair)
         if now == wanted:
-            return
+            return ()
         if origin.digest(pair) != wanted or _elsewhere(expected, origin.db, db, pair):
             raise moved_on(job, pair)
         said = f"{pair.shown} would hold {now.rows} rows that are not the {wanted.rows} of {spec.origin}"
     else:
-        count = one_row(
-            db,
-            f"select count(*) from {stage.put} p where not exists (select from {scope(pair)} t"
-            f" where {stage.match} and {hashed(pair, 't')} = {hashed(pair, 'p')})",
-        )[0]
-        missing = int(str(count)) - sum(
+        missing = unlike(db, stage) - sum(
             number for said, number in done.skipped.items() if said.startswith("one of ")
         )
         if missing <= 0:
-            return
+            return ()
         said = f"{missing} rows of {pair.shown} are not what was sent"
     raise _disturbed(spec, said)
+
+
+def _made_other(
+    origin: Origin, db: postgres.Connection, stage: Stage, wanted: Digest | None
+) -> tuple[str, ...]:
+    """What triggers that fire did to the rows is theirs, and is told."""
+    pair = stage.pair
+    if pair.key and not stage.pour and (count := unlike(db, stage)):
+        return (f"{count} rows of {pair.shown} are not what was sent: its triggers fired",)
+    if stage.pour or not pair.key:
+        now, wanted = digest(db, stage.now), wanted if wanted is not None else origin.digest(pair)
+        if now != wanted:
+            return (f"rows of {pair.shown} are not what was sent: its triggers fired",)
+    return ()
 
 
 def _untouched(job: Job, db: postgres.Connection, pair: Pair) -> None:
@@ -332,15 +350,18 @@ def _untouched(job: Job, db: postgres.Connection, pair: Pair) -> None:
         HeldBack: it isn't; nothing was changed.
     """
     was = job.expected[pair.id].target
-    if was is None or fires(job.spec, pair) or written(db, pair) == (0, 0, 0) or digest(db, pair) == was:
+    if was is None or written(db, pair) == (0, 0, 0) or digest(db, pair) == was:
         return
     raise _disturbed(job.spec, f"rows of {pair.shown} would change, which were to stay")
 
 
 def _disturbed(spec: Spec, said: str) -> HeldBack:
+    hint = f"raccord data diff {shown(spec.name)} --to {spec.goal}"
+    if spec.triggers == "fire":
+        hint = f'triggers = "skip" in [data.{shown(spec.name)}], if it is a trigger that does it'
     return HeldBack(
         f"{said}: something in {spec.goal} changes what is written; nothing was changed",
-        hint=f"raccord data diff {shown(spec.name)} --to {spec.goal}",
+        hint=hint,
         finding="data.verify",
     )
 

@@ -14,7 +14,7 @@ from raccord.data.pairs import Pair, wide
 from raccord.data.scope import hashed, is_named, keys, matched, named, relation, scope
 from raccord.database import postgres, pump
 from raccord.database.aside_postgres import Aside
-from raccord.database.tables import identifier
+from raccord.database.tables import Name, identifier, label
 
 BATCH = 5_000  # keys that one statement names
 _WRITTEN = """
@@ -23,6 +23,13 @@ select sum(pg_stat_get_xact_tuples_inserted(c.oid))::bigint,
   sum(pg_stat_get_xact_tuples_deleted(c.oid))::bigint, bool_or(c.relkind = 'f')
 from (select %(of)s::regclass::oid as oid union select relid from pg_partition_tree(%(of)s::regclass)) p
 join pg_class c on c.oid = p.oid
+"""
+_ELSEWHERE = """
+select s.schemaname, s.relname from pg_stat_xact_user_tables s
+where s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0 and s.schemaname !~ '^pg_' and s.relid <> all (array(
+  select p.relid from unnest(%(of)s::regclass[]) o cross join lateral (
+    select o as relid union select relid from pg_partition_tree(o)) p))
+order by 1, 2
 """
 
 
@@ -234,6 +241,28 @@ def written(db: postgres.Connection, pair: Pair) -> tuple[int, int, int] | None:
     name = identifier(*pair.target.id)
     added, changed, removed, elsewhere = db.execute(_WRITTEN.encode(), {"of": name}).fetchall()[0]
     return None if elsewhere else (added, changed, removed)
+
+
+def elsewhere(db: postgres.Connection, tables: Iterable[Name]) -> list[str]:
+    """Into which tables this transaction has written besides some: what triggers do, and event triggers.
+
+    Args:
+        tables: those that it was to write into; their partitions are meant, too.
+    """
+    names = [identifier(*name) for name in tables]
+    rows = db.execute(_ELSEWHERE.encode(), {"of": names}).fetchall()
+    return [label((schema, name)) for schema, name in rows]
+
+
+def unlike(db: postgres.Connection, stage: Stage) -> int:
+    """How many of the rows that were put, of a table with a key, are not there as they were put."""
+    pair = stage.pair
+    row = one_row(
+        db,
+        f"select count(*) from {stage.put} p where not exists (select from {scope(pair)} t"
+        f" where {stage.match} and {hashed(pair, 't')} = {hashed(pair, 'p')})",
+    )
+    return int(str(row[0]))
 
 
 def run(db: postgres.Connection, statement: str) -> int:

@@ -252,6 +252,11 @@ class Transaction(ABC):
                 f"{number} rows of {said['table'][1]} left out: {why}"
                 for why, number in said["skipped"].items()
             ]
+            notes += said.get("told", ())
+        notes += [
+            f"triggers wrote into {name}, which is not in the set: an undo leaves that"
+            for name in document.get("besides", ())
+        ]
         try:
             notes += _afterwards(job, target, document)
         except RaccordError as error:  # it took place: what is found out later can't hold it back
