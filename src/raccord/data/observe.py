@@ -103,7 +103,11 @@ def met(
         close: adds what comes by closure, where nothing speaks against it.
     """
     found = joined(spec, source, target, unmatched, salt, close)
-    return replace(found, hindered=(*places.hindered(db, spec), *found.hindered))
+    return replace(
+        found,
+        hindered=(*places.hindered(db, spec), *found.hindered),
+        notes=(*found.notes, *places.told(db, spec)),
+    )
 
 
 def sources(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], list[Finding]]:

@@ -64,7 +64,10 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
             table=name,
             place=where,
         )
-        hint = sentence("alter role … bypassrls, or connect as the owner of {table}", table=name)
+        owned = table.owned if table.policies else pair.source.owned
+        hint = sentence("alter role … bypassrls: its owner is not exempt from row security that is forced")
+        if not owned:
+            hint = sentence("alter role … bypassrls, or connect as the owner of {table}", table=name)
         refused.append(refusal("policies", said, hint))
     lacks = [one for one in table.lacks if one in events | {"select"}]
     if not lacks and {"update", "delete"} <= {*table.lacks}:
@@ -78,9 +81,19 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
         )
         hint = sentence("grant {rights} on {table} to it", rights=lacks, table=name)
         refused.append(refusal("rights", said, hint))
-    if "select" in pair.source.lacks:
+    unread = [one for one in (*pair.columns, *pair.key) if not _readable(pair, one)]
+    if "select" in pair.source.lacks and unread:
         said = sentence("the role may not select from {table} of {place}", table=name, place=spec.origin)
-        refused.append(refusal("rights", said))
+        hint = sentence("grant select on {table} to it", table=name)
+        if {*unread} != {*pair.columns}:
+            said = sentence(
+                "the role may not select {columns} of {table} in {place}",
+                columns=words(dict.fromkeys(unread)),
+                table=name,
+                place=spec.origin,
+            )
+            hint = sentence("grant select on {table} to it, or exclude what it may not read", table=name)
+        refused.append(refusal("rights", said, hint))
     if table.unidentified and events - {"insert"}:
         said = sentence(
             "{table} is published by {names} and has no replica identity",
@@ -100,6 +113,12 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
         said = sentence("{table} is unlogged: a crash of {place} empties it", table=name, place=spec.goal)
         notes.append(Finding("data.unlogged", "note", said))
     return hinted(spec, refused), notes
+
+
+def _readable(pair: Pair, name: str) -> bool:
+    """Whether the role may read a column where the rows come from; of rights on columns no mask knows."""
+    column = pair.source.column(name)
+    return not pair.masks and column is not None and column.readable
 
 
 def _sequences(pair: Pair) -> tuple[list[Finding], list[Finding]]:

@@ -14,6 +14,7 @@ from raccord.database.url import Target
 from raccord.errors import CannotRun
 from raccord.model.language import sentence
 from raccord.model.plan import Finding
+from raccord.model.text import shown
 
 _WHICH = """
 select pg_postmaster_start_time()::text, (select oid from pg_database where datname = current_database())
@@ -29,6 +30,12 @@ _TIMELINE = "select left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)"
 _HOW = """
 select pg_is_in_recovery(), current_setting('default_transaction_read_only')::bool,
   current_setting('session_replication_role'), has_database_privilege(current_database(), 'temp')
+"""
+_EVENTS = """
+select evtname from pg_event_trigger where evtenabled in ('O', 'A')
+  and evtevent in ('ddl_command_start', 'ddl_command_end')
+  and coalesce('CREATE TABLE AS' = any(evttags), true)
+order by 1
 """
 
 
@@ -74,6 +81,19 @@ def _told(db: postgres.Connection, query: str, asked: Sequence[str]) -> str:
             return str(db.execute(query.encode(), asked).fetchall()[0][0])
     except (errors.FeatureNotSupported, errors.InsufficientPrivilege, errors.UndefinedFunction):
         return ""  # not every server that calls itself PostgreSQL has a log that can be asked about
+
+
+def told(db: postgres.Connection, spec: Spec) -> list[Finding]:
+    """What a person should know of a database before rows are written there."""
+    names = [str(name) for (name,) in db.execute(_EVENTS)]
+    if not names:
+        return []
+    said = sentence(
+        "event triggers of {place} fire when temporary tables are made: {names}",
+        place=spec.goal,
+        names=", ".join(map(shown, names)),
+    )
+    return [Finding("data.triggers", "note", said)]
 
 
 def one_and_the_same(target: Target) -> CannotRun:

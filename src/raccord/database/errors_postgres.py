@@ -21,6 +21,9 @@ _TUNNEL = re.compile(r'connection to server (?:on socket "[^"]*"|at "[^"]*"(?: \
 _PLAIN = frozenset(("08", "23", "25", "28", "3D", "3F", "40", "53", "54", "55", "57", "58", "42501"))
 _BUSY = ("40001", "40P01", "53300", "55006", "55P03", "57014", "57P03")
 _MISSING = ("3D000",)
+# What a server that lets nobody in says once it knows who asks; no code comes with that.
+_FULL = ("too many connections", "too many clients", "remaining connection slots")
+_BARRED = "permission denied for database"
 
 
 def at_fault(error: Exception) -> psycopg.Connection[tuple[Any, ...]] | None:
@@ -53,7 +56,11 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
         hint = _reach(target) if target.route is None else ASK_THE_WAY
         if target.route is not None and "no encryption" in text:
             hint = "add ?sslmode=require to the URL: that server wants TLS, even from its own host"
-        if getattr(pg, "needs_password", False):
+        if any(words in text for words in _FULL):
+            hint = "make room there for three connections more: the role and the server have a limit"
+        elif _BARRED in text:
+            hint = f"grant connect on database {shlex.quote(database or target.name)} to it"
+        elif getattr(pg, "needs_password", False):
             hint = "give a password in the URL, or in the file that PGPASSFILE names"
         elif getattr(pg, "used_password", False):
             hint = "check the user and the password in the URL"

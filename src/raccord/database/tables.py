@@ -29,6 +29,7 @@ class Column:
         texts: whether it holds text, in which a secret may be.
         sequence: schema and name of the sequence that it draws from; None where there is none.
         settable: whether the role may read and set that sequence.
+        readable: whether the role may read the column.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Column:
     texts: bool = False
     sequence: Name | None = None
     settable: bool = True
+    readable: bool = True
 
     @property
     def counted(self) -> bool:

@@ -60,7 +60,8 @@ select a.attrelid::bigint, a.attname, format_type(a.atttypid, a.atttypmod), a.at
   not a.attnotnull, d.oid is not null or a.attidentity <> '', a.attgenerated <> '', a.attidentity,
   case when a.attcollation not in (0, t.typcollation) then a.attcollation::regcollation::text end,
   coalesce(l.collisdeterministic, true), sn.nspname, s.relname,
-  has_sequence_privilege(s.oid, 'select') and has_sequence_privilege(s.oid, 'update')
+  has_sequence_privilege(s.oid, 'select') and has_sequence_privilege(s.oid, 'update'),
+  has_column_privilege(a.attrelid, a.attnum, 'select')
 from pg_attribute a join pg_type t on t.oid = a.atttypid
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 left join pg_collation l on l.oid = a.attcollation
@@ -213,6 +214,7 @@ def _column(known: dict[int, Any], row: tuple[Any, ...]) -> Column:
         texts=how.texts,
         sequence=(row[10], row[11]) if row[11] else None,
         settable=bool(row[12]),
+        readable=row[13],
     )
 
 
