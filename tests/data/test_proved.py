@@ -157,3 +157,35 @@ def test_what_the_push_itself_sets_off_elsewhere_is_found(pair: Two, what, diffe
     before = pair.rows("prod", "a", "b")
     report = pair.push(mode="mirror")
     assert report.state != "done" and pair.rows("prod", "a", "b") == before, report
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("ends", ["before the plan", "between", "while it waits"])
+def test_a_prepared_transaction_is_somebody_who_writes(tmp_path, monkeypatch, whole, ends):
+    """It has no session, and is under way until somebody says how it ends."""
+    monkeypatch.setattr(places, "written", lambda db: "0/0")
+    with pgkit.own(18, max_prepared_transactions="5") as server, server.lent() as one, server.lent() as other:
+        pair = Two(tmp_path, (server, one), (server, other))
+        pair.both(SETUP)
+        pair.configure(tables=("a", "b"), lock_seconds=2)
+        pair.run("prod", "update a set v = 'prod' where id = 7")
+        pair.run("prod", "begin; update a set v = 'late' where id = 150; prepare transaction 'other'")
+        if ends == "before the plan":
+            # One that wrote elsewhere stays open all the time, and is in nobody's way.
+            pair.run("prod", "rollback prepared 'other'")
+            pair.run("prod", "begin; insert into other values (1); prepare transaction 'other'")
+            assert pair.push(mode="mirror").state == "done" and whole == ["b"]
+            assert pair.rows("prod", "a", "b") == pair.rows("dev", "a", "b")
+            pair.run("prod", "commit prepared 'other'")
+            assert pair.undo().state == "done"
+            return
+        if ends == "between":
+            with monkeypatch.context() as patch:
+                meanwhile(patch, lambda: pair.run("prod", "commit prepared 'other'"))
+                assert "no longer those that were planned with" in why(pair.push(mode="mirror"))
+        else:
+            assert "(the prepared transaction other: a)" in why(pair.push(mode="mirror"))
+            pair.run("prod", "commit prepared 'other'")
+        assert pair.run("prod", "select v from a where id in (7, 150) order by id") == [("prod",), ("late",)]
+        assert pair.push(mode="mirror").state == "done"
+        assert pair.rows("prod", "a", "b") == pair.rows("dev", "a", "b")

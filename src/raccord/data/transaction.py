@@ -40,7 +40,9 @@ select coalesce(coalesce(nullif(a.application_name, ''), a.backend_type, 'a sess
   string_agg(distinct c.relname, ', ' order by c.relname)
 from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
 left join pg_stat_activity a on a.pid = l.pid
-left join pg_prepared_xacts p on '-1/' || p.transaction = l.virtualtransaction
+left join pg_locks x on l.pid is null and x.pid is null and x.virtualtransaction = l.virtualtransaction
+  and x.locktype = 'transactionid' and x.granted
+left join pg_prepared_xacts p on p.transaction = x.transactionid
 where l.locktype = 'relation' and l.granted and l.pid is distinct from pg_backend_pid()
   and l.database = (select oid from pg_database where datname = current_database())
   and c.relkind in ('r', 'p') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
