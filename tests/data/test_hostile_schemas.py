@@ -165,3 +165,53 @@ def test_event_triggers_that_fire_as_temporary_tables_are_made_are_told(ends: Tw
             assert report.state == "done" and "triggers wrote into ddl, which is not in the set" in note
         finally:
             ends.run("prod", "drop event trigger told")
+
+
+TENANTS = """
+create table tenant (id int primary key, name text); create table doc (id int primary key,
+  tenant int references tenant, v text); alter table doc enable row level security;
+create policy own on doc using (tenant = nullif(current_setting('app.tenant', true), '')::int);
+"""
+GRANTED = "grant select, insert, update, delete on tenant, doc to app, past;"
+CANT = "row security hides rows of doc from the role that {}'s URL names"
+
+
+@pytest.mark.long_but(3)
+@pytest.mark.parametrize("forced", [False, True])
+@pytest.mark.parametrize(
+    ("users", "why_not"),
+    [
+        (("own", "own"), "prod if forced"),
+        (("app", "own"), "dev unless prod"),
+        (("own", "app"), "prod"),
+        (("past", "past"), ""),
+        (("app", "past"), "dev"),
+        (("past", "own"), "prod if forced"),
+    ],
+)
+def test_row_security_filters_nothing_in_silence(ends: Two, forced, users, why_not):
+    """Whoever is let past it pushes; anybody else is told, and the hint says who may."""
+    with ends.roles("own", "app", "past"):
+        ends.both("set role own;" + TENANTS + GRANTED)
+        ends.both("alter role past bypassrls")
+        ends.run("dev", "insert into tenant values (1, 'a'), (2, 'b'); insert into doc values (1, 1, 'x')")
+        ends.run("dev", "insert into doc values (2, 2, 'y')")
+        ends.run("prod", "insert into tenant values (1, 'z'); insert into doc values (7, 1, 'x')")
+        if forced:
+            ends.both("alter table doc force row level security")
+        ends.users = dict(zip(("dev", "prod"), users, strict=True))
+        ends.configure(("tenant", "doc"))
+        before = ends.rows("prod", "tenant", "doc")
+        if not why_not or (why_not.endswith("if forced") and not forced):
+            assert ends.push().state == "done" and ends.rows("prod", "doc") == ends.rows("dev", "doc")
+            assert ends.undo().state == "done"
+        else:
+            end = "dev" if why_not.startswith("dev") and not (forced and "own" in users) else "prod"
+            said = why(ends.plan())
+            assert said == CANT.format(end), said
+            report = ends.push()
+            found = report.lanes[0].finding
+            assert found is not None and found.hint.startswith("alter role … bypassrls")
+            forced_on_owner = ends.users[end] == "own"
+            assert ("its owner is not exempt" in found.hint) == forced_on_owner, found.hint
+        assert ends.rows("prod", "tenant", "doc") == before

@@ -19,6 +19,7 @@ from raccord.data.container import Part, Writer
 from raccord.data.fit import unfit
 from raccord.data.manifest import Made
 from raccord.data.masks import Salt
+from raccord.data.obstacles import guarded, unread
 from raccord.data.order import ordered
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair, pairs
@@ -75,14 +76,9 @@ def seen(db: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
     found = pairs(replace(spec, mode=REPLACE), tables, tables, salt)
     refused = [*unmatched, *found.refused]
     for pair in found.tables:
-        name = pair.shown
-        if "select" in pair.source.lacks:
-            said = f"the role may not select from {name} of {spec.origin}"
-            refused.append(Finding("data.rights", "fail", said, f"grant select on {name} to it"))
+        refused += unread(spec, pair)
         if pair.source.policies:
-            said = f"row security hides rows of {name} from the role that {spec.origin}'s URL names"
-            hint = f"alter role … bypassrls, or connect as the owner of {name}"
-            refused.append(Finding("data.policies", "fail", said, hint))
+            refused.append(guarded(pair.source, spec.origin))
     if not refused:
         refused += unfit(db, db, found.tables)
     by_name = {pair.id: pair for pair in found.tables}

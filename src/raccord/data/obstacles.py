@@ -6,7 +6,7 @@ import functools
 
 from raccord.data.pairs import Pair, hinted, refusal, words
 from raccord.data.spec import CHANGES, INSERT, REMOVES, Spec
-from raccord.database.tables import label
+from raccord.database.tables import Table, label
 from raccord.model.language import sentence
 from raccord.model.plan import Finding
 
@@ -57,18 +57,10 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
             "{table} has rules that change what is written: {names}", table=name, names=words(table.rules)
         )
         refused.append(refusal("rules", said))
-    if table.policies or pair.source.policies:
-        where = spec.goal if table.policies else spec.origin
-        said = sentence(
-            "row security hides rows of {table} from the role that {place}'s URL names",
-            table=name,
-            place=where,
-        )
-        owned = table.owned if table.policies else pair.source.owned
-        hint = sentence("alter role … bypassrls: its owner is not exempt from row security that is forced")
-        if not owned:
-            hint = sentence("alter role … bypassrls, or connect as the owner of {table}", table=name)
-        refused.append(refusal("policies", said, hint))
+    if table.policies:
+        refused.append(guarded(table, spec.goal))
+    elif pair.source.policies:
+        refused.append(guarded(pair.source, spec.origin))
     lacks = [one for one in table.lacks if one in events | {"select"}]
     if not lacks and {"update", "delete"} <= {*table.lacks}:
         lacks = ["update"]  # or nobody else could be kept from writing meanwhile
@@ -81,19 +73,7 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
         )
         hint = sentence("grant {rights} on {table} to it", rights=lacks, table=name)
         refused.append(refusal("rights", said, hint))
-    unread = [one for one in (*pair.columns, *pair.key) if not _readable(pair, one)]
-    if "select" in pair.source.lacks and unread:
-        said = sentence("the role may not select from {table} of {place}", table=name, place=spec.origin)
-        hint = sentence("grant select on {table} to it", table=name)
-        if {*unread} != {*pair.columns}:
-            said = sentence(
-                "the role may not select {columns} of {table} in {place}",
-                columns=words(dict.fromkeys(unread)),
-                table=name,
-                place=spec.origin,
-            )
-            hint = sentence("grant select on {table} to it, or exclude what it may not read", table=name)
-        refused.append(refusal("rights", said, hint))
+    refused += unread(spec, pair)
     if table.unidentified and events - {"insert"}:
         said = sentence(
             "{table} is published by {names} and has no replica identity",
@@ -115,10 +95,43 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
     return hinted(spec, refused), notes
 
 
+def guarded(table: Table, place: str) -> Finding:
+    """Says that row security hides rows of a table: what is seen of it is not what is there."""
+    name = table.shown
+    said = sentence(
+        "row security hides rows of {table} from the role that {place}'s URL names", table=name, place=place
+    )
+    hint = sentence("alter role … bypassrls, or connect as the owner of {table}", table=name)
+    if table.owned:
+        hint = sentence("alter role … bypassrls: its owner is not exempt from row security that is forced")
+    return refusal("policies", said, hint)
+
+
+def unread(spec: Spec, pair: Pair) -> list[Finding]:
+    """What the role may not read of a table where its rows come from; rights on columns are enough, but for
+    masks, of which nobody knows what they read."""
+    if "select" not in pair.source.lacks:
+        return []
+    closed = [name for name in pair.columns if pair.masks or not _readable(pair, name)]
+    if not closed:
+        return []
+    name = pair.shown
+    said = sentence("the role may not select from {table} of {place}", table=name, place=spec.origin)
+    hint = sentence("grant select on {table} to it", table=name)
+    if len(closed) < len(pair.columns):
+        said = sentence(
+            "the role may not select {columns} of {table} in {place}",
+            columns=words(closed),
+            table=name,
+            place=spec.origin,
+        )
+        hint = sentence("grant select on {table} to it, or exclude what it may not read", table=name)
+    return [refusal("rights", said, hint)]
+
+
 def _readable(pair: Pair, name: str) -> bool:
-    """Whether the role may read a column where the rows come from; of rights on columns no mask knows."""
     column = pair.source.column(name)
-    return not pair.masks and column is not None and column.readable
+    return column is not None and column.readable
 
 
 def _sequences(pair: Pair) -> tuple[list[Finding], list[Finding]]:
