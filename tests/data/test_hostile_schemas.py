@@ -215,3 +215,44 @@ def test_row_security_filters_nothing_in_silence(ends: Two, forced, users, why_n
             forced_on_owner = ends.users[end] == "own"
             assert ("its owner is not exempt" in found.hint) == forced_on_owner, found.hint
         assert ends.rows("prod", "tenant", "doc") == before
+
+
+def test_large_objects_stay_behind_and_that_is_said(ends: Two):
+    """A row has their numbers alone, which mean others elsewhere, or nothing."""
+    ends.both("create table letter (id int primary key, body oid, kind oid)")
+    ends.run("dev", "insert into letter select g, lo_from_bytea(0, 'x'), 25 from generate_series(1, 3) g")
+    ends.configure(("letter",))
+    try:
+        plan = ends.plan()
+        assert why(plan) == "3 rows of letter.body name large objects, which don't travel"
+        assert ends.push().state == "partial" and ends.run("prod", "select * from letter") == []
+        ends.configure(("letter",), exclude=["letter.body"])
+        assert ends.push().state == "done"
+        assert ends.run("prod", "select count(body), min(kind) from letter") == [(0, 25)]
+        ends.configure(("letter",), mask={"letter.body": "body"})
+        assert ends.push().state == "done" and ends.rows("prod", "letter") == ends.rows("dev", "letter")
+    finally:
+        ends.run("dev", "select lo_unlink(oid) from pg_largeobject_metadata")
+
+
+@pytest.mark.long
+def test_a_foreign_key_that_nobody_enforces_keeps_nothing_from_going(tmp_path):
+    try:
+        with two(tmp_path, 18, 18) as ends:
+            ends.both(
+                "create table q (id int primary key, v text);"
+                "create table c (id int primary key, q int references q not enforced)"
+            )
+            ends.run("dev", "insert into q select g, 'x' from generate_series(1, 21000) g")
+            ends.run(
+                "prod", "insert into q values (1, 'y'), (30000, 'gone'); insert into c values (1, 30000)"
+            )
+            ends.configure(("q",))
+            assert "the constraint c_q_fkey, which is not enforced" in str(ends.plan())
+            before = ends.rows("prod", "q", "c")
+            report = ends.push()
+            assert report.state == "done", why(report)
+            assert ends.rows("prod", "q") == ends.rows("dev", "q")
+            assert ends.undo().state == "done" and ends.rows("prod", "q", "c") == before
+    except pgkit.NoServer as error:
+        pytest.skip(f"no PostgreSQL server: {error}")

@@ -1,4 +1,5 @@
-"""Tries masks on the source before anything travels: do their values fit the columns? Writes nothing.
+"""Tries on the source, before anything travels, whether values fit: those that masks make, and the numbers of
+large objects, which stay behind. Writes nothing.
 
 What a mask makes is counted on the server, and no value comes over.
 """
@@ -27,13 +28,40 @@ where k.contype = 'c' and n.nspname = %s and t.relname = %s order by 1
 
 
 def unfit(one: postgres.Connection, two: postgres.Connection, pairs: Sequence[Pair]) -> list[Finding]:
-    """What speaks against the masks of some tables, each column by name."""
+    """What speaks against some tables' masks, and against values that mean nothing elsewhere, by name."""
     found: list[Finding] = []
     for pair in pairs:
+        found += _objects(one, pair)
         if pair.masks:
             values = [*_values(one, pair)]
             found += values or [*_same(one, pair), *_checked(one, two, pair)]
     return found
+
+
+def _objects(one: postgres.Connection, pair: Pair) -> Iterator[Finding]:
+    """Columns whose values name large objects: their contents lie elsewhere, and don't travel with a row.
+
+    Who knows that the other server has them too says so by a mask, such as the column's own name.
+    """
+    for name in pair.columns:
+        if pair.column(name).binary != "oid" or name in pair.masks or pair.brought:
+            continue
+        rows = scope(pair, source=True, columns=[name])
+        known = f"select from pg_largeobject_metadata m where m.oid = r.{identifier(name)}"
+        count = one_row(one, f"select count(*) from {rows} r where exists ({known})")[0]
+        if count:
+            said = Sentence(
+                counted(
+                    "{number} rows of {column} name large objects, which don't travel",
+                    "{number} rows of {column} name large objects, which don't travel",
+                    number=int(str(count)),
+                    column=f"{pair.shown}.{name}",
+                )
+            )
+            hint = sentence(
+                'exclude = ["{column}"], or keep such values in a column bytea', column=f"{pair.shown}.{name}"
+            )
+            yield Finding("data.objects", "fail", said, hint)
 
 
 def _finding(said: Sentence) -> Finding:

@@ -80,6 +80,11 @@ where not (i.indisvalid and i.indisready and i.indislive) and i.indrelid = any(%
     """select k.conrelid::bigint, 'the constraint ' || k.conname || ', which is not proved'
 from pg_constraint k
 where not k.convalidated and k.conrelid = any(%(of)s::bigint[]::oid[])""",
+    # One that nobody checks keeps no row from going, and yet refers to the table.
+    """select k.confrelid::bigint, 'the constraint ' || k.conname || ', which is not enforced'
+from pg_constraint k
+where not coalesce((to_jsonb(k) ->> 'conenforced')::bool, true)
+  and k.contype = 'f' and k.confrelid = any(%(of)s::bigint[]::oid[])""",
     # Dropping a foreign key takes a lock on what it refers to, which is asked for beforehand.
     """select k.conrelid::bigint, 'the rights on ' || k.confrelid::regclass || ', to which it refers'
 from pg_constraint k where k.contype = 'f' and k.conrelid = any(%(of)s::bigint[]::oid[])

@@ -101,7 +101,7 @@ select k.conname, n.nspname, c.relname, fn.nspname, f.relname, k.confdeltype, k.
   exists (select from pg_index i where i.indexrelid = k.conindid and i.indisprimary)
 from pg_constraint k join pg_class c on c.oid = k.conrelid join pg_namespace n on n.oid = c.relnamespace
 join pg_class f on f.oid = k.confrelid join pg_namespace fn on fn.oid = f.relnamespace
-where k.contype = 'f'
+where k.contype = 'f' and coalesce((to_jsonb(k) ->> 'conenforced')::bool, true)
   and (k.conrelid = any(%(of)s::bigint[]::oid[]) and (k.conparentid = 0 or c.relispartition)
     or k.confrelid = any(%(of)s::bigint[]::oid[]) and (k.conparentid = 0 or f.relispartition))
 order by 2, 3, 1
