@@ -57,6 +57,13 @@ def obstacles(spec: Spec, pair: Pair) -> tuple[list[Finding], list[Finding]]:
             "{table} has rules that change what is written: {names}", table=name, names=words(table.rules)
         )
         refused.append(refusal("rules", said))
+    if table.foreign:
+        said = sentence(
+            "{table} has partitions on another server, which no transaction here can answer for: {names}",
+            table=name,
+            names=words(table.foreign),
+        )
+        refused.append(refusal("foreign", said))
     if table.policies:
         refused.append(guarded(table, spec.goal))
     elif pair.source.policies:

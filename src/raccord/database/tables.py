@@ -133,6 +133,7 @@ class Table:
         held: what keeps it from being exchanged for another table; see `held_postgres`.
         deferred: unique or exclusion indexes that are not checked row by row.
         owned: whether the role is its owner, or a member of that.
+        foreign: partitions whose rows another server has.
     """
 
     schema: str
@@ -157,6 +158,7 @@ class Table:
     held: tuple[str, ...] = ()
     deferred: tuple[str, ...] = ()
     owned: bool = True
+    foreign: tuple[str, ...] = ()
     place: str = ""
     _named: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 

@@ -51,7 +51,9 @@ select c.oid::bigint, n.nspname, c.relname, c.relkind, c.relpersistence = 'u',
    from pg_depend d join pg_rewrite w on w.oid = d.objid
    join pg_class v on v.oid = w.ev_class and v.relkind = 'm' join pg_namespace vn on vn.oid = v.relnamespace
    where d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.classid = 'pg_rewrite'::regclass),
-  pg_has_role(c.relowner, 'usage')
+  pg_has_role(c.relowner, 'usage'),
+  (select coalesce(array_agg(x.relid::regclass::text order by 1), '{}') from pg_partition_tree(c.oid) x
+   join pg_class p on p.oid = x.relid and p.relkind = 'f')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.oid = any(%s::bigint[]::oid[]) order by 2, 3
 """
@@ -191,6 +193,7 @@ def tables(db: postgres.Connection, oids: Iterable[int], *, fixed: bool = True) 
             held=holds.get(oid, ()),
             deferred=tuple(deferred.get(oid, ())),
             owned=row[14],
+            foreign=tuple(row[15]),
         )
         found[table.id] = table
     return found
