@@ -58,6 +58,7 @@ insert into t select g, '2024-03-04', '-1 year 2 mons 3 days 04:05:06.7', g / 3.
 """
 
 
+@pytest.mark.long
 def test_what_is_set_for_a_role_changes_nothing(ends: Two):
     with ends.roles("own"):
         ends.users = {"dev": "own", "prod": "own"}
@@ -152,6 +153,7 @@ create event trigger told on ddl_command_end execute function told();
 """
 
 
+@pytest.mark.long
 def test_event_triggers_that_fire_as_temporary_tables_are_made_are_told(ends: Two):
     with ends.roles("own"):
         ends.users = {"dev": "own", "prod": "own"}
@@ -176,7 +178,7 @@ GRANTED = "grant select, insert, update, delete on tenant, doc to app, past;"
 CANT = "row security hides rows of doc from the role that {}'s URL names"
 
 
-@pytest.mark.long_but(3)
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("forced", [False, True])
 @pytest.mark.parametrize(
     ("users", "why_not"),

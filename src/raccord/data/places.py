@@ -34,7 +34,7 @@ select pg_is_in_recovery(), current_setting('default_transaction_read_only')::bo
 _EVENTS = """
 select evtname from pg_event_trigger where evtenabled in ('O', 'A')
   and evtevent in ('ddl_command_start', 'ddl_command_end')
-  and coalesce('CREATE TABLE AS' = any(evttags), true)
+  and coalesce(evttags && '{CREATE TABLE,CREATE TABLE AS}', true)
 order by 1
 """
 
