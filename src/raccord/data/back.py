@@ -33,7 +33,7 @@ def moved(target: Target, job: Job, archive: str) -> list[Moved]:
     """
     document = job.shelf.needed(archive)
     with trying(target, job.spec) as db:
-        tables = observe.named_tables(db, names_of(document))
+        tables = observe.named_tables(db, names_of(document), fixed=False)
         others = [said for said in document["tables"] if not untouched(job, db, tables, said)]
         if not others:
             return []

@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, repeat
+from itertools import count
 
 from raccord.data.difference import Digest, Key
 from raccord.data.pairs import Pair
@@ -19,15 +19,16 @@ from raccord.database import postgres
 from raccord.database.tables import identifier
 
 PART = 10  # bits of a block's number within the value that many come in
-FETCH = 500  # blocks whose rows are asked for at once
+FETCH = 500  # blocks whose rows are asked for at once; of ranges of a number as many as have
+FETCH_ROWS = 1 << 16  # about so many rows
 _SUM = struct.Struct(">hqq")  # which block, how many rows, the exclusive or of their hashes
+_RAW = struct.Struct(f"{_SUM.size}s")  # the same, as it came
 _TIMES = struct.Struct(">qq")  # a hash, and how many rows have it
 _NUMBERS = count()
 
-Rows = dict[Key, int]  # the hash of each key; of a table without one, how many rows have that hash
-
-
-Sum = tuple[int, int, int, str]  # a block within its part: number, rows, exclusive or, sum
+# The hash of each key, a whole number as itself; of a table without one, how many rows have that hash.
+Rows = dict[Key | int, int]
+Sum = tuple[bytes] | tuple[bytes, str]  # what a block of a part comes to: `_SUM`, the sum of its hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,10 @@ class Sums:
     def of(self, part: int) -> set[Sum]:
         """The blocks of a part."""
         packed, totals = self.parts.get(part, (b"", ""))
-        listed = totals.split(",") if totals else repeat("")
-        return {(*one, total) for one, total in zip(_SUM.iter_unpack(packed), listed, strict=False)}
+        found: Iterator[tuple[bytes]] = _RAW.iter_unpack(packed)
+        if not totals:
+            return {*found}
+        return {(raw, total) for (raw,), total in zip(found, totals.split(","), strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +87,13 @@ def differing(ours: Sums, theirs: Sums) -> Differing:
             every += len(ours.parts[part][0]) // _SUM.size
             continue
         left, right = ours.of(part), theirs.of(part)
-        every += len({one[0] for one in left} | {one[0] for one in right})
+        mine, other = ([_SUM.unpack(one[0]) for one in side] for side in (left - right, right - left))
+        numbers = {one[0] for one in mine} | {one[0] for one in other}
+        every += len(left & right) + len(numbers)
         first = part << PART
-        for number, rows, *_ in sorted(left ^ right):
+        for number, rows, _ in sorted(mine + other):
             sizes[first + number] = max(rows, sizes.get(first + number, 0))
-        for _, rows, xor, _ in left - right:
+        for _, rows, xor in mine:
             touched_rows, touched_xor = touched_rows + rows, touched_xor ^ xor
     return Differing(sizes, every, Digest(touched_rows, touched_xor))
 
@@ -118,13 +123,16 @@ def blockwise(
     """The rows of some blocks, in the order of their numbers; None for all blocks."""
     # Both sides may be one session.
     with db.cursor(name=f"raccord_rows_{next(_NUMBERS)}", binary=True) as cursor:
-        cursor.itersize = FETCH
+        cursor.itersize = FETCH if blocks.first is None else max(1, FETCH_ROWS // blocks.count)
         cursor.execute(_rows(pair, blocks, chosen, source=source).encode())
         for number, packed, names in cursor:
             if names is None:
                 yield number, {(str(hash_),): times for hash_, times in _TIMES.iter_unpack(packed)}
+                continue
+            hashes = struct.unpack(f">{len(packed) // 8}q", packed)
+            if isinstance(names, bytes):
+                yield number, dict(zip(struct.unpack(f">{len(hashes)}q", names), hashes, strict=True))
             else:
-                hashes = struct.unpack(f">{len(packed) // 8}q", packed)
                 yield number, dict(zip(map(tuple, json.loads(names)), hashes, strict=True))
 
 
@@ -149,9 +157,13 @@ def _ranged(pair: Pair, blocks: Blocks, said: str, of: str) -> str:
 def _rows(pair: Pair, blocks: Blocks, chosen: Sequence[int] | None, *, source: bool) -> str:
     """Asks for the rows of blocks: the block, hashes, keys."""
     of, pair = scope(pair, source=source), pair.sided(source)
-    names = ", ".join(keys(pair, "r")) if pair.key else ""
-    said = f"{hashed(pair, 'r')} as h" + (f", array[{names}] as k" if names else "")
-    packed = "string_agg(int8send(h), ''::bytea) as p, array_to_json(array_agg(k))::text as k"
+    if blocks.first is not None:
+        # Whole numbers come as such: as text they would take longer to make, to send and to read.
+        name, told = f"r.{identifier(pair.key[0])}::bigint", "string_agg(int8send(k), ''::bytea)"
+    else:
+        name, told = f"array[{', '.join(keys(pair, 'r'))}]", "array_to_json(array_agg(k))::text"
+    said = f"{hashed(pair, 'r')} as h" + f", {name} as k" * bool(pair.key)
+    packed = f"string_agg(int8send(h), ''::bytea) as p, {told} as k"
     listed = _listed(chosen or ())
     if pair.key and chosen is not None and blocks.first is not None:
         return (

@@ -7,7 +7,7 @@ hash for each row of a block that differs. Memory doesn't grow with the tables. 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -145,10 +145,11 @@ class _Count:
     gone: list[Key] = field(default_factory=list)
     differing: list[Key] = field(default_factory=list)
 
-    def keyed(self, left: Mapping[Key, int], right: Mapping[Key, int]) -> None:
-        added = [key for key in left if key not in right]
-        changed = [key for key, hash_ in left.items() if key in right and right[key] != hash_]
-        gone = [key for key in right if key not in left]
+    def keyed(self, left: Rows, right: Rows) -> None:
+        other = [key for key, hash_ in left.items() if right.get(key) != hash_]
+        added = _texts(key for key in other if key not in right)
+        changed = _texts(key for key in other if key in right)
+        gone = _texts(key for key in right if key not in left)
         self.added += len(added)
         self.changed += len(changed)
         self.removed += len(gone)
@@ -162,10 +163,14 @@ class _Count:
             self.puts += changed
             self.gone += gone
 
-    def counted(self, left: Counter[Key], right: Counter[Key]) -> None:
+    def counted(self, left: Counter[Key | int], right: Counter[Key | int]) -> None:
         self.known = False
         self.added += (left - right).total()
         self.removed += (right - left).total()
+
+
+def _texts(keys: Iterable[Key | int]) -> list[Key]:
+    return [(str(key),) if isinstance(key, int) else key for key in keys]
 
 
 def _blocks(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> Blocks:

@@ -255,7 +255,7 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
     # What is begun anew gets another id, and another key.
     seal = order.opener.reopen(earlier.key) if earlier is not None and earlier.key else order.seal()
     now = earlier or Begun(str(order.path), new_id(), seal.key, order.sealed, order.spec.document())
-    with postgres.connected(target, name="raccord data") as db, looking(db, target, order.spec):
+    with postgres.connected(target, name=postgres.ROWS) as db, looking(db, target, order.spec):
         found = seen(db, order.spec, order.salt)
         if found.refused:
             raise CannotRun(found.refused[0].message, hint=found.refused[0].hint)

@@ -55,7 +55,7 @@ def connected(source: Target, target: Target) -> Iterator[tuple[postgres.Connect
     with contextlib.ExitStack() as stack:
 
         def reach(end: Target) -> postgres.Connection:
-            return stack.enter_context(postgres.connected(end, name="raccord data"))
+            return stack.enter_context(postgres.connected(end, name=postgres.ROWS))
 
         if source.route is None and target.route is None:
             yield both(lambda: reach(source), lambda: reach(target))
@@ -65,6 +65,8 @@ def connected(source: Target, target: Target) -> Iterator[tuple[postgres.Connect
 
 def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
     """What both ends have; their transactions then spell values alike."""
+    # Before the catalogs are read: that may tidy them up, and nothing hurries such a record to the disk.
+    log = places.written(two)
     ours, theirs = both(lambda: _listed(one), lambda: _listed(two), (one, two))
     oids, unmatched = chosen(spec, spec.origin, ours)
     known = {*oids}
@@ -83,7 +85,7 @@ def seen(one: postgres.Connection, two: postgres.Connection, spec: Spec, salt: S
     def close(found: Pairs) -> Pairs:
         return closed(one, two, found, outside) if spec.closure else found
 
-    return met(two, spec, source, target, salt, unmatched, close)
+    return replace(met(two, spec, source, target, salt, unmatched, close), log=log)
 
 
 def met(
@@ -116,10 +118,14 @@ def sources(db: postgres.Connection, spec: Spec) -> tuple[dict[Name, Table], lis
     return _read(db, oids), refused
 
 
-def named_tables(db: postgres.Connection, names: Iterable[Name]) -> dict[Name, Table]:
-    """The tables of these names, as far as they are there."""
+def named_tables(db: postgres.Connection, names: Iterable[Name], *, fixed: bool = True) -> dict[Name, Table]:
+    """The tables of these names, as far as they are there.
+
+    Args:
+        fixed: see `tables_postgres.tables`.
+    """
     wanted = set(names)
-    return _read(db, [oid for oid, name, *_ in _listed(db) if name in wanted])
+    return _read(db, [oid for oid, name, *_ in _listed(db) if name in wanted], fixed=fixed)
 
 
 def _listed(db: postgres.Connection) -> list[Listed]:
@@ -139,12 +145,11 @@ def decided(
     one: postgres.Connection, two: postgres.Connection, spec: Spec, found: Seen
 ) -> tuple[list[Difference], list[Decision]]:
     """How the rows of each table differ, as well as a push needs to know it, and what it does with each."""
-    log = places.written(two)
     differs, made = compared(
         spec, found, lambda pair, estimate: difference(one, two, pair, estimate=estimate)
     )
     # By now the server has put on the disk what was seen, if it ever does.
-    state = places.state(two, log) if log else ""
+    state = places.state(two, found.log) if found.log else ""
     return [replace(each, state=state) for each in differs], made
 
 
@@ -211,7 +216,7 @@ def differences(
 
 def counted(target: Target, spec: Spec) -> dict[str, int]:
     """How many rows of a set an environment has, by table."""
-    with postgres.connected(target, name="raccord data") as db, looking(db, target, spec):
+    with postgres.connected(target, name=postgres.ROWS) as db, looking(db, target, spec):
         tables, _ = sources(db, spec)
         found = {}
         for table in tables.values():
@@ -227,7 +232,7 @@ def unreferred(target: Target, spec: Spec, wanted: Mapping[str, str]) -> list[Wi
     Raises:
         DatabaseError: it can't be read.
     """
-    with postgres.connected(target, name="raccord data") as db, postgres.looking(db):
+    with postgres.connected(target, name=postgres.ROWS) as db, postgres.looking(db):
         db.execute("set local search_path to default")
         found = matching(tables_postgres.listed(db), without.patterns(wanted))
         known = _read(db, dict.fromkeys(oid for hits in found.values() for oid, *_ in hits))

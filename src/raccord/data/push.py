@@ -62,7 +62,7 @@ def push(job: Job, source: Target, target: Target) -> None:
     spec = job.spec
     with (
         alone(job, target) as held,
-        postgres.connected(source, name="raccord data") as one,
+        postgres.connected(source, name=postgres.ROWS) as one,
         looking(one, source, spec),
         interruptible(job.cancelled, one),
         transaction(target, spec, job.expected, job.cancelled) as two,

@@ -29,6 +29,7 @@ class Seen:
         refused: what speaks against comparing them.
         hindered: what speaks against a push.
         notes: what a person should know.
+        log: how far the target's log was written, by when all that is seen was committed; see `places`.
     """
 
     tables: tuple[Pair, ...]
@@ -36,6 +37,7 @@ class Seen:
     refused: tuple[Finding, ...] = ()
     hindered: tuple[Finding, ...] = ()
     notes: tuple[Finding, ...] = ()
+    log: str = ""
 
 
 def chosen(spec: Spec, where: str, listed: Iterable[Listed]) -> tuple[list[int], list[Finding]]:

@@ -98,7 +98,7 @@ def transaction(
     """
     from psycopg import IsolationLevel
 
-    with postgres.connected(target, name="raccord data") as db:
+    with postgres.connected(target, name=postgres.ROWS) as db:
         db.isolation_level, db.read_only = IsolationLevel.READ_COMMITTED, False
         with telling(db, target, spec, changes=True), db.transaction(), interruptible(cancelled, db):
             limit(db, spec)
@@ -135,7 +135,7 @@ def trying(target: Target, spec: Spec) -> Iterator[postgres.Connection]:
     """
     from psycopg import IsolationLevel
 
-    with postgres.connected(target, name="raccord data") as db:
+    with postgres.connected(target, name=postgres.ROWS) as db:
         db.isolation_level = IsolationLevel.REPEATABLE_READ
         with telling(db, target, spec, changes=True), db.transaction(force_rollback=True):
             limit(db, spec)
@@ -296,7 +296,7 @@ def number(db: postgres.Connection, target: Target) -> Number:
     disk, all numbers up to its own are taken.
     """
     xid = str(one_row(db, "select pg_current_xact_id()::text")[0])
-    with postgres.connected(target, name="raccord data") as later:
+    with postgres.connected(target, name=postgres.ROWS) as later:
         later.read_only = False
         with later.transaction():
             _last(later)
@@ -372,6 +372,6 @@ def quiet(db: postgres.Connection, spec: Spec, tables: Iterable[Table]) -> Itera
 
 def analyze(target: Target, names: Iterable[Name]) -> None:
     """Has the server gather statistics anew."""
-    with postgres.connected(target, name="raccord data") as db:
+    with postgres.connected(target, name=postgres.ROWS) as db:
         for name in names:
             run(db, f"analyze {identifier(*name)}")

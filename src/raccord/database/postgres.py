@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from raccord.database import reuse_postgres
 from raccord.database.errors_postgres import OF
 from raccord.database.errors_postgres import at_fault as at_fault
 from raccord.database.errors_postgres import condition as condition
@@ -41,6 +42,7 @@ ALIVE = {
 }
 OURS = "raccord"  # what the server calls sessions that only look
 OURS_SECONDS = 60.0  # how long these may take
+ROWS = "raccord data"  # and those that compare and move rows
 
 _LOOKING = {
     "idle_in_transaction_session_timeout": "0",
@@ -128,7 +130,7 @@ def keywords(target: Target, database: str = "") -> dict[str, str]:
 
 @contextlib.contextmanager
 def connected(target: Target, database: str = "", *, name: str = OURS) -> Iterator[Connection]:
-    """A connection in autocommit mode, closed afterwards; errors within the block become raccord's.
+    """A connection in autocommit mode, closed afterwards or kept (`reuse_postgres`); errors become raccord's.
 
     Args:
         database: another database of the same server.
@@ -142,16 +144,15 @@ def connected(target: Target, database: str = "", *, name: str = OURS) -> Iterat
     limit = min(int(asked), CONNECT_SECONDS) if asked.isdigit() and int(asked) else CONNECT_SECONDS
     with contextlib.ExitStack() as stack:
         with failures(target, database):
-            given = stack.enter_context(routed(target, given))
-            db = _kind().connect(
-                **(ALIVE | given),
-                connect_timeout=limit,
-                application_name=name[:63],
-                autocommit=True,
-                # A pooler may give each transaction another session, which knows no prepared statement.
-                prepare_threshold=None,
-            )
-        with contextlib.closing(db), failures(target, database, db):
+            given = ALIVE | stack.enter_context(routed(target, given)) | {"application_name": name[:63]}
+            # A pooler may give each transaction another session, which knows no prepared statement.
+            more = {"connect_timeout": limit, "autocommit": True, "prepare_threshold": None}
+            lent = reuse_postgres.lent(
+                # What lies between ends with this use; who holds a lock has a name of its own.
+                given, lambda: _kind().connect(**given, **more), keeps=name == ROWS and target.route is None
+            )  # fmt: skip
+            db = stack.enter_context(lent)
+        with failures(target, database, db):
             yield db
 
 

@@ -1,8 +1,9 @@
 """How values of PostgreSQL's types are spelled so that two servers agree: in a hash, as a key, in a COPY.
 
 A hash is made of what the type's own send function gives: 1.0 and 1.00, or a day and 24 hours, are equal to
-the server and not the same. What holds numbers of one server's own objects goes as text: arrays and rows name
-the types of their parts, regclass names a table.
+the server and not the same; of 64 bits its own hash keeps 32, so that -1 and 4294967295 have one. What holds
+numbers of one server's own objects goes as text: arrays and rows name the types of their parts, regclass
+names a table.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 from raccord.database import postgres
 from raccord.database.tables import identifier
 
-# Their own hash is the same on every server, and quicker than that of their bytes.
-_NATIVE = frozenset({"bool", "bytea", "date", "int2", "int4", "int8", "timestamp", "timestamptz", "uuid"})
+# Their own hash is the same on every server, of all their bits, and quicker than that of their bytes.
+_NATIVE = frozenset({"bool", "bytea", "date", "int2", "int4", "uuid"})
 # Equal values of these have one text.
 _EXACT = _NATIVE | {
-    "bpchar", "char", "cidr", "inet", "macaddr", "macaddr8", "name", "oid", "pg_lsn", "text",
-    "time", "varchar",
+    "bpchar", "char", "cidr", "inet", "int8", "macaddr", "macaddr8", "name", "oid", "pg_lsn", "text",
+    "time", "timestamp", "timestamptz", "varchar",
 }  # fmt: skip
 # Those of which equal values have several, and the one that stands for all.
 _SPELLED = {"numeric": "trim_scale({})::text", "float4": "({} + 0)::text", "float8": "({} + 0)::text"}

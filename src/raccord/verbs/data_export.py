@@ -51,7 +51,7 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
     source = data_sets.archivable(room, spec.origin)
     if salts.needed(spec) and not options.dry_run:
         salts.make(room.state)
-    with postgres.connected(source, name="raccord data") as db, looking(db, source, spec):
+    with postgres.connected(source, name=postgres.ROWS) as db, looking(db, source, spec):
         found = _seen(room, db, spec)
     if options.form == CSV:
         return _csv(room, options, spec, source, found)
@@ -105,7 +105,7 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
     made = _made(room, options, spec, found)
     if not options.out:
         fs.self_ignoring(folder)
-    with postgres.connected(source, name="raccord data") as db, looking(db, source, spec):
+    with postgres.connected(source, name=postgres.ROWS) as db, looking(db, source, spec):
         tables = _seen(room, db, spec).tables
         done = csv_set.write(db, tables, folder, spec.name, made, _say(room, spec))
     written = tuple(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from raccord.config import variable
 from raccord.data.environments import Environments
+from raccord.database import reuse_postgres
 from raccord.kernel.record import RunRecord
 from raccord.model.options_data import (
     DataImportOptions,
@@ -47,4 +48,6 @@ def promoted(
     protected.refuse_unnamed(room, [goal, *also], options.yes_to, command)
     engine = room.engine()
     engine.recover()
-    return engine.apply(make)
+    # What is planned, changed and looked at afterwards is the same databases.
+    with reuse_postgres.kept():
+        return engine.apply(make)
