@@ -25,6 +25,7 @@ NUMBERS = st.integers(-3, 40)
 VALUES = {
     "text": ODD,
     "int": NUMBERS.map(str),
+    "bigint": st.sampled_from(["-1", "4294967295", "0"]),
     "small": NUMBERS.map(str),
     "numeric": st.sampled_from(["1", "1.0", "1.00", "-0.5", "NaN", "1e30"]),
     "float8": st.sampled_from(["0", "-0", "1.5", "NaN", "Infinity"]),
