@@ -19,8 +19,9 @@ from raccord.database import postgres
 from raccord.database.tables import identifier
 
 PART = 10  # bits of a block's number within the value that many come in
-FETCH = 500  # blocks whose rows are asked for at once; of ranges of a number as many as have
-FETCH_ROWS = 1 << 16  # about so many rows
+FETCH = 500  # blocks whose rows are asked for at once, or as many as have
+FETCH_ROWS = 1 << 16  # so many rows at most; and never those of more
+MOST_FETCHED = 1 << 20
 _SUM = struct.Struct(">hqq")  # which block, how many rows, the exclusive or of their hashes
 _RAW = struct.Struct(f"{_SUM.size}s")  # the same, as it came
 _TIMES = struct.Struct(">qq")  # a hash, and how many rows have it
@@ -123,7 +124,11 @@ def blockwise(
     """The rows of some blocks, in the order of their numbers; None for all blocks."""
     # Both sides may be one session.
     with db.cursor(name=f"raccord_rows_{next(_NUMBERS)}", binary=True) as cursor:
-        cursor.itersize = FETCH if blocks.first is None else max(1, FETCH_ROWS // blocks.count)
+        if blocks.first is None:
+            cursor.itersize = FETCH
+        else:
+            least = min(FETCH, MOST_FETCHED // blocks.count)
+            cursor.itersize = max(1, least, FETCH_ROWS // blocks.count)
         cursor.execute(_rows(pair, blocks, chosen, source=source).encode())
         for number, packed, names in cursor:
             if names is None:
