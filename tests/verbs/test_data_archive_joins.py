@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from raccord.data import container, exchangeable, sealing
+from raccord.data import arrival, blocks, compare, container, exchangeable, outline, sealing
 from raccord.data import plan as planning
+from raccord.data.sealing import Damaged
 from raccord.errors import CannotRun, UsageError
 from raccord.model.options_data import DataImportOptions
 from tests import pgkit
@@ -121,3 +123,61 @@ def test_a_protected_environment_is_named_for_an_import_and_for_its_undo(pair):
     pair.workspace.archives.bring(DataImportOptions(made.path, "prod", yes_to="prod"))
     with pytest.raises(UsageError, match="prod is protected"):
         pair.undo()
+
+
+@pytest.mark.parametrize("key", ["primary key", ""])
+def test_a_large_table_that_differs_is_not_loaded_to_plan(pair, monkeypatch, key):
+    for module in (compare, outline):
+        monkeypatch.setattr(module, "KEPT_KEYS", 100)
+    monkeypatch.setattr(outline, "FEWEST", 3)
+    loaded: list[str] = []
+    real = arrival.Landing.ready
+    monkeypatch.setattr(
+        arrival.Landing, "ready", lambda self, one: (loaded.append(one.shown), real(self, one))[1]
+    )
+    pair.configure(("notes",))
+    pair.both(f"create table notes (id int {key}, t text)")
+    pair.run("dev", "insert into notes select g, 'new ' || g from generate_series(1, 2000) g; analyze notes")
+    pair.run("prod", "insert into notes select g, 'old ' || g from generate_series(1, 2100) g; analyze notes")
+    before, made = pair.rows("prod", "notes"), export(pair)
+    assert ways(pair, made.path) == {"notes": "swap"} and not loaded
+    assert (report := bring(pair, made.path)).state == "done" and not loaded, report
+    assert pair.rows("prod", "notes") == pair.rows("dev", "notes")
+    assert pair.undo().state == "done" and pair.rows("prod", "notes") == before
+    # A few rows, and those of the first half alone, are told one by one.
+    few = "truncate notes; insert into notes select g, 'new ' || g from generate_series(1, 2000) g;"
+    pair.run("prod", f"{few} update notes set t = 'x' where id % 32 = 0")
+    assert ways(pair, made.path) == {"notes": "delta" if key else "whole"} and loaded
+    assert bring(pair, made.path).state == "done"
+    assert pair.rows("prod", "notes") == pair.rows("dev", "notes")
+
+
+def test_what_an_archive_says_of_its_blocks_is_not_believed(pair, monkeypatch):
+    for module in (compare, outline):
+        monkeypatch.setattr(module, "KEPT_KEYS", 100)
+    monkeypatch.setattr(outline, "FEWEST", 3)
+    pair.configure(("notes",))
+    pair.both("create table notes (id int primary key, t text)")
+    pair.run("dev", "insert into notes select g, 'new ' || g from generate_series(1, 2000) g; analyze notes")
+    pair.run("prod", "insert into notes select g, 'new ' || g from generate_series(1, 1999) g; analyze notes")
+    before = pair.rows("prod", "notes")
+
+    def lies(one: outline.Outline) -> bytes:
+        sums = blocks.Sums(
+            one.sums.digest, {part: (bytes(len(sums)), "") for part, (sums, _) in one.sums.parts.items()}
+        )
+        sampled = {number: dict.fromkeys(rows, 0) for number, rows in one.sampled.items()}
+        return real(replace(one, sums=sums, sampled=sampled))
+
+    real = outline.packed
+    monkeypatch.setattr(outline, "packed", lies)
+    made = export(pair)
+    assert bring(pair, made.path).state == "done"  # more was done than it took, and all of it is right
+    assert pair.rows("prod", "notes") == pair.rows("dev", "notes")
+    assert pair.undo().state == "done" and pair.rows("prod", "notes") == before
+    for said in (b"[]", b"{}", b"\xff", b'{"key": 1}', b"[" * 100_000, b" " * (1 << 24)):
+        monkeypatch.setattr(outline, "packed", lambda one, said=said: said)
+        made = export(pair)
+        with pytest.raises(Damaged, match="of its blocks"):
+            plan(pair, made.path)
+    assert pair.rows("prod", "notes") == before

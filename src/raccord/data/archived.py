@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from raccord.data import container, manifest
+from raccord.data import container, manifest, outline
 from raccord.data.arrival import Load, Loads
 from raccord.data.container import Reader, damaged
 from raccord.data.manifest import Held, Manifest
+from raccord.data.outline import LARGEST, Outline
 from raccord.data.sealing import Opener
 from raccord.data.spec import Spec
 from raccord.database import postgres, pump
@@ -37,8 +38,20 @@ class Archive:
             one.table, one.columns, pump.BINARY if one.binary else "",
             lambda take: self.reader.read(one.part, take),
             kept=one.kept, rows=one.rows, size=one.part.size, digest=one.digest, keyed=bool(one.key),
-            where=one.where, masked=tuple(one.masked),
+            where=one.where, masked=tuple(one.masked), outline=lambda: self._outline(one),
         )  # fmt: skip
+
+    def _outline(self, one: Held) -> Outline | None:
+        if one.outline is None:
+            return None
+        if one.outline.size > LARGEST:
+            raise damaged(self.reader.path, "what it says of its blocks is too long")
+        blocks: list[bytes] = []
+        self.reader.read(one.outline, blocks.append)
+        try:
+            return outline.parse(b"".join(blocks))
+        except ValueError:
+            raise damaged(self.reader.path, "what it says of its blocks can't be read") from None
 
 
 @contextlib.contextmanager
@@ -54,7 +67,7 @@ def opened(path: Path, opener: Opener) -> Iterator[Archive]:
             known = manifest.parse(reader.manifest)
         except ValueError as error:
             raise damaged(path, f"its manifest can't be read: {error}") from None
-        reader.tiles([one.part for one in known.tables])
+        reader.tiles([part for one in known.tables for part in one.parts])
         yield Archive(reader, known)
 
 
@@ -65,4 +78,5 @@ def verify(archive: Archive) -> None:
         Damaged: one isn't.
     """
     for one in archive.manifest.tables:
-        archive.reader.check(one.part)
+        for part in one.parts:
+            archive.reader.check(part)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from raccord.data import observe, push
+from raccord.data import observe, outline, push
+from raccord.data.blocks import summed
 from raccord.data.compare import difference, digest
 from raccord.data.difference import Difference, Digest
 from raccord.data.job import Job, alone
 from raccord.data.masks import Salt
 from raccord.data.origin import Origin
+from raccord.data.outline import Outline
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair, condition, drift, missing
 from raccord.data.scope import relation, scope
@@ -54,6 +56,7 @@ class Load:
         where: what tells the condition that they were chosen by, "" where they are all; None where nobody
             knows.
         masked: columns whose values were sent in place of others.
+        outline: gives what is told of its blocks, if anything is.
     """
 
     table: Table
@@ -67,6 +70,7 @@ class Load:
     keyed: bool = True
     where: str | None = None
     masked: tuple[str, ...] = ()
+    outline: Callable[[], Outline | None] = lambda: None
 
 
 Loads = Mapping[Name, Load]
@@ -183,13 +187,28 @@ class Landing:
         none."""
         load = self.loads[pair.id]
         if load.digest is not None and _as_told(load, pair):
-            theirs = digest(self.db, pair)
-            if theirs == load.digest:
+            ours = load.digest
+            told = self._told(load, pair) if estimate else None
+            sums = None if told is None else summed(self.db, pair, told.blocks, source=False)
+            theirs = digest(self.db, pair) if sums is None else sums.digest
+            if theirs == ours:
                 return Difference(pair, theirs, theirs)
-            if not theirs.rows or not load.digest.rows:
-                return Difference(pair, load.digest, theirs, load.digest.rows, 0, theirs.rows, None, None)
+            gone = Difference(pair, ours, theirs, ours.rows, 0, theirs.rows, None, None)
+            if not theirs.rows or not ours.rows:
+                return gone
+            if told is not None and sums is not None:
+                share = outline.share(self.db, pair, told, sums)
+                if share is not None:
+                    return replace(gone, share=share)
         self.ready(pair)
         return difference(self.db, self.db, pair, estimate=estimate)
+
+    def _told(self, load: Load, pair: Pair) -> Outline | None:
+        """What is told of its blocks, where it can be relied on for a plan."""
+        told = load.outline()
+        if told is None or told.sums.digest != load.digest or not outline.fits(self.db, pair, told):
+            return None
+        return told
 
     def ready(self, pair: Pair) -> None:
         """Loads the rows of a table, once.

@@ -67,7 +67,7 @@ def difference(
         samples: of how many changed rows the keys are given.
         estimate: whether it will do to know about how many differ, where that is most of very many.
     """
-    blocks = _blocks(one, two, pair)
+    blocks = gathered(one, two, pair)
     ours, theirs = both(
         lambda: summed(one, pair, blocks, source=True),
         lambda: summed(two, pair, blocks, source=False),
@@ -173,25 +173,14 @@ def _texts(keys: Iterable[Key | int]) -> list[Key]:
     return [(str(key),) if isinstance(key, int) else key for key in keys]
 
 
-def _blocks(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> Blocks:
+def gathered(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> Blocks:
     """Blocks that are good for both sides."""
     about = max(pair.source.rows, pair.target.rows)
     if about < 0:
-        counts = both(
-            lambda: _ask(one, pair, "count(*)", source=True),
-            lambda: _ask(two, pair, "count(*)", source=False),
-            (one, two),
-        )
-        about = max(counts[0][0], counts[1][0])
-    if len(pair.key) == 1 and pair.column(pair.key[0]).type in WHOLE and not hidden(pair, pair.key[0]):
-        name = identifier(pair.key[0])
-        what = f"min({name})::bigint, max({name})::bigint"
-        ends = both(
-            lambda: _ask(one, pair, what, source=True),
-            lambda: _ask(two, pair, what, source=False),
-            (one, two),
-        )
-        known = [end for side in ends for end in side if end is not None]
+        about = max(both(lambda: _rows(one, pair, True), lambda: _rows(two, pair, False), (one, two)))
+    if ranged(pair):
+        sides = both(lambda: ends(one, pair, source=True), lambda: ends(two, pair, source=False), (one, two))
+        known = [end for side in sides for end in side if end is not None]
         if known and max(known) - min(known) < SPARSE * max(about, 1):
             low = min(known)
             span = max(known) - low + 1
@@ -201,6 +190,27 @@ def _blocks(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> B
     while number < min(about // BLOCK_ROWS, MOST_BLOCKS):
         number *= 2
     return Blocks(number)
+
+
+def ranged(pair: Pair) -> bool:
+    """Whether ranges of its key may be blocks: of one whole number, as it is."""
+    return len(pair.key) == 1 and pair.column(pair.key[0]).type in WHOLE and not hidden(pair, pair.key[0])
+
+
+def ends(db: postgres.Connection, pair: Pair, *, source: bool) -> tuple[int | None, int | None]:
+    """The lowest and the highest number of its key, None where there is no row."""
+    name = identifier(pair.key[0])
+    low, high = _ask(db, pair, f"min({name})::bigint, max({name})::bigint", source=source)
+    return low, high
+
+
+def roughly(db: postgres.Connection, pair: Pair) -> int:
+    """How many rows a table has where they come from: by its statistics, counted where there are none."""
+    return pair.source.rows if pair.source.rows >= 0 else _rows(db, pair, True)
+
+
+def _rows(db: postgres.Connection, pair: Pair, source: bool) -> int:
+    return int(_ask(db, pair, "count(*)", source=source)[0])
 
 
 def _ask(db: postgres.Connection, pair: Pair, what: str, *, source: bool) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from raccord.data import container, manifest, observe
+from raccord.data import container, manifest, observe, outline
 from raccord.data.compare import digest
 from raccord.data.container import Part, Writer
 from raccord.data.fit import unfit
@@ -127,7 +127,7 @@ class Begun:
     @property
     def end(self) -> int:
         """How many bytes of its parts are known to be good."""
-        part = self.tables[-1]["part"] if self.tables else None
+        part = self.tables[-1]["part"] if self.tables else None  # a table's last one
         return 0 if part is None else int(part["offset"]) + int(part["stored"])
 
 
@@ -275,7 +275,7 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
             sha256 = writer.finish(said)
             size = file.size
     order.say("reading it back")
-    container.reread(now.part, seal, [Part.parse(one["part"]) for one in now.tables], sha256)
+    container.reread(now.part, seal, manifest.parts(now.tables), sha256)
     try:
         fs_part.publish(now.part, order.path)
     except FileExistsError:
@@ -292,8 +292,9 @@ def _still(
     """Those of the tables that were written whose rows are still what they were, from the first on."""
     good: list[Mapping[str, Json]] = []
     for pair, one in zip(tables, written, strict=False):
+        told = Part.parse(one["outline"]) if one.get("outline") else None
         again = manifest.held(
-            pair, one["rows"], digest(db, pair, source=True), Part.parse(one["part"]), one["sequences"]
+            pair, one["rows"], digest(db, pair, source=True), Part.parse(one["part"]), one["sequences"], told
         )
         if json.loads(json.dumps(again)) != one:
             break
@@ -305,7 +306,10 @@ def _table(
     db: postgres.Connection, writer: Writer, pair: Pair, say: Callable[[str], None]
 ) -> dict[str, Json]:
     say(f"summing up {pair.shown}")
-    sums = digest(db, pair, source=True)
+    found = outline.outlined(db, pair)
+    sums = digest(db, pair, source=True) if found is None else found.sums.digest
+    said = outline.packed(found) if found is not None else b""
+    told = writer.part(iter([said])) if said else None
     pace = Pace(say, f"writing {pair.shown}", sums.rows)
     count: list[int] = []
 
@@ -319,7 +323,7 @@ def _table(
     part = writer.part(blocks())
     if count != [sums.rows]:
         raise CannotRun(f"{pair.shown} gave {count} rows, and was counted with {sums.rows}")
-    return manifest.held(pair, sums.rows, sums, part, _sequences(db, pair))
+    return manifest.held(pair, sums.rows, sums, part, _sequences(db, pair), told)
 
 
 def _sequences(db: postgres.Connection, pair: Pair) -> dict[str, int]:

@@ -36,6 +36,7 @@ class Held:
         binary: whether the rows are in PostgreSQL's binary form, else in that of COPY's text.
         rows: how many.
         digest: what they come to.
+        outline: what tells a plan of its rows, see `outline`; it lies before them.
         sequences: for a column the last number of its sequence, to be read only.
     """
 
@@ -49,12 +50,18 @@ class Held:
     rows: int
     digest: Digest
     part: Part
+    outline: Part | None = None
     sequences: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def id(self) -> Name:
         """Schema and name."""
         return self.table.id
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its parts, in the order in which they lie."""
+        return (self.part,) if self.outline is None else (self.outline, self.part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,9 @@ class Manifest:
     tables: tuple[Held, ...]
 
 
-def held(pair: Pair, rows: int, digest: Digest, part: Part, sequences: Mapping[str, int]) -> dict[str, Json]:
+def held(
+    pair: Pair, rows: int, digest: Digest, part: Part, sequences: Mapping[str, int], outline: Part | None
+) -> dict[str, Json]:
     """One table for JSON."""
     table = pair.source
     return {
@@ -133,8 +142,14 @@ def held(pair: Pair, rows: int, digest: Digest, part: Part, sequences: Mapping[s
         "rows": rows,
         "digest": str(digest),
         "part": document(part),
+        "outline": None if outline is None else document(outline),
         "sequences": dict(sequences),
     }
+
+
+def parts(tables: Sequence[Mapping[str, Json]]) -> list[Part]:
+    """All parts of such tables, in the order in which they lie."""
+    return [Part.parse(one[what]) for one in tables for what in ("outline", "part") if one.get(what)]
 
 
 def _column(one: Column) -> list[Json]:
@@ -198,7 +213,7 @@ def _held(said: Mapping[str, Json]) -> Held:
         _names(said["columns"]), _names(said["kept"]), _names(said["key"]), _text(said["where"]),
         {_name(name): _text(mask) for name, mask in said["masked"].items()}, _truth(said["binary"]),
         _count(said["rows"]), Digest.parse(_text(said["digest"])),
-        Part.parse(said["part"]),
+        Part.parse(said["part"]), Part.parse(said["outline"]) if said.get("outline") else None,
         {_name(name): _number(last) for name, last in said["sequences"].items()},
     )  # fmt: skip
     named = [*found.columns, *found.kept, *found.key, *(name for one in uniques for name in one.columns)]

@@ -145,20 +145,16 @@ def decided(
     one: postgres.Connection, two: postgres.Connection, spec: Spec, found: Seen
 ) -> tuple[list[Difference], list[Decision]]:
     """How the rows of each table differ, as well as a push needs to know it, and what it does with each."""
-    differs, made = compared(
-        spec, found, lambda pair, estimate: difference(one, two, pair, estimate=estimate)
-    )
-    # By now the server has put on the disk what was seen, if it ever does.
-    state = places.state(two, found.log) if found.log else ""
-    return [replace(each, state=state) for each in differs], made
+    return compared(two, spec, found, lambda pair, estimate: difference(one, two, pair, estimate=estimate))
 
 
 def compared(
-    spec: Spec, found: Seen, compare: Callable[[Pair, bool], Difference]
+    two: postgres.Connection, spec: Spec, found: Seen, compare: Callable[[Pair, bool], Difference]
 ) -> tuple[list[Difference], list[Decision]]:
     """The same, by whatever compares.
 
     Args:
+        two: leads to the target.
         compare: says how a table differs, if it will do about how much.
     """
     differs = [compare(pair, may_anew(spec, found.order, pair)) for pair in found.tables]
@@ -167,7 +163,9 @@ def compared(
         if each.share is not None and decision.way not in (ANEW, SWAP):
             differs[at] = compare(each.pair, False)
             made[at] = decide(spec, differs[at])
-    return differs, made
+    # By now the server has put on the disk what was seen, if it ever does.
+    state = places.state(two, found.log) if found.log else ""
+    return [replace(each, state=state) for each in differs], made
 
 
 def referred(

@@ -92,7 +92,8 @@ class Expected:
         """Itself for JSON."""
         blocks = [self.blocks.count, self.blocks.first, *self.numbers] if self.blocks else None
         ends = [None if one is None else str(one) for one in (self.source, self.target)]
-        told = {"touched": str(self.touched), "state": self.state} if self.touched is not None else {}
+        told = {"touched": str(self.touched)} if self.touched is not None else {}
+        told |= {"state": self.state} if self.state else {}
         return {"counts": list(self.counts), "way": self.way, "ends": ends, "blocks": blocks, **told}
 
     @classmethod
@@ -114,7 +115,8 @@ def expect(spec: Spec, one: Difference, made: Decision) -> Expected:
     # What triggers make of the rows is no proof in the end, so all is compared again at the start.
     certain = made.way == DELTA and len(one.numbers) <= MOST_NUMBERS and not fires(spec, one.pair)
     if not certain or one.blocks is None:
-        return Expected(made.counts, made.way, one.source, one.target)
+        state = one.state if made.way in STRAIGHT else ""
+        return Expected(made.counts, made.way, one.source, one.target, state=state)
     # The rest of the table is as it was if nobody else wrote, and no foreign key carries a change on to it.
     alone = one.state and one.blocks.first is not None and not _carried(one.pair)
     touched, state = (one.touched, one.state) if alone else (None, "")

@@ -84,14 +84,16 @@ def carry(job: Job, origin: Origin, two: postgres.Connection, target: Target, se
     state = places.state(two)
     stages: dict[Name, Stage] = {}
     for at, pair in enumerate(seen.tables):
-        stage = _stage(job, origin, two, pair, at)
+        stage = _stage(job, origin, two, pair, at, state)
         if stage is not None:
             stages[pair.id] = stage
     equal = [pair for pair in seen.tables if pair.id not in stages]
     _carry(job, origin, two, target, seen.order, stages, equal, held, state)
 
 
-def _stage(job: Job, origin: Origin, two: postgres.Connection, pair: Pair, at: int) -> Stage | None:
+def _stage(
+    job: Job, origin: Origin, two: postgres.Connection, pair: Pair, at: int, state: str
+) -> Stage | None:
     """What a table gets, once it is found to be as planned.
 
     Where the plan knows what all rows come to, only those places are compared again where something differed:
@@ -100,7 +102,9 @@ def _stage(job: Job, origin: Origin, two: postgres.Connection, pair: Pair, at: i
     spec, expected = job.spec, job.expected[pair.id]
     job.say(f"comparing {pair.shown}")
     if expected.target is not None and expected.way in (SKIP, *STRAIGHT):
-        if digest(two, pair) != expected.target:
+        # Where nobody committed anything there since, its rows are those that the plan saw: its own server's.
+        seen = state and state == expected.state and written(two, pair) is not None
+        if not seen and digest(two, pair) != expected.target:
             raise moved_on(job, pair)
         if expected.way == SKIP:
             return None

@@ -109,7 +109,7 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
             notes = (*against[1:], *files.notes(), *seen.notes)
             return made(Lane(key, title, held=against[0], notes=notes))
         landing = Landing(db, loads, lambda text: room.listen(Event("", key, "said", text)))
-        found, decisions = observe.compared(spec, seen, landing.compare)
+        found, decisions = observe.compared(db, spec, seen, landing.compare)
         referring = observe.referred(db, spec, seen, found)
     notes = (
         *files.notes(), *seen.notes, *map(data_push.noted, decisions), *staying(spec, decisions),
