@@ -72,6 +72,8 @@ def export(page: Page, report: DataExport) -> None:
         page.line(f"{count(report.resumed, 'table')} had been written before, and are as they were")
     whole = "" if report.dry_run else f": {size(report.size)}"
     page.line(shown(report.path), Text(whole, "dim"))
+    if report.run:
+        page.line(Text(f"journalled as {report.run}", "dim"))
     notes(page, report.notes)
     page.command("next", report.next_command)
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from raccord.data import csv_origin, observe, seen
 from raccord.data.arrival import Load, Loads, Take
 from raccord.data.csv_origin import Told
+from raccord.data.export_steps import File, Naming
 from raccord.data.manifest import Made
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair
@@ -76,6 +77,7 @@ def write(
     folder: Path,
     name: str,
     made: Made,
+    named: Naming,
     say: Callable[[str], None],
 ) -> list[Written]:
     """Writes a set; its files, readable by their owner alone, have their names once all of them are whole.
@@ -84,6 +86,7 @@ def write(
         db: within a transaction that sees one state.
         name: of the set.
         made: by whom, of what, and when: the time that the files are named by.
+        named: gives them their names.
 
     Raises:
         CannotRun: the disk can't be written, or a name not be used.
@@ -108,8 +111,9 @@ def write(
         }
         csv_origin.write(parts[-1], csv_origin.written(name, made, told))
         # No file is there without what says where it is from.
-        for path in (note, *(one.path for one in done)):
-            fs_part.publish(path.with_name(path.name + PART), path)
+        paths = (note, *(one.path for one in done))
+        files = [File.of(path, path.with_name(path.name + PART)) for path in paths]
+        named(files, {table: one.rows for table, one in told.items()})
         return done
     finally:
         for part in parts:

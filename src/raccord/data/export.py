@@ -16,6 +16,7 @@ from pathlib import Path
 from raccord.data import container, manifest, observe, outline
 from raccord.data.compare import digest
 from raccord.data.container import Part, Writer
+from raccord.data.export_steps import File, Naming
 from raccord.data.fit import unfit
 from raccord.data.manifest import Made
 from raccord.data.masks import Salt
@@ -187,6 +188,7 @@ class Order:
         sealed: to whom, in words that tell two of them apart.
         seal: makes a seal, where the archive is begun.
         opener: opens what was begun, where it is sealed to a passphrase.
+        name: gives the archive its name.
     """
 
     spec: Spec
@@ -196,6 +198,7 @@ class Order:
     sealed: tuple[str, ...]
     seal: Callable[[], Seal]
     opener: Opener
+    name: Naming
     say: Callable[[str], None]
 
 
@@ -276,12 +279,8 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
             size = file.size
     order.say("reading it back")
     container.reread(now.part, seal, manifest.parts(now.tables), sha256)
-    try:
-        fs_part.publish(now.part, order.path)
-    except FileExistsError:
-        raise UsageError(
-            f"{shown(str(order.path))} is there by now", hint=f"mv {shown(str(now.part))} elsewhere"
-        ) from None
+    rows = {pair.shown: int(one["rows"]) for pair, one in zip(found.tables, now.tables, strict=True)}
+    order.name([File.of(order.path, now.part)], rows)
     notes.forget(now)
     return Done(order.path, tuple(now.tables), resumed, size, sha256)
 

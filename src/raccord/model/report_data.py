@@ -236,6 +236,7 @@ class DataExport:
         dry_run: whether nothing was written.
         notes: what a person should know.
         next_command: what to type next, or "".
+        run: what the journal knows it by, "" where nothing was written.
     """
 
     name: str
@@ -253,6 +254,7 @@ class DataExport:
     dry_run: bool = False
     notes: tuple[Finding, ...] = ()
     next_command: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

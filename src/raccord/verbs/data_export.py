@@ -1,10 +1,10 @@
-"""`raccord data export`: the rows of a set in files. No environment is changed, so this is no run."""
+"""`raccord data export`: rows of a set in files. A run names these; no environment is changed."""
 
 from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -13,6 +13,7 @@ from raccord import __version__
 from raccord.data import csv_set, salts
 from raccord.data import export as exporting
 from raccord.data.export import Notes, Order, Seen
+from raccord.data.export_steps import File, Naming, export_step
 from raccord.data.manifest import Made
 from raccord.data.spec import Spec
 from raccord.data.transaction import looking
@@ -22,12 +23,14 @@ from raccord.errors import CannotRun, UsageError
 from raccord.kernel import fs
 from raccord.model.event import Event
 from raccord.model.options_data import DataExportOptions
+from raccord.model.plan import Lane, Plan, Stage
 from raccord.model.report_data import DataExport, DataExportTable
 from raccord.model.text import shown
 from raccord.verbs import data_keys, data_masking, data_sets
 from raccord.verbs.protected import refuse_unnamed
 from raccord.verbs.room import Room
 
+VERB = "data export"
 FOLDER, SUFFIX = "exports", ".raccord"
 CSV = "csv"
 NOWHERE = ""  # a set that goes to no environment yet
@@ -53,6 +56,8 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
         salts.make(room.state)
     with postgres.connected(source, name=postgres.ROWS) as db, looking(db, source, spec):
         found = _seen(room, db, spec)
+    if not options.dry_run:
+        room.engine().recover()
     if options.form == CSV:
         return _csv(room, options, spec, source, found)
     return _archive(room, options, spec, source, found)
@@ -107,14 +112,16 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
         fs.self_ignoring(folder)
     with postgres.connected(source, name=postgres.ROWS) as db, looking(db, source, spec):
         tables = _seen(room, db, spec).tables
-        done = csv_set.write(db, tables, folder, spec.name, made, _say(room, spec))
+        runs: list[str] = []
+        named = _named(room, spec, report, made, runs)
+        done = csv_set.write(db, tables, folder, spec.name, made, named, _say(room, spec))
     written = tuple(
         DataExportTable(pair.shown, one.rows, one.size, str(one.path), pair.masked)
         for pair, one in zip(tables, done, strict=True)
     )
     again = f"raccord data import {shown(shlex.quote(str(folder)))} --format {CSV} --set {spec.name} --to ENV"
     return replace(
-        report, tables=written, size=sum(one.size for one in done), dry_run=False,
+        report, tables=written, size=sum(one.size for one in done), dry_run=False, run=runs[0],
         next_command=f"{again} --dry-run",
     )  # fmt: skip
 
@@ -152,9 +159,10 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
     if options.dry_run:
         return report
     made = _made(room, options, spec, found)
+    runs: list[str] = []
     order = Order(
         spec, path, made, salts.read(room.state), sealed, lambda: data_keys.seal(room, key),
-        data_keys.opener(room, key), _say(room, spec),
+        data_keys.opener(room, key), _named(room, spec, report, made, runs), _say(room, spec),
     )  # fmt: skip
     if path.parent == _folder(room):
         fs.self_ignoring(path.parent)
@@ -165,8 +173,34 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
     )
     return replace(
         report, tables=tables, resumed=done.resumed, size=done.size, sha256=done.sha256, dry_run=False,
+        run=runs[0],
         next_command=f"raccord data import {shown(shlex.quote(str(path)))} --to ENV --dry-run",
     )  # fmt: skip
+
+
+def _named(room: Room, spec: Spec, report: DataExport, made: Made, runs: list[str]) -> Naming:
+    """Gives files their names as a run of its own, so that the journal knows of them.
+
+    Args:
+        runs: gets its id.
+    """
+
+    def name(files: Sequence[File], rows: Mapping[str, int]) -> None:
+        place = Path(report.path)
+        step = export_step(spec.name, report.form, report.sealed, made, place, files, rows)
+        lane = Lane(f"export:{spec.origin}:{spec.name}", f"{spec.name} of {spec.origin} to {place}", (step,))
+        stages, waivers = (Stage("export", (lane,)),), data_masking.waived(made.reason, made.by)
+        _, record = room.engine().apply(lambda: Plan(VERB, stages, waivers, by=made.by))
+        assert record is not None
+        runs.append(record.id)
+        if record.state != "done":
+            ended = record.lanes[lane.key].finding
+            raise CannotRun(
+                ended.message if ended else f"run {record.id} is {record.state}",
+                hint=(ended.hint if ended else "") or f"raccord show {record.id}",
+            )
+
+    return name
 
 
 def _folder(room: Room) -> Path:

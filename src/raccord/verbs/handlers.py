@@ -127,6 +127,12 @@ def _data(room: Room) -> list[Handler]:
     ]
 
 
+def _exports(_room: Room) -> list[Handler]:
+    from raccord.data.export_steps import ExportHandler
+
+    return [ExportHandler()]
+
+
 def _files(room: Room) -> list[Handler]:
     from raccord.files.steps import KeepHandler, PutHandler, VerifyHandler
     from raccord.verbs.files_sets import place_of
@@ -181,6 +187,7 @@ def _settings(_room: Room) -> list[Handler]:
 # Loaded once a run has a step of them: of most kinds it has none.
 LATE: tuple[tuple[tuple[str, ...], Callable[[Room], list[Handler]]], ...] = (
     (("branch.push",), _pushes),
+    (("data.export",), _exports),
     (("data.import", "data.keep", "data.push", "data.restore", "data.return"), _data),
     (("database.backup", "database.restore", "migration.upgrade"), _databases),
     (("database.fork", "database.refork", "database.unfork", "worktree.point"), _forks),
