@@ -14,6 +14,7 @@ from typing import Protocol
 from raccord.data import observe, outline, push
 from raccord.data.blocks import summed
 from raccord.data.compare import difference, digest
+from raccord.data.container import ANOTHER
 from raccord.data.difference import Difference, Digest
 from raccord.data.job import Job, alone
 from raccord.data.masks import Salt
@@ -21,6 +22,7 @@ from raccord.data.origin import Origin
 from raccord.data.outline import Outline
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair, condition, drift, missing
+from raccord.data.rows_told import telling_rows
 from raccord.data.scope import relation, scope
 from raccord.data.sealing import Damaged
 from raccord.data.seen import Seen, chosen
@@ -57,6 +59,7 @@ class Load:
             knows.
         masked: columns whose values were sent in place of others.
         outline: gives what is told of its blocks, if anything is.
+        file: the text file that the rows are in, "" where they are in none.
     """
 
     table: Table
@@ -71,6 +74,7 @@ class Load:
     where: str | None = None
     masked: tuple[str, ...] = ()
     outline: Callable[[], Outline | None] = lambda: None
+    file: str = ""
 
 
 Loads = Mapping[Name, Load]
@@ -227,10 +231,11 @@ class Landing:
         )
         self._fed(load, pair, f"{place} ({listed})")
         if pair.key:
-            # A file may hold what no table with this key would.
-            filled = ", ".join(f"alter {identifier(name)} set not null" for name in pair.key)
-            run(self.db, f"alter table {place} {filled}")
-            run(self.db, f"create unique index on {place} ({', '.join(map(identifier, pair.key))})")
+            with telling_rows(pair, load.file, keys=True):
+                # A file may hold what no table with this key would.
+                filled = ", ".join(f"alter {identifier(name)} set not null" for name in pair.key)
+                run(self.db, f"alter table {place} {filled}")
+                run(self.db, f"create unique index on {place} ({', '.join(map(identifier, pair.key))})")
         run(self.db, f"analyze {place}")
         sums = load.digest if _as_told(load, pair) else None
         if sums is not None and digest(self.db, pair, source=True) != sums:
@@ -261,7 +266,8 @@ class Landing:
 
             load.feed(counted)
 
-        count = pump.fed(self.db, goal, load.form, feed, frozen=frozen)
+        with telling_rows(pair, load.file):
+            count = pump.fed(self.db, goal, load.form, feed, frozen=frozen)
         if load.rows >= 0 and count != load.rows:
             raise _other(pair)
         return count
@@ -275,7 +281,7 @@ def _as_told(load: Load, pair: Pair) -> bool:
 def _other(pair: Pair) -> Damaged:
     return Damaged(
         f"the rows of {pair.shown} are not those that the archive says; nothing was changed",
-        hint="use another copy of it, or export it again",
+        hint=ANOTHER,
     )
 
 

@@ -16,6 +16,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import stat
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,13 +24,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from raccord.data.sealing import CLEAR, PASSPHRASE, RECIPIENTS, Damaged, Opener, Seal, sealed_key, unseal
+from raccord.data.sealing import (
+    CLEAR,
+    KEY_FILE,
+    PASSPHRASE,
+    RECIPIENTS,
+    Damaged,
+    Locked,
+    Opener,
+    Seal,
+    sealed_key,
+    unseal,
+)
 from raccord.errors import CannotRun
 from raccord.kernel.fs_part import Partial
 from raccord.model.plan import Json
 from raccord.model.text import shown
 
 MAGIC, VERSION = b"raccord archive ", 1
+ANOTHER = "use another copy of it, or export it again"
 END = b"raccord archive end\n"
 TAIL = struct.Struct(f">Q32s{len(END)}s")
 HEAD = struct.Struct(">I")
@@ -259,15 +272,24 @@ def opened(path: Path, opener: Opener) -> Iterator[Reader]:
     try:
         # A pipe would never answer.
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise CannotRun(f"{name} is no file")
+            raise CannotRun(f"{name} is no file", hint=f"ls -ld {shown(shlex.quote(str(path)))}")
         file = open(path, "rb")  # noqa: SIM115 - closed below
     except OSError as error:
-        raise CannotRun(f"{name} can't be read: {error.strerror}", hint="raccord data export") from None
+        raise CannotRun(
+            f"{name} can't be read: {error.strerror}", hint=f"ls -l {shown(shlex.quote(str(path.parent)))}"
+        ) from None
     with file:
         start, said = _head(path, file)
         stored, first, digest = _tail(path, file, start)
-        identities = opener.identities(said["cipher"], said["key"])
-        manifest = _manifest(path, identities, stored)
+        try:
+            identities = opener.identities(said["cipher"], said["key"])
+            manifest = _manifest(path, identities, stored)
+        except Locked as error:
+            # Its ends are as they were written, so the key is the wrong one.
+            raise Locked(
+                damaged(path, error.message).message,
+                hint=error.hint or opener.hint(KEY_FILE),
+            ) from None
         if manifest.get("id") != said["id"]:
             raise damaged(path, "its manifest is of another archive")
         yield Reader(path, manifest, digest.hex(), file, identities, len(start), first)
@@ -358,6 +380,8 @@ def _opening(path: Path) -> Iterator[None]:
         yield
     except packer().ZstdError:
         raise damaged(path, "a part can't be unpacked") from None
+    except Locked as error:
+        raise Locked(damaged(path, error.message).message) from None
     except Damaged as error:
         raise damaged(path, error.message) from None
 
@@ -367,7 +391,7 @@ def damaged(path: Path, why: str) -> Damaged:
     name = shown(str(path))
     if why.startswith(name):
         return Damaged(why)
-    return Damaged(f"{name}: {why}; nothing was changed", hint="use another copy of it, or export it again")
+    return Damaged(f"{name}: {why}; nothing was changed", hint=ANOTHER)
 
 
 def document(part: Part) -> dict[str, Json]:

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import re
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -159,13 +160,16 @@ def _blocks(path: Path) -> Iterator[bytes]:
     seen = fs.signature(path)
     # A link may lead anywhere, and a pipe never ends.
     if seen is None or not seen.is_file:
-        raise CannotRun(f"{shown(str(path))} is no file")
+        raise CannotRun(f"{shown(str(path))} is no file", hint=f"ls -ld {shown(shlex.quote(str(path)))}")
     try:
         with open(path, "rb") as file:
             while block := file.read(BLOCK):
                 yield block
     except OSError as error:
-        raise CannotRun(f"{shown(str(path))} can't be read: {error.strerror}") from None
+        raise CannotRun(
+            f"{shown(str(path))} can't be read: {error.strerror}",
+            hint=f"ls -l {shown(shlex.quote(str(path)))}",
+        ) from None
 
 
 @dataclass(slots=True)
@@ -178,6 +182,7 @@ class CsvSet:
         sha256: of each table's file, by the table's name for a person; {} where it isn't known yet.
         notes: what a person should know, once the files were looked at.
         made: by whom, and of what, once they were; None where nothing says so.
+        again: the command to type when they changed meanwhile.
     """
 
     folder: Path
@@ -185,6 +190,7 @@ class CsvSet:
     sha256: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
     made: Made | None = None
+    again: str = ""
 
     def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
         """See `arrival.Source`. Which tables there are is the target's to say."""
@@ -195,7 +201,7 @@ class CsvSet:
         names = {number: name for number, name, *_ in listed}
         tables = observe.named_tables(db, [names[number] for number in numbers])
         if not self.stamp:
-            self.stamp, self.notes = chosen(self.folder, tables)
+            self.stamp, self.notes = chosen(self.folder, tables, spec.name)
         paths = {name: self.folder / file_name(name, self.stamp) for name in tables}
         known = dict(self.sha256) or {label(name): _sha256(path) for name, path in paths.items()}
         self.sha256 = known
@@ -203,23 +209,26 @@ class CsvSet:
         self.made, self.notes = origin.made, (*self.notes, *origin.notes)
         return {
             name: replace(
-                _load(spec, table, paths[name], known.get(label(name), "")),
+                _load(spec, table, paths[name], known.get(label(name), ""), self.again),
                 masked=origin.masked.get(label(name), ()),
             )
             for name, table in tables.items()
         }
 
 
-def chosen(folder: Path, names: Iterable[Name]) -> tuple[str, tuple[Finding, ...]]:
+def chosen(folder: Path, names: Iterable[Name], name: str) -> tuple[str, tuple[Finding, ...]]:
     """The time of the newest files that are complete, and what is to be said of newer ones.
+
+    Args:
+        name: of the set.
 
     Raises:
         CannotRun: there are none.
     """
     wanted = {label(name) for name in names}
     found: dict[str, set[str]] = {}
-    for name in fs.names(folder):
-        if known := _FILE.fullmatch(name):
+    for file in fs.names(folder):
+        if known := _FILE.fullmatch(file):
             found.setdefault(known["stamp"], set()).add(known["table"])
     notes: list[Finding] = []
     for stamp in sorted((one for one, tables in found.items() if tables & wanted), reverse=True):
@@ -231,11 +240,11 @@ def chosen(folder: Path, names: Iterable[Name]) -> tuple[str, tuple[Finding, ...
     raise CannotRun(
         f"{shown(str(folder))} has no complete set of {', '.join(map(shown, sorted(wanted)))}"
         + (f"; {notes[0].message}" if notes else ""),
-        hint="raccord data export SET --format csv",
+        hint=f"raccord data export {name} --format csv --out {shown(shlex.quote(str(folder)))}",
     )
 
 
-def _load(spec: Spec, table: Table, path: Path, sha256: str) -> Load:
+def _load(spec: Spec, table: Table, path: Path, sha256: str, again: str) -> Load:
     header = _header(path)
     unknown = [name for name in header if table.column(name) is None]
     if unknown or len({*header}) != len(header):
@@ -244,7 +253,7 @@ def _load(spec: Spec, table: Table, path: Path, sha256: str) -> Load:
             if unknown
             else "names a column twice"
         )
-        raise CannotRun(f"{shown(path.name)} {said}", hint="raccord migrations status")
+        raise CannotRun(f"{shown(str(path))} {said}", hint=f"head -n 1 {shown(shlex.quote(str(path)))}")
     # Where secrets stay behind, an export has left them out.
     kept = [
         column.name
@@ -255,17 +264,21 @@ def _load(spec: Spec, table: Table, path: Path, sha256: str) -> Load:
     size = max(0, fs_part.size_of(path))
     return Load(
         Table(table.schema, table.name, table.kind, there, table.uniques), tuple(header), FORM,
-        lambda take: _fed(path, sha256, take), kept=tuple(kept), size=size,
+        lambda take: _fed(path, sha256, take, again), kept=tuple(kept), size=size, file=str(path),
     )  # fmt: skip
 
 
 def _header(path: Path) -> list[str]:
     start = b"".join(_first(path))
+    first = start.partition(b"\n")[0]
+    quoted = shown(shlex.quote(str(path)))
+    if b"\0" in first or start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise CannotRun(f"{shown(str(path))} is not in UTF-8; nothing was changed", hint=f"file {quoted}")
     try:
         # Only the first line is read: a value further on may end anywhere.
         return next(csv.reader(io.StringIO(start.decode("utf-8-sig", "ignore"), newline="")))
     except (StopIteration, csv.Error):
-        raise CannotRun(f"{shown(str(path))} has no header") from None
+        raise CannotRun(f"{shown(str(path))} has no header", hint=f"head -n 1 {quoted}") from None
 
 
 def _first(path: Path) -> Iterator[bytes]:
@@ -277,10 +290,10 @@ def _first(path: Path) -> Iterator[bytes]:
             return
 
 
-def _fed(path: Path, sha256: str, take: Take) -> None:
+def _fed(path: Path, sha256: str, take: Take, again: str) -> None:
     digest = hashlib.sha256()
     for block in _blocks(path):
         digest.update(block)
         take(block)
     if digest.hexdigest() != sha256:
-        raise WorldMoved(f"{shown(str(path))} is another file by now", hint="raccord data import")
+        raise WorldMoved(f"{shown(str(path))} is another file by now", hint=again)

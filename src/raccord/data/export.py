@@ -240,7 +240,9 @@ def export(order: Order, notes: Notes, target: Target) -> Done:
         CannotRun: the source can't be read, or the file not written.
     """
     if fs.signature(order.path) is not None:
-        raise UsageError(f"{shown(str(order.path))} is there already", hint="--out names another file")
+        raise UsageError(
+            f"{shown(str(order.path))} is there already", hint=f"{order.spec.command} --out OTHER"
+        )
     fs.make_dirs(notes.folder)
     lock = notes.place(order.path).with_suffix(".lock")
     with alive(lock, 0.0):

@@ -17,6 +17,7 @@ from raccord.model.plan import Json
 
 CLEAR, PASSPHRASE, RECIPIENTS = "none", "passphrase", "age"
 LONGEST_KEY = 8192  # characters of a sealed key
+KEY_FILE = "--key-file FILE"
 FAILED = "it can't be opened: the passphrase is another, or it is damaged"
 
 
@@ -29,6 +30,10 @@ class Sink(Protocol):
 
 class Damaged(CannotRun):
     """An archive is not as it was written, or none at all."""
+
+
+class Locked(Damaged):
+    """It is not opened by what was given."""
 
 
 def age() -> Any:
@@ -113,10 +118,12 @@ class Opener:
     Attributes:
         passphrase: gives it, where one is needed; None where there is none.
         keys: age's secret keys, as its key files have them; "" for none.
+        again: the command, to be typed with what opens an archive behind it.
     """
 
     passphrase: Callable[[], str] | None = field(default=None, repr=False)
     keys: str = field(default="", repr=False)
+    again: str = ""
     _opened: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def reopen(self, key: str) -> Seal:
@@ -146,18 +153,23 @@ class Opener:
                 module.x25519.Identity.from_str(line) for line in lines if line and not line.startswith("#")
             ]
         except module.IdentityError:
-            raise CannotRun("the key file has a line that is no secret key of age") from None
+            raise CannotRun(
+                "the key file has a line that is no secret key of age", hint=self.hint(KEY_FILE)
+            ) from None
         if not found:
             raise CannotRun(
-                "the archive is sealed to age keys, and takes the secret one of them", hint="--key-file FILE"
+                "the archive is sealed to age keys, and takes the secret one of them",
+                hint=self.hint(KEY_FILE),
             )
         return found
 
+    def hint(self, words: str) -> str:
+        """What to type so that it opens."""
+        return f"{self.again} {words}".lstrip()
+
     def _own(self, key: str) -> Any:
         if self.passphrase is None:
-            raise CannotRun(
-                "the archive is sealed to a passphrase", hint="--passphrase env:VARIABLE, file:PATH or prompt"
-            )
+            raise CannotRun("the archive is sealed to a passphrase", hint=self.hint("--passphrase prompt"))
         if key not in self._opened:
             module = age()
             try:
@@ -165,7 +177,7 @@ class Opener:
                 plain = module.passphrase.decrypt(sealed, self.passphrase())
                 self._opened[key] = module.x25519.Identity.from_str(plain.decode())
             except (module.DecryptError, module.IdentityError, ValueError):
-                raise Damaged(FAILED) from None
+                raise Locked(FAILED, hint=self.hint("--passphrase prompt")) from None
         return self._opened[key]
 
 
@@ -186,7 +198,7 @@ def unseal(identities: list[Any], blocks: Iterator[bytes], sink: Sink) -> None:
     except (module.DecryptError, OSError):
         if (error := reader.error or guarded.error) is not None:
             raise error from None
-        raise Damaged("it can't be opened: it is sealed to another key, or damaged") from None
+        raise Locked("it can't be opened: it is sealed to another key, or damaged") from None
 
 
 def sealed_key(said: Json) -> str:

@@ -81,6 +81,14 @@ def publish(part: str | Path, path: str | Path) -> None:
     fs.sync_dir(Path(path).parent)
 
 
+def modified(path: str | Path) -> int:
+    """When a file was written last, in nanoseconds since the epoch; 0 where there is none."""
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def size_of(path: str | Path) -> int:
     """The size in bytes of a regular file, -1 where there is none."""
     seen = fs.signature(path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -27,11 +29,17 @@ from raccord.model.plan import Lane, Plan, Stage
 from raccord.model.report_data import DataExport, DataExportTable
 from raccord.model.text import shown
 from raccord.verbs import data_keys, data_masking, data_sets
+from raccord.verbs.data_import import FOLDER, SUFFIX
 from raccord.verbs.protected import refuse_unnamed
 from raccord.verbs.room import Room
 
 VERB = "data export"
-FOLDER, SUFFIX = "exports", ".raccord"
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # for which a message has its own next command
+# What the system says of a path that no file can have, or not there.
+ELSEWHERE = {
+    errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR,
+    errno.EPERM,
+}  # fmt: skip
 CSV = "csv"
 NOWHERE = ""  # a set that goes to no environment yet
 
@@ -44,6 +52,8 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
             named, secrets that would stand in clear, or a name that is taken.
         CannotRun: the database can't be read, or the disk not written.
     """
+    if "\0" in options.out:
+        raise UsageError("a path has no NUL", hint="raccord data export --help")
     spec = _spec(room, options)
     if spec.closure:
         raise UsageError(
@@ -67,7 +77,7 @@ def _spec(room: Room, options: DataExportOptions) -> Spec:
     """The set as it is exported: what a pull would mask takes a word, either way."""
     home = data_sets.configured(room, options.name).from_
     origin = options.origin or home
-    again = ["raccord", "data", "export", options.name, "--from", origin]
+    again = ["raccord", "data", "export", options.name, "--from", origin, *_words(options)]
     reason = data_masking.reason(options, [*again, "--unmasked"])
     if options.masked and options.unmasked:
         raise UsageError("--masked and --unmasked say the opposite", hint=shlex.join([*again, "--masked"]))
@@ -85,6 +95,31 @@ def _spec(room: Room, options: DataExportOptions) -> Spec:
     if reason and not options.dry_run:
         refuse_unnamed(room, [origin], options.yes_to, shown(shlex.join(words)))
     return replace(spec, command=shown(shlex.join(words if asked else again)))
+
+
+def _words(options: DataExportOptions) -> list[str]:
+    """What was typed besides, to be typed again; all but where it goes."""
+    words = ["--format", CSV] if options.form == CSV else []
+    words += ["--secrets", options.secrets] if options.secrets else []
+    words += ["--secrets-in-clear"] if options.in_clear else []
+    words += shlex.split(data_keys.words(options.key))
+    return [*words, *(word for name in options.key.recipients for word in ("--to-key", name))]
+
+
+@contextlib.contextmanager
+def _written(spec: Spec, path: Path) -> Iterator[None]:
+    """Says where else to write what the system refuses to take there."""
+    hint = f"{spec.command} --out OTHER"
+    try:
+        yield
+    except CannotRun as error:
+        if not error.hint and error.data.get("errno") not in FULL:
+            error.hint = hint
+        raise
+    except OSError as error:
+        if error.errno not in ELSEWHERE:
+            raise
+        raise CannotRun(f"{shown(str(path))} can't be written: {error.strerror}", hint=hint) from None
 
 
 def _made(room: Room, options: DataExportOptions, spec: Spec, found: Seen) -> Made:
@@ -108,9 +143,13 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
     if options.dry_run:
         return report
     made = _made(room, options, spec, found)
-    if not options.out:
-        fs.self_ignoring(folder)
-    with postgres.connected(source, name=postgres.ROWS) as db, looking(db, source, spec):
+    with (
+        _written(spec, folder),
+        postgres.connected(source, name=postgres.ROWS) as db,
+        looking(db, source, spec),
+    ):
+        if not options.out:
+            fs.self_ignoring(folder)
         tables = _seen(room, db, spec).tables
         runs: list[str] = []
         named = _named(room, spec, report, made, runs)
@@ -164,9 +203,10 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
         spec, path, made, salts.read(room.state), sealed, lambda: data_keys.seal(room, key),
         data_keys.opener(room, key), _named(room, spec, report, made, runs), _say(room, spec),
     )  # fmt: skip
-    if path.parent == _folder(room):
-        fs.self_ignoring(path.parent)
-    done = exporting.export(order, notes, source)
+    with _written(spec, path):
+        if path.parent == _folder(room):
+            fs.self_ignoring(path.parent)
+        done = exporting.export(order, notes, source)
     tables = tuple(
         DataExportTable(pair.shown, one["rows"], one["part"]["stored"], masked=pair.masked)
         for pair, one in zip(found.tables, done.tables, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -12,15 +13,17 @@ from pathlib import Path
 from raccord.data import archived, arrival, observe
 from raccord.data.archived import Archive
 from raccord.data.arrival import Landing, Source
+from raccord.data.container import ANOTHER
 from raccord.data.csv_set import CsvSet
 from raccord.data.difference import Difference
 from raccord.data.exposure import exposed, overwrites
 from raccord.data.import_steps import import_step
 from raccord.data.manifest import Made
 from raccord.data.plan import Decision, staying
-from raccord.data.sealing import Opener
+from raccord.data.sealing import Damaged, Opener
 from raccord.data.transaction import trying
-from raccord.errors import UsageError, WorldMoved
+from raccord.errors import CannotRun, UsageError, WorldMoved
+from raccord.kernel import fs, fs_part
 from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options_data import DataImportOptions, KeyOptions
@@ -33,6 +36,7 @@ VERB = "data import"
 # Where rows are from, in messages.
 ARCHIVE, FILES = "the archive", "the CSV files"
 CSV = "csv"
+FOLDER, SUFFIX = "exports", ".raccord"  # where archives are by default, and how their names end
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ def again(options: DataImportOptions) -> str:
     more += f" --mode {options.mode}" if options.mode else ""
     if options.unmasked and options.reason.strip():
         more += f" --unmasked --reason {shown(shlex.quote(options.reason.strip()))}"
+    more += f" --secrets {options.secrets}" if options.secrets else ""
+    more += data_keys.words(options.key)
     return f"raccord {VERB} {shown(shlex.quote(options.name))} --to {options.goal}{more}"
 
 
@@ -145,14 +151,75 @@ def _counted(one: Difference, made: Decision) -> Finding:
 
 @contextlib.contextmanager
 def _files(room: Room, options: DataImportOptions) -> Iterator[Files]:
-    path = Path(room.path / options.name).absolute()
+    path = _place(room, options)
     if options.form == CSV:
         yield _csv_files(room, options, path)
         return
-    with archived.opened(path, _opener(room, path, options.key)) as found:
-        room.listen(Event("", path.name, "said", "verifying the archive"))
-        archived.verify(found)
+    with contextlib.ExitStack() as stack:
+        try:
+            opener = _opener(room, path, options.key, again(_bare(options)))
+            found = stack.enter_context(archived.opened(path, opener))
+            room.listen(Event("", path.name, "said", "verifying the archive"))
+            archived.verify(found)
+        except Damaged as error:
+            if error.hint == ANOTHER:
+                error.hint = f"use another copy of it, or {_exported(room, options, path)}"
+            raise
         yield archive_files(room, options, path, found)
+
+
+def _bare(options: DataImportOptions) -> DataImportOptions:
+    """Without what opens an archive."""
+    return replace(options, key=KeyOptions())
+
+
+def _place(room: Room, options: DataImportOptions) -> Path:
+    """Where the files are.
+
+    Raises:
+        UsageError: something of another kind is there.
+        CannotRun: nothing is.
+    """
+    if "\0" in options.name:
+        raise UsageError("a path has no NUL", hint=f"raccord {VERB} --help")
+    path = Path(room.path / options.name).absolute()
+    name, csv = shown(str(path)), options.form == CSV
+    folder = os.path.isdir(path)
+    if folder and not csv:
+        raise UsageError(f"{name} is a folder, and no archive", hint=again(replace(_bare(options), form=CSV)))
+    if csv and os.path.lexists(path) and not folder:
+        archive = path.suffix == SUFFIX
+        other = replace(options, form="archive") if archive else replace(options, name=str(path.parent))
+        raise UsageError(f"{name} is no folder of CSV files", hint=again(other))
+    if not os.path.lexists(path):
+        raise CannotRun(f"{name} is not there", hint=_instead(room, options, path))
+    return path
+
+
+def _instead(room: Room, options: DataImportOptions, missing: Path) -> str:
+    """What to type where files are missing: the newest there are, or what writes them."""
+    name = _set(room, options, missing)
+    if options.form != CSV:
+        folder = (room.repo.top or room.path) / FOLDER
+        there = [one for one in fs.names(folder) if one.endswith(SUFFIX) and one.startswith(name)]
+        if there:
+            newest = max(there, key=lambda one: (fs_part.modified(folder / one), one))
+            return again(replace(options, name=os.path.relpath(folder / newest, room.path)))
+    return _exported(room, options, missing)
+
+
+def _exported(room: Room, options: DataImportOptions, path: Path) -> str:
+    """What writes such files."""
+    form = f" --format {CSV}" if options.form == CSV else ""
+    name = _set(room, options, path)
+    return f"raccord data export {shown(shlex.quote(name))}{form}" if name else "raccord data status"
+
+
+def _set(room: Room, options: DataImportOptions, path: Path) -> str:
+    """The set that files are of, as far as their name tells; "" where it doesn't."""
+    known = sorted(room.config.data)
+    name = options.set or next((one for one in known if path.name.startswith(f"{one}_")), "")
+    return name or (known[0] if len(known) == 1 else "")
 
 
 def archive_files(room: Room, options: DataImportOptions, path: Path, found: Archive) -> Files:
@@ -161,7 +228,7 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
     if options.set and options.set != said.name:
         raise UsageError(
             f"{shown(str(path))} holds the set {shown(said.name)}, and not {shown(options.set)}",
-            hint=again(options),
+            hint=again(replace(options, set="")),
         )
     key = options.key
     what = {
@@ -171,6 +238,7 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
         # Where a passphrase comes from is no secret; what a person typed is gone with this process.
         "passphrase": key.passphrase,
         "key_file": str(room.path / key.key_file) if key.key_file else "",
+        "again": again(options),
     }
     return Files(
         found, said.name, ARCHIVE, shown(path.name), lambda: what, lambda: (_provenance(said.made),),
@@ -183,9 +251,9 @@ def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
     if not options.set and len(known) != 1:
         raise UsageError(
             f"CSV files don't say of which set they are; known: {', '.join(known) or 'none'}",
-            hint=f"{again(options)} --set SET",
+            hint=again(replace(options, set=known[0] if known else "SET")),
         )
-    found = CsvSet(folder)
+    found = CsvSet(folder, again=again(options))
 
     def what() -> Mapping[str, Json]:
         return {
@@ -193,6 +261,7 @@ def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
             "path": str(folder),
             "stamp": found.stamp,
             "sha256": dict(found.sha256),
+            "again": again(options),
         }
 
     def notes() -> tuple[Finding, ...]:
@@ -219,9 +288,9 @@ def _provenance(made: Made) -> Finding:
     return Finding("data.archive", "note", shown(", ".join(parts)))
 
 
-def _opener(room: Room, path: Path, key: KeyOptions) -> Opener:
+def _opener(room: Room, path: Path, key: KeyOptions, command: str) -> Opener:
     if str(path) not in room.openers:
-        room.openers[str(path)] = data_keys.opener(room, key)
+        room.openers[str(path)] = data_keys.opener(room, key, command)
     return room.openers[str(path)]
 
 
@@ -233,12 +302,12 @@ def opened(room: Room, what: Mapping[str, Json]) -> Iterator[Source]:
         WorldMoved: they are others by now.
         CannotRun: they can't be read, or a person has to type what opens them.
     """
-    path = Path(what["path"])
+    path, command = Path(what["path"]), what.get("again", "raccord data status")
     if what["kind"] == CSV:
-        yield CsvSet(path, what["stamp"], what["sha256"])
+        yield CsvSet(path, what["stamp"], what["sha256"], again=command)
         return
     key = KeyOptions(passphrase=what["passphrase"], key_file=what["key_file"])
-    with archived.opened(path, _opener(room, path, key)) as found:
+    with archived.opened(path, _opener(room, path, key, command)) as found:
         if found.sha256 != what["sha256"]:
-            raise WorldMoved(f"{shown(str(path))} is another archive by now", hint="raccord data import")
+            raise WorldMoved(f"{shown(str(path))} is another archive by now", hint=command)
         yield found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+
 from raccord.config import Secret, variable
 from raccord.config.kinds import HIDDEN, Invalid
 from raccord.data import sealing
-from raccord.data.sealing import CLEAR, PASSPHRASE, RECIPIENTS, Opener, Seal
+from raccord.data.sealing import CLEAR, KEY_FILE, PASSPHRASE, RECIPIENTS, Opener, Seal
 from raccord.errors import CannotRun, UsageError
 from raccord.kernel import fs, secret
 from raccord.model.options_data import KeyOptions
@@ -24,13 +26,24 @@ def sealed_to(key: KeyOptions) -> tuple[str, ...]:
         UsageError: to two kinds at once.
     """
     if key.passphrase and key.recipients:
-        raise UsageError("an archive is sealed to a passphrase or to keys, not to both")
+        raise UsageError(
+            "an archive is sealed to a passphrase or to keys, not to both",
+            hint="leave --passphrase or --to-key out",
+        )
     return (PASSPHRASE,) if key.passphrase else tuple(sorted(key.recipients))
 
 
 def cipher(key: KeyOptions) -> str:
     """The name of how it is sealed."""
     return PASSPHRASE if key.passphrase else RECIPIENTS if key.recipients else CLEAR
+
+
+def words(key: KeyOptions) -> str:
+    """What opens an archive, as it is typed behind a command; never a passphrase itself."""
+    said = ""
+    if key.passphrase and (key.passphrase == PROMPT or _source(key.passphrase) is not None):
+        said += f" --passphrase {shown(shlex.quote(key.passphrase))}"
+    return said + (f" --key-file {shown(shlex.quote(key.key_file))}" if key.key_file else "")
 
 
 def seal(room: Room, key: KeyOptions) -> Seal:
@@ -44,8 +57,11 @@ def seal(room: Room, key: KeyOptions) -> Seal:
     return sealing.to_recipients(key.recipients) if key.recipients else Seal()
 
 
-def opener(room: Room, key: KeyOptions) -> Opener:
+def opener(room: Room, key: KeyOptions, again: str = "") -> Opener:
     """What opens an archive, read once it is needed.
+
+    Args:
+        again: the command, to be typed with what opens it behind it.
 
     Raises:
         UsageError: what is given says nowhere to read from.
@@ -56,13 +72,14 @@ def opener(room: Room, key: KeyOptions) -> Opener:
         place = room.path / key.key_file
         try:
             keys = fs.read(place).decode()
-        except FileNotFoundError:
-            raise CannotRun(f"{shown(str(place))}, which has the secret key, is not there") from None
+        except OSError as error:
+            said = f"{shown(str(place))}, which has the secret key, can't be read: {error.strerror}"
+            raise CannotRun(said, hint=f"{again} {KEY_FILE}".lstrip()) from None
         except UnicodeDecodeError:
-            raise CannotRun(f"{shown(str(place))} is no text") from None
+            raise CannotRun(f"{shown(str(place))} is no text", hint=f"{again} {KEY_FILE}".lstrip()) from None
     if key.passphrase and key.passphrase != PROMPT:
         source(key.passphrase)
-    return Opener((lambda: passphrase(room, key)) if key.passphrase else None, keys)
+    return Opener((lambda: passphrase(room, key)) if key.passphrase else None, keys, again)
 
 
 def passphrase(room: Room, key: KeyOptions) -> str:
@@ -79,7 +96,7 @@ def passphrase(room: Room, key: KeyOptions) -> str:
         return key.typed
     found = secret.read(source(key.passphrase), WHAT, environments(room).top, variable)
     if not found:
-        raise CannotRun(f"{WHAT} is empty")
+        raise CannotRun(f"{WHAT} is empty", hint="--passphrase prompt")
     return found
 
 
@@ -89,13 +106,18 @@ def source(said: str) -> Secret:
     Raises:
         UsageError: it says none; the message doesn't repeat it, since it may be the passphrase.
     """
-    try:
-        found = HIDDEN.read(said)
-    except Invalid:
-        found = None
-    if not isinstance(found, Secret):
+    found = _source(said)
+    if found is None:
         raise UsageError(
             "--passphrase says where it comes from, as every user of the machine reads arguments",
             hint="--passphrase env:VARIABLE, file:PATH, command:WORDS or prompt",
         )
     return found
+
+
+def _source(said: str) -> Secret | None:
+    try:
+        found = HIDDEN.read(said)
+    except Invalid:
+        return None
+    return found if isinstance(found, Secret) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from raccord.model.options_data import DataImportOptions, DataRestoreOptions
 from raccord.model.plan import Lane, Plan, Stage
 from raccord.model.report_data import DataBackup, DataBackups
 from raccord.model.text import shown
-from raccord.verbs import data_import, data_push, data_sets
+from raccord.verbs import data_import, data_keys, data_push, data_sets
 from raccord.verbs.room import Room
 
 VERB = "data restore"
@@ -64,20 +65,14 @@ def restore(room: Room, options: DataRestoreOptions) -> tuple[Plan, RunRecord | 
 def _again(options: DataRestoreOptions) -> str:
     name = f" {shown(shlex.quote(options.name))}" if options.name else ""
     of = f" --set {shown(shlex.quote(options.set))}" if options.set else ""
-    return f"raccord {VERB}{name} --to {options.goal}{of}"
+    return f"raccord {VERB}{name} --to {options.goal}{of}{data_keys.words(options.key)}"
 
 
 def _file(room: Room, options: DataRestoreOptions) -> Path | None:
     """The archive that is meant, if it is one: a run's id is no path."""
-    path = Path(room.path / options.name).absolute() if options.name else None
-    if path is None or not (path.exists() or path.suffix == ".raccord" or "/" in options.name):
+    path = Path(room.path / options.name).absolute() if options.name and "\0" not in options.name else None
+    if path is None or not (os.path.exists(path) or path.suffix == data_import.SUFFIX or "/" in options.name):
         return None
-    if path.is_dir():
-        words = ["raccord", "data", "import", options.name, "--to", options.goal]
-        raise UsageError(
-            f"{shown(options.name)} is a folder, and no archive",
-            hint=shown(shlex.join([*words, "--format", "csv", "--mode", REPLACE])),
-        )
     return path
 
 
