@@ -76,7 +76,7 @@ def export_step(
         "set": name, "form": form, "sealed": sealed, "place": str(place), "made": made.document(),
         "files": [one.document() for one in files], "rows": dict(rows),
     }  # fmt: skip
-    title = f"write {name} of {made.environment} to {place}: {', '.join(words)}"
+    title = f"write {name} of {made.environment} into {place.name}: {', '.join(words)}"
     return Step(EXPORT, 1, shown(title), payload)
 
 

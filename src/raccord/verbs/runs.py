@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 
 from raccord.code.keeping import snapshot_step
@@ -10,10 +11,12 @@ from raccord.kernel.journal import Journal
 from raccord.kernel.record import RunRecord
 from raccord.kernel.undo import undo_plan, undoable
 from raccord.model.plan import Finding, Plan, Step
+from raccord.model.text import shown
 from raccord.verbs import protected
 from raccord.verbs.room import Room
 
-HOOK = "hook.call"  # the kind of step, whose module most runs need not load
+# Kinds of steps, whose modules most runs need not load.
+HOOK, EXPORT = "hook.call", "data.export"
 
 
 def undo(
@@ -37,6 +40,7 @@ def undo(
     name = engine.journal.find(run) if run else undoable(engine.journal, engine.handlers, _over)
     if name is None:
         raise UsageError("there is no run to take back", hint="raccord log")
+    _refuse_export(engine.journal.load(name))
 
     def make() -> Plan:
         room.__dict__.pop("trees", None)
@@ -56,6 +60,20 @@ def undo(
     if record.open_lanes and _over(record) and not make().empty:
         back_out(room, None, name, "skipped")
     return engine.apply(make)
+
+
+def _refuse_export(record: RunRecord) -> None:
+    """Says why an export is not taken back.
+
+    Raises:
+        UsageError: the run is one.
+    """
+    places = [str(one.step.payload["place"]) for one in record.steps if one.step.kind == EXPORT]
+    if places:
+        raise UsageError(
+            f"run {record.id} changed no environment: it wrote {shown(places[0])}, yours to keep or remove",
+            hint=f"ls -l {shown(shlex.quote(places[0]))}",
+        )
 
 
 def _over(record: RunRecord) -> bool:
