@@ -449,12 +449,12 @@ def test_csv_files_that_don_t_fit(plain):
         ("", "has no header"),
         ("name,body,more\na,b,c\n", "has the column more, which templates has not"),
         ("name,name\na,b\n", "names a column twice"),
-        ("name,body\na,b,c\n", "refused: bad copy file format (22P04)"),
-        ("name,body\na,b\na,c\n", "refused: "),
-        ('name,body\na,"b\n', "refused: bad copy file format (22P04)"),
+        ("name,body\na,b,c\n", "line 2: the row has more or fewer columns"),
+        ("name,body\na,b\na,c\n", "two rows have the same key (name)"),
+        ('name,body\na,"b\n', "a quote that is not closed"),
         ("name,body\n,b\n", ""),
         ("name\na\n", "templates.body is missing in the CSV files"),
-        ("name,body\n\xff\xfe,b\n", ""),
+        ("name,body\n\xff\xfe,b\n", "line 2: it is not in UTF-8"),
     ):
         path.write_bytes(text.encode("latin-1"))
         try:

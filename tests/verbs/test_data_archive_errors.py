@@ -153,9 +153,8 @@ def test_schemas_and_sets_that_are_others(pair):
 
 def test_files_that_can_t_be_written(pair, monkeypatch):
     (pair.repo.path / "there").write_text("mine")
-    again = (
-        "raccord data export all --from dev --secrets exclude --passphrase env:ARCHIVE_PASSPHRASE --out OTHER"
-    )
+    begins = "raccord data export all --from dev"
+    again = f"{begins} --secrets exclude --passphrase env:ARCHIVE_PASSPHRASE --out OTHER"
     options = {"secrets": "exclude", "key": PASSPHRASE}
     with refused(pair, "there is there already", again, exits.USAGE):
         export(pair, out="there", **options)
