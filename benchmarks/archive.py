@@ -4,7 +4,8 @@
 
 Rows go out of one server into a file, and from the file into another server's table, of which every row
 differs. Both commands are measured as a person types them: with Python's start, the plan, the backup, the
-proof. Exits 1 if a row is wrong or memory grows; the ratios are printed.
+proof, the journal, of which the CSV way has nothing. Exits 1 if a row is wrong or memory grows; the ratios
+are printed.
 """
 
 from __future__ import annotations

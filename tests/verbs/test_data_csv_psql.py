@@ -1,4 +1,4 @@
-"""CSV files as the first seed's script writes and reads them: by psql's copy, with values of every ugliness."""
+"""CSV files as the first seed's script writes and reads them: by psql's copy, with ugly values."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ SETUP = """
 create extension vector;
 create type mood as enum ('good', 'it''s "so"');
 create table ugly (
-  id bigint generated always as identity primary key, "a ""b"", c" text, empty text, nothing text, bytes bytea,
-  words text[], moods mood[], doc jsonb, plain json, embedding vector(3), mood mood, span tstzrange,
-  at timestamptz, day date, wait interval, f real, d double precision, n numeric, flag boolean,
+  id bigint generated always as identity primary key, "a ""b"", c" text, empty text, nothing text,
+  bytes bytea, words text[], moods mood[], doc jsonb, plain json, embedding vector(3), mood mood,
+  span tstzrange, at timestamptz, day date, wait interval, f real,
+  d double precision, n numeric, flag boolean,
   twice text generated always as (empty || 'x') stored);
 create table keyless (a int, b text);
 """
 ROWS = """
-insert into ugly ("a ""b"", c", empty, nothing, bytes, words, moods, doc, plain, embedding, mood, span, at, day,
-  wait, f, d, n, flag) values
+insert into ugly ("a ""b"", c", empty, nothing, bytes, words, moods, doc, plain, embedding, mood, span, at,
+  day, wait, f, d, n, flag) values
   (E'x\\ny\\t"z"\\\\N,', '', null, '\\x00ff0a2c22', array['a,b', null, '', '{"x"}', 'NULL', E'\\n'],
    array['good', 'it''s "so"']::mood[], '{"a": null, "b": "\\u00e9 \\\\."}', '{"b":  1, "a": [1,2]}',
    '[1,-0.5,3e-8]', 'it''s "so"', '[2020-01-01,)', 'infinity', 'infinity', '1 mon -2 days 03:00', 'nan',
    '-infinity', 'NaN', true),
   (E'\\\\.', ' ', '\\N', '', '{}', '{}', 'null', '""', null, null, 'empty', '-infinity', '-infinity', null,
    '1e-38', '2.2250738585072014e-308', '0.00000000000000000001', false),
-  (E'\\\\.\\n\\\\.', E'\\r\\n', 'NULL', null, null, null, '[]', 'null', '[0,0,0]', 'good', null,
+  (E'x\\n\\\\.\\ny', E'\\r\\n', 'NULL', null, null, null, '[]', 'null', '[0,0,0]', 'good', null,
    '2020-02-29 23:59:59.999999+05', '0044-03-15 BC', '00:00', 0.1, 0.1, 123456789012345678901234567890, null),
-  (E'\\r', '"', '""', '\\x', array[array['a'],array['b']], array[null::mood], '"\\u2028"', '1', null, null, null,
-   null, null, null, null, null, null, null);
+  (E'\\r', '"', '""', '\\x', array[array['a'],array['b']], array[null::mood], '"\\u2028"', '1', null, null,
+   null, null, null, null, null, null, null, null);
 insert into keyless values (1, ''), (1, ''), (null, null), (2, '\\N');
 """
 TABLES = ("ugly", "keyless")
@@ -100,8 +101,11 @@ def test_what_raccord_wrote_is_read_by_psql(pair):
 
 
 def test_columns_in_another_order(pair):
-    files = written(pair, '(empty, id, "a ""b"", c", d, n, nothing, bytes, words, moods, doc, plain, embedding,'
-        " mood, flag, span, at, day, wait, f)")  # fmt: skip
+    files = written(
+        pair,
+        '(empty, id, "a ""b"", c", d, n, nothing, bytes, words, moods, doc, plain, embedding, mood, flag,'
+        " span, at, day, wait, f)",
+    )
     assert files["ugly"].read_text().startswith('empty,id,"a ""b"", c",d,')
     report = bring(pair, "exports", **CSV)
     assert (report.state, why(report)) == ("done", ""), report
