@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raccord.data import container, manifest, outline
-from raccord.data.arrival import Load, Loads
 from raccord.data.container import Reader, damaged
+from raccord.data.loads import Load, Loads, There
 from raccord.data.manifest import Held, Manifest
 from raccord.data.outline import LARGEST, Outline
 from raccord.data.sealing import Opener
 from raccord.data.spec import Spec
-from raccord.database import postgres, pump
+from raccord.database import pump
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Archive:
         """Tells it apart from every other."""
         return self.reader.sha256
 
-    def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
-        """See `arrival.Source`."""
+    def loads(self, there: There, spec: Spec) -> Loads:
+        """See `loads.Source`."""
         return {one.id: self._load(one) for one in self.manifest.tables}
 
     def _load(self, one: Held) -> Load:

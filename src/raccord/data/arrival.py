@@ -1,180 +1,70 @@
-"""Rows that come from a file instead of a server: compared with a target, and brought into it as a push is.
+"""Rows that come from a file into PostgreSQL: compared with a target, and brought into it as a push is.
 
 They are loaded into temporary tables of the session that compares or writes; these vanish with its
-transaction. A table that is equal, or that is filled straight, is not loaded at all. Nothing that a file says
-becomes SQL: its names meet the target's own, and its conditions have to be those of the configuration.
+transaction. A table that is equal, or that is filled straight, is not loaded at all. See `loads`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from raccord.data import observe, outline, push
 from raccord.data.blocks import summed
 from raccord.data.compare import difference, digest
 from raccord.data.container import ANOTHER
-from raccord.data.difference import Difference, Digest
+from raccord.data.difference import Difference
 from raccord.data.job import Job, alone
-from raccord.data.masks import Salt
+from raccord.data.loads import UNUSED, Load, Loads, Source, Take, There
+from raccord.data.loads import seen as met
 from raccord.data.origin import Origin
 from raccord.data.outline import Outline
 from raccord.data.pace import Pace
-from raccord.data.pairs import Pair, condition, drift, missing
+from raccord.data.pairs import Pair
+from raccord.data.plan import Decision
 from raccord.data.rows_told import telling_rows
 from raccord.data.scope import relation, scope
 from raccord.data.sealing import Damaged
-from raccord.data.seen import Seen, chosen
-from raccord.data.spec import Spec, conditioned
+from raccord.data.seen import Seen
+from raccord.data.spec import Spec
 from raccord.data.stage import run
-from raccord.data.transaction import transaction
+from raccord.data.transaction import limit, telling, transaction
 from raccord.database import postgres, pump, tables_postgres
-from raccord.database.tables import Name, Table, identifier, label
+from raccord.database.tables import Name, identifier
 from raccord.database.url import Target
-from raccord.model.language import sentence
-from raccord.model.masks import NONE, Mask
 from raccord.model.plan import Finding
-from raccord.model.text import shown
-
-Take = Callable[[bytes], object]
-UNUSED = Salt("", "")  # what is in files was masked before
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
-    """The rows of one table.
+@contextlib.contextmanager
+def looked(target: Target, spec: Spec) -> Iterator[postgres.Connection]:
+    """A transaction that sees one state of the target and leaves nothing behind, whatever was loaded in it.
 
-    Attributes:
-        table: as the compare sees its columns and keys.
-        columns: those that the rows have, in order.
-        kept: those that stayed behind where the rows come from.
-        form: options of COPY for the rows.
-        feed: gives them.
-        rows: how many, -1 where nobody knows.
-        size: in bytes, 0 where nobody knows.
-        digest: what they come to; None where nobody knows.
-        keyed: whether a key told them apart.
-        where: what tells the condition that they were chosen by, "" where they are all; None where nobody
-            knows.
-        masked: columns whose values were sent in place of others.
-        outline: gives what is told of its blocks, if anything is.
-        file: the text file that the rows are in, "" where they are in none.
+    Raises:
+        HeldBack: the server refused a statement.
+        DatabaseBusy: others kept a table for longer than the set allows.
     """
+    from psycopg import IsolationLevel
 
-    table: Table
-    columns: tuple[str, ...]
-    form: str
-    feed: Callable[[Take], object]
-    kept: tuple[str, ...] = ()
-    rows: int = -1
-    size: int = 0
-    digest: Digest | None = None
-    keyed: bool = True
-    where: str | None = None
-    masked: tuple[str, ...] = ()
-    outline: Callable[[], Outline | None] = lambda: None
-    file: str = ""
+    with postgres.connected(target, name="raccord data") as db:
+        db.isolation_level = IsolationLevel.REPEATABLE_READ
+        with telling(db, target, spec, changes=True), db.transaction(force_rollback=True):
+            limit(db, spec)
+            db.execute("set local row_security to off")
+            yield db
 
 
-Loads = Mapping[Name, Load]
-
-
-class Source(Protocol):
-    """Rows that wait in files."""
-
-    def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
-        """What there is, for the target that `db` leads to.
-
-        Raises:
-            RaccordError: it can't be used.
-        """
+def there(db: postgres.Connection) -> There:
+    """What a database is asked for."""
+    return There(lambda: tables_postgres.listed(db), lambda names: observe.named_tables(db, names))
 
 
 def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
     """What both the files and the target have of a set."""
-    there = {name: near for _, name, _, _, near in tables_postgres.listed(db)}
-    listed = [
-        (at, name, load.table.kind, False, there.get(name, name[0] == "public"))
-        for at, (name, load) in enumerate(loads.items())
-    ]
-    numbers, refused = chosen(spec, spec.origin, listed)
-    known = [listed[at][1] for at in numbers]
-    for name in loads.keys() - {*known}:
-        said = f"{spec.origin} holds {label(name)}, which the set {spec.name} doesn't name"
-        refused.append(Finding("data.archive", "fail", said, f"correct tables in [data.{spec.name}]"))
-    left = [_literally(*name, column) for name, load in loads.items() for column in load.kept]
-    # What was masked is no secret any more.
-    open_ = {_literally(*name, column): Mask(NONE).shown for name in known for column in loads[name].masked}
-    found = observe.met(
-        db,
-        replace(spec, exclude=(*spec.exclude, *left), mask=open_),
-        {name: loads[name].table for name in known},
-        observe.named_tables(db, known),
-        UNUSED,
-        refused,
-    )
-    against = [_drift_of_files(spec, one) for one in found.refused]
-    notes = [one for one in found.notes if one.name != "data.mask"]
-    came = []
-    for at, pair in enumerate(found.tables):
-        load = loads[pair.id]
-        against += _drifted(spec, load, pair)
-        came.append(_brought(load, pair, at))
-        if load.masked:
-            said = f"{pair.shown}: {', '.join(map(shown, load.masked))} were masked where the rows come from"
-            notes.append(Finding("data.masked", "note", said))
-    return replace(found, tables=tuple(came), refused=tuple(against), notes=tuple(notes))
-
-
-def _drift_of_files(spec: Spec, one: Finding) -> Finding:
-    """The same; migrations help the environment alone, and files stay as they were written."""
-    if one.name != "data.drift":
-        return one
-    rest = f"where they are older than {spec.goal}, export the rows again"
-    return replace(one, hint=f"raccord migrations upgrade, where {spec.goal} is older than the files; {rest}")
-
-
-def _literally(*names: str) -> str:
-    """A pattern that means one column alone."""
-    return ".".join("".join(f"[{one}]" if one in "*?[" else one for one in name) for name in names)
-
-
-def _drifted(spec: Spec, load: Load, pair: Pair) -> list[Finding]:
-    found = [
-        _drift_of_files(spec, drift(missing(pair.shown, name, spec.origin)))
-        for name in pair.columns
-        if name not in load.columns
-    ]
-    if load.where is not None and load.where != conditioned(condition(spec, pair.target)):
-        chose = "another condition chose" if load.where else "no condition chose"
-        said = f"{spec.origin} holds rows of {pair.shown} that {chose}"
-        hint = f"set where in [data.{spec.name}] to what it was there"
-        found.append(Finding("data.where", "fail", said, hint))
-    for name in load.columns if load.form == pump.BINARY else ():
-        mine, theirs = load.table.column(name), pair.target.column(name)
-        if mine is None or theirs is None or mine.binary != theirs.binary:
-            said = sentence(
-                "{column} has another binary form in {place}",
-                column=f"{pair.shown}.{name}",
-                place=spec.origin,
-            )
-            found.append(drift(said))
-    return found
-
-
-def _brought(load: Load, pair: Pair, at: int) -> Pair:
-    # In the order of the file: what rows come to depends on it.
-    columns = tuple(name for name in load.columns if name in pair.columns)
-    return replace(
-        pair,
-        columns=columns,
-        copied=columns == load.columns,
-        source=Table("pg_temp", f"raccord_in_{at}", "table", rows=load.rows),
-        masks={},
-        binary=all(pair.column(name).binary for name in pair.columns),
-        brought=True,
-    )
+    return met(
+        there(db), loads, spec,
+        lambda as_, ours, theirs, refused: observe.met(db, as_, ours, theirs, UNUSED, refused),
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -285,6 +175,32 @@ def _other(pair: Pair) -> Damaged:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Arriving:
+    """See `kinds.Arriving`."""
+
+    db: postgres.Connection
+    spec: Spec
+    seen: Seen
+    landing: Landing
+
+    def decided(self) -> tuple[list[Difference], list[Decision]]:
+        """How the tables differ, and what an import does with each."""
+        return observe.compared(self.db, self.spec, self.seen, self.landing.compare)
+
+    def referred(self, differs: Iterable[Difference]) -> list[Finding]:
+        """Rows outside the set that refer to rows that would go."""
+        return observe.referred(self.db, self.spec, self.seen, differs)
+
+
+@contextlib.contextmanager
+def arriving(target: Target, spec: Spec, source: Source, say: Callable[[str], object]) -> Iterator[Arriving]:
+    """See `kinds.Kind`."""
+    with looked(target, spec) as db:
+        loads = source.loads(there(db), spec)
+        yield Arriving(db, spec, seen(db, loads, spec), Landing(db, loads, say))
+
+
 def bring(job: Job, source: Source, target: Target) -> None:
     """Brings rows of files into a set; afterwards the archive of what was overwritten says what was done, and
     the server whether. See `push.push`.
@@ -297,7 +213,7 @@ def bring(job: Job, source: Source, target: Target) -> None:
         alone(job, target) as held,
         transaction(target, job.spec, job.expected, job.cancelled) as db,
     ):
-        loads = source.loads(db, job.spec)
+        loads = source.loads(there(db), job.spec)
         landing = Landing(db, loads, job.say)
         origin = Origin(db, landing.pour, landing.ready)
         push.carry(job, origin, db, target, seen(db, loads, job.spec), held)

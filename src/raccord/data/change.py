@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from raccord.data.clearing import clear
 from raccord.data.job import Changed, Referred
-from raccord.data.leaving import leave_out
+from raccord.data.left_out import leave_out
 from raccord.data.order import Order
 from raccord.data.plan import CARRIES, refers
 from raccord.data.scope import hashed, matched, meets, relation

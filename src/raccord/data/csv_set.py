@@ -1,7 +1,7 @@
 """Rows in CSV files, a file for each table: `TABLE_20251010_143000.csv`, all of a set with one time.
 
-PostgreSQL writes and reads the rows, so null and the empty text stay apart, and nothing is lost in quotes. A
-set that lacks a table is not complete, and never used.
+The database's own kind writes and reads the rows: null and the empty text stay apart, and nothing is lost in
+quotes. A set that lacks a table is not complete, and never used.
 """
 
 from __future__ import annotations
@@ -16,24 +16,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from raccord.data import csv_origin, observe, seen
-from raccord.data.arrival import Load, Loads, Take
+from raccord.data import csv_origin, seen
 from raccord.data.csv_origin import Told
 from raccord.data.export_steps import File, Naming
+from raccord.data.leaving import Leaving
+from raccord.data.loads import Load, Loads, Take, There
 from raccord.data.manifest import Made
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair
 from raccord.data.personal import is_secret
-from raccord.data.scope import scope
 from raccord.data.spec import Spec
-from raccord.database import postgres, pump, tables_postgres
-from raccord.database.tables import Name, Table, identifier, label
+from raccord.database.tables import Name, Table, label
 from raccord.errors import CannotRun, WorldMoved
 from raccord.kernel import fs, fs_part
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 
-FORM = "format csv, header"
+FORM = "format csv, header"  # as PostgreSQL calls it
 STAMP = "%Y%m%d_%H%M%S"
 PART = ".part"
 BLOCK = 1 << 17
@@ -73,7 +72,7 @@ def file_name(name: Name, stamp: str) -> str:
 
 
 def write(
-    db: postgres.Connection,
+    rows: Leaving,
     tables: Sequence[Pair],
     folder: Path,
     name: str,
@@ -84,7 +83,7 @@ def write(
     """Writes a set; its files, readable by their owner alone, have their names once all of them are whole.
 
     Args:
-        db: within a transaction that sees one state.
+        rows: of one state of the source.
         name: of the set.
         made: by whom, of what, and when: the time that the files are named by.
         named: gives them their names.
@@ -103,7 +102,7 @@ def write(
         for pair in tables:
             path = folder / file_name(pair.id, stamp)
             parts.append(path.with_name(path.name + PART))
-            done.append(_written(db, pair, path, parts[-1], say))
+            done.append(_written(rows, pair, path, parts[-1], say))
         note = folder / csv_origin.file_name(stamp)
         parts.append(note.with_name(note.name + PART))
         told = {
@@ -130,15 +129,11 @@ def _names(tables: Sequence[Pair], stamp: str) -> list[str]:
     return [csv_origin.file_name(stamp), *(file_name(pair.id, stamp) for pair in tables)]
 
 
-def _written(
-    db: postgres.Connection, pair: Pair, path: Path, part: Path, say: Callable[[str], None]
-) -> Written:
-    listed = ", ".join(f"r.{identifier(name)}" for name in pair.columns)
-    query = f"select {listed} from {scope(pair, source=True)} r"
+def _written(rows: Leaving, pair: Pair, path: Path, part: Path, say: Callable[[str], None]) -> Written:
     count: list[int] = []
     pace, digest = Pace(say, f"writing {pair.shown}"), hashlib.sha256()
     with fs_part.continued(part, 0) as file:
-        for block in pump.given(db, query, FORM, count.append):
+        for block in rows.csv(pair, count.append):
             digest.update(block)
             file.write(block)
             pace.add(len(block))
@@ -192,14 +187,14 @@ class CsvSet:
     made: Made | None = None
     again: str = ""
 
-    def loads(self, db: postgres.Connection, spec: Spec) -> Loads:
-        """See `arrival.Source`. Which tables there are is the target's to say."""
-        listed = tables_postgres.listed(db)
+    def loads(self, there: There, spec: Spec) -> Loads:
+        """See `loads.Source`. Which tables there are is the target's to say."""
+        listed = there.listed()
         numbers, refused = seen.chosen(spec, spec.goal, listed)
         if refused:
             raise CannotRun(refused[0].message, hint=refused[0].hint)
         names = {number: name for number, name, *_ in listed}
-        tables = observe.named_tables(db, [names[number] for number in numbers])
+        tables = there.named(names[number] for number in numbers)
         if not self.stamp:
             self.stamp, self.notes = chosen(self.folder, tables, spec.name)
         paths = {name: self.folder / file_name(name, self.stamp) for name in tables}

@@ -9,88 +9,29 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from raccord.data import container, manifest, observe, outline
-from raccord.data.compare import digest
+from raccord.data import container, kinds, manifest
 from raccord.data.container import Part, Writer
 from raccord.data.export_steps import File, Naming
-from raccord.data.fit import unfit
+from raccord.data.leaving import Leaving, Packed
 from raccord.data.manifest import Made
 from raccord.data.masks import Salt
-from raccord.data.obstacles import guarded, unread
-from raccord.data.order import ordered
-from raccord.data.pace import Pace
-from raccord.data.pairs import Pair, pairs
-from raccord.data.scope import scope
+from raccord.data.pairs import Pair
 from raccord.data.sealing import Opener, Seal
-from raccord.data.spec import REPLACE, Spec
-from raccord.data.stage import one_row
-from raccord.data.transaction import looking
-from raccord.database import postgres, pump
+from raccord.data.spec import Spec
 from raccord.database.keeping import new_id
-from raccord.database.tables import identifier
-from raccord.database.types_postgres import portable
 from raccord.database.url import Target
 from raccord.errors import CannotRun, UsageError
 from raccord.kernel import fs, fs_part
 from raccord.kernel.fs_alive import alive
-from raccord.model.plan import Finding, Json
+from raccord.model.plan import Json
 from raccord.model.text import shown
 
 PART = ".part"
 EXPORTS = "exports"  # below raccord's own folder
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What would be exported.
-
-    Attributes:
-        tables: each as a pair with itself, in the order in which they are filled.
-        refused: what speaks against it.
-        server: what runs there.
-    """
-
-    tables: tuple[Pair, ...]
-    refused: tuple[Finding, ...]
-    notes: tuple[Finding, ...]
-    server: str
-
-    @property
-    def secret(self) -> list[str]:
-        """Columns that would travel and may hold secrets."""
-        return [
-            f"{pair.shown}.{name}"
-            for pair in self.tables
-            for name in pair.columns
-            if name in pair.secret and name not in pair.masks
-        ]
-
-
-def seen(db: postgres.Connection, spec: Spec, salt: Salt) -> Seen:
-    """What a set has where it comes from. Its masks are tried."""
-    tables, unmatched = observe.sources(db, spec)
-    # Any mode may be chosen when the archive is read.
-    found = pairs(replace(spec, mode=REPLACE), tables, tables, salt)
-    refused = [*unmatched, *found.refused]
-    for pair in found.tables:
-        refused += unread(spec, pair)
-        if pair.source.policies:
-            refused.append(guarded(pair.source, spec.origin))
-    if not refused:
-        refused += unfit(db, db, found.tables)
-    by_name = {pair.id: pair for pair in found.tables}
-    listed = tuple(by_name[one] for one in ordered([pair.source for pair in found.tables]).tables)
-    server = f"PostgreSQL {one_row(db, 'show server_version')[0]}"
-    return Seen(tuple(map(_carried, listed)), tuple(refused), found.notes, server)
-
-
-def _carried(pair: Pair) -> Pair:
-    # Nobody knows yet how another server numbers its types.
-    return replace(pair, binary=all(portable(pair.column(name).binary) for name in pair.columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +201,11 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
     # What is begun anew gets another id, and another key.
     seal = order.opener.reopen(earlier.key) if earlier is not None and earlier.key else order.seal()
     now = earlier or Begun(str(order.path), new_id(), seal.key, order.sealed, order.spec.document())
-    with postgres.connected(target, name=postgres.ROWS) as db, looking(db, target, order.spec):
-        found = seen(db, order.spec, order.salt)
+    with kinds.of(target).leaving(target, order.spec) as rows:
+        found = rows.going(order.spec, order.salt)
         if found.refused:
             raise CannotRun(found.refused[0].message, hint=found.refused[0].hint)
-        good = _still(db, found.tables, now.tables)
+        good = _still(rows, found.tables, now.tables)
         resumed = len(good)
         now = replace(now, tables=good)
         start = container.head(now.id, seal)
@@ -274,7 +215,7 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
                 file.write(start)
             writer = Writer(file, seal, start)
             for pair in found.tables[resumed:]:
-                now = replace(now, tables=(*now.tables, _table(db, writer, pair, order.say)))
+                now = replace(now, tables=(*now.tables, _table(rows, writer, pair, order.say)))
                 notes.write(now)
             said = manifest.manifest(now.id, order.spec, replace(order.made, server=found.server), now.tables)
             sha256 = writer.finish(said)
@@ -288,54 +229,20 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
 
 
 def _still(
-    db: postgres.Connection, tables: Sequence[Pair], written: Sequence[Mapping[str, Json]]
+    rows: Leaving, tables: Sequence[Pair], written: Sequence[Mapping[str, Json]]
 ) -> tuple[Mapping[str, Json], ...]:
     """Those of the tables that were written whose rows are still what they were, from the first on."""
     good: list[Mapping[str, Json]] = []
     for pair, one in zip(tables, written, strict=False):
         told = Part.parse(one["outline"]) if one.get("outline") else None
-        again = manifest.held(
-            pair, one["rows"], digest(db, pair, source=True), Part.parse(one["part"]), one["sequences"], told
-        )
+        now = Packed(rows.digest(pair), Part.parse(one["part"]), told)
+        again = manifest.held(pair, one["rows"], now.digest, now.part, one["sequences"], now.outline)
         if json.loads(json.dumps(again)) != one:
             break
         good.append(one)
     return tuple(good)
 
 
-def _table(
-    db: postgres.Connection, writer: Writer, pair: Pair, say: Callable[[str], None]
-) -> dict[str, Json]:
-    say(f"summing up {pair.shown}")
-    found = outline.outlined(db, pair)
-    sums = digest(db, pair, source=True) if found is None else found.sums.digest
-    said = outline.packed(found) if found is not None else b""
-    told = writer.part(iter([said])) if said else None
-    pace = Pace(say, f"writing {pair.shown}", sums.rows)
-    count: list[int] = []
-
-    def blocks() -> Iterator[bytes]:
-        listed = ", ".join(f"r.{identifier(name)}" for name in pair.columns)
-        query = f"select {listed} from {scope(pair, source=True)} r"
-        for block in pump.given(db, query, pump.BINARY if pair.binary else "", count.append):
-            pace.add(len(block))
-            yield block
-
-    part = writer.part(blocks())
-    if count != [sums.rows]:
-        raise CannotRun(f"{pair.shown} gave {count} rows, and was counted with {sums.rows}")
-    return manifest.held(pair, sums.rows, sums, part, _sequences(db, pair), told)
-
-
-def _sequences(db: postgres.Connection, pair: Pair) -> dict[str, int]:
-    found = {}
-    for name in pair.columns:
-        sequence = pair.column(name).sequence
-        if sequence is not None:
-            # The view has no number where there is none yet, or where the role may not see it.
-            asked = db.execute(
-                "select last_value from pg_sequences where (schemaname, sequencename) = (%s, %s)", sequence
-            ).fetchone()
-            if asked is not None and asked[0] is not None:
-                found[name] = int(asked[0])
-    return found
+def _table(rows: Leaving, writer: Writer, pair: Pair, say: Callable[[str], None]) -> dict[str, Json]:
+    done = rows.packed(pair, say, writer.part)
+    return manifest.held(pair, done.digest.rows, done.digest, done.part, rows.sequences(pair), done.outline)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from raccord.data import arrival
-from raccord.data.arrival import Source
+from raccord.data import kinds
 from raccord.data.job import Job
+from raccord.data.loads import Source
 from raccord.data.plan import Expected
 from raccord.data.spec import Spec
 from raccord.data.steps import Resolve, Sql, Transaction, written_step
@@ -58,4 +58,4 @@ class ImportHandler(Transaction):
         where, _ = self._sql(job.spec.name)
         spec = job.spec.filled(where, {})
         with self._opens(step.payload["from"]) as source:
-            arrival.bring(replace(job, spec=spec), source, target)
+            kinds.of(target).bring(replace(job, spec=spec), source, target)

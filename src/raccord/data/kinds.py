@@ -6,7 +6,7 @@ Rows go between two databases of one kind. What is decided about them is the sam
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from raccord.data import on_postgres, on_sqlite
 from raccord.data.difference import Cells, Difference, Key
 from raccord.data.job import Job, Moved
 from raccord.data.kept import Kept
+from raccord.data.leaving import Leaving
+from raccord.data.loads import Source
 from raccord.data.masks import Salt
 from raccord.data.places import one_and_the_same
 from raccord.data.plan import Decision
@@ -27,12 +29,22 @@ from raccord.model.handler import Position
 from raccord.model.plan import Finding, Json
 
 
-class Look(Protocol):
-    """Both databases of a set, as of one moment each. Nothing is written."""
+class Arriving(Protocol):
+    """A target of one moment, and rows that would come into it. Nothing is left behind."""
 
     @property
     def seen(self) -> Seen:
-        """What they have of it."""
+        """What both have of a set."""
+
+    def decided(self) -> tuple[list[Difference], list[Decision]]:
+        """How they differ, as well as a push needs to know it, and what it does with each."""
+
+    def referred(self, differs: Iterable[Difference]) -> list[Finding]:
+        """Rows outside the set that refer to rows that would go."""
+
+
+class Look(Arriving, Protocol):
+    """Both databases of a set, as of one moment each. Nothing is written."""
 
     def differences(self, samples: int = 0) -> list[Difference]:
         """How the rows of each table differ.
@@ -43,12 +55,6 @@ class Look(Protocol):
 
     def differing(self, each: Difference) -> Iterator[tuple[Key, Cells]]:
         """The values that differ, of those rows."""
-
-    def decided(self) -> tuple[list[Difference], list[Decision]]:
-        """How they differ, as well as a push needs to know it, and what it does with each."""
-
-    def referred(self, differs: Iterable[Difference]) -> list[Finding]:
-        """Rows outside the set that refer to rows that would go."""
 
 
 class Kind(Protocol):
@@ -80,6 +86,26 @@ class Kind(Protocol):
             DatabaseBusy: others kept the tables.
             DatabaseError: the database failed; `position` knows whether it took place.
         """
+
+    def leaving(self, target: Target, spec: Spec) -> AbstractContextManager[Leaving]:
+        """One state of a database, from which rows go into files.
+
+        Raises:
+            DatabaseError: it can't be read.
+        """
+
+    def arriving(
+        self, target: Target, spec: Spec, source: Source, say: Callable[[str], object]
+    ) -> AbstractContextManager[Arriving]:
+        """Looks at rows in files, and at the database that they are to come into.
+
+        Raises:
+            RaccordError: one of them can't be used.
+        """
+
+    def bring(self, job: Job, source: Source, target: Target) -> None:
+        """Brings rows of files into a set. Raises as `carry_out` does, and `Damaged` where the files are not
+        what they were."""
 
     def take_back(self, job: Job, target: Target, archive: str) -> None:
         """Puts back what a push overwrote or removed, and removes what it added.

@@ -1,57 +1,84 @@
-"""Takes out what an insert may not bring, before it does. It overwrites nothing."""
+"""Rows of one state of a database on their way into files, whatever its kind. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
-from raccord.data.job import Changed
-from raccord.data.order import Order
-from raccord.data.scope import meets, relation
-from raccord.data.stage import Stage, run
-from raccord.database import postgres
-from raccord.database.tables import Name, identifier, label
+from raccord.data.container import Part
+from raccord.data.difference import Digest
+from raccord.data.masks import Salt
+from raccord.data.pairs import Pair
+from raccord.data.spec import Spec
+from raccord.model.plan import Finding
 
-
-def leave_out(
-    db: postgres.Connection, stages: Sequence[Stage], order: Order, changed: Mapping[Name, Changed]
-) -> None:
-    """Takes out rows that are there under another unique key, and rows whose parents neither are there nor
-    come, for that reason or since they lack theirs; says of each table how many, and why."""
-    for stage in stages:
-        _taken(db, stage, changed[stage.pair.id])
-    named = {stage.pair.id: stage for stage in stages}
-    # As long as any goes: its children, in whatever table, have no parent by then.
-    while sum([_orphans(db, stage, named, order, changed[stage.pair.id]) for stage in stages]):
-        pass
+Write = Callable[[Iterator[bytes]], Part]
 
 
-def _taken(db: postgres.Connection, stage: Stage, changed: Changed) -> None:
-    pair = stage.pair
-    for unique in pair.target.uniques:
-        if set(unique.columns) == set(pair.key) or not set(unique.columns) <= set(stage.columns):
-            continue
-        equal = "is not distinct from" if unique.nulls else "="
-        same = " and ".join(f"t.{identifier(name)} {equal} p.{identifier(name)}" for name in unique.columns)
-        count = run(
-            db, f"delete from {stage.put} p where exists (select from {relation(pair)} t where {same})"
-        )
-        if count:
-            changed.skipped[f"{', '.join(unique.columns)} is taken"] = count
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What would be exported.
+
+    Attributes:
+        tables: each as a pair with itself, in the order in which they are filled.
+        refused: what speaks against it.
+        server: what runs there.
+    """
+
+    tables: tuple[Pair, ...]
+    refused: tuple[Finding, ...]
+    notes: tuple[Finding, ...]
+    server: str
+
+    @property
+    def secret(self) -> list[str]:
+        """Columns that would travel and may hold secrets."""
+        return [
+            f"{pair.shown}.{name}"
+            for pair in self.tables
+            for name in pair.columns
+            if name in pair.secret and name not in pair.masks
+        ]
 
 
-def _orphans(
-    db: postgres.Connection, stage: Stage, stages: Mapping[Name, Stage], order: Order, changed: Changed
-) -> int:
-    gone = 0
-    for one in stage.pair.target.refers:
-        if one.target not in order.tables or not set(one.columns) <= set(stage.columns):
-            continue
-        filled = " and ".join(f"p.{identifier(name)} is not null" for name in one.columns)
-        there = f"exists (select from {identifier(*one.target)} t where {meets(one, 'p', 't')})"
-        if parent := stages.get(one.target):
-            there += f" or exists (select from {parent.put} q where {meets(one, 'p', 'q')})"
-        if count := run(db, f"delete from {stage.put} p where {filled} and not ({there})"):
-            said = f"the {label(one.target)} it refers to is not there"
-            changed.skipped[said] = changed.skipped.get(said, 0) + count
-            gone += count
-    return gone
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """The rows of a table, written.
+
+    Attributes:
+        digest: what they come to.
+        part: where they lie.
+        outline: where it lies what tells a plan of them, if anything does; before them.
+    """
+
+    digest: Digest
+    part: Part
+    outline: Part | None = None
+
+
+class Leaving(Protocol):
+    """One state of a database, from which rows go into files. Nothing is written there."""
+
+    def going(self, spec: Spec, salt: Salt) -> Going:
+        """What it has of a set. Its masks are tried."""
+
+    def digest(self, pair: Pair) -> Digest:
+        """What the rows of a table come to, as they are sent."""
+
+    def packed(self, pair: Pair, say: Callable[[str], None], write: Write) -> Packed:
+        """Has the rows of a table written, in the form of archives.
+
+        Raises:
+            CannotRun: they are not as many as were counted.
+        """
+
+    def csv(self, pair: Pair, counted: Callable[[int], object]) -> Iterator[bytes]:
+        """The same rows as CSV with a header.
+
+        Args:
+            counted: is told how many there were, in the end.
+        """
+
+    def sequences(self, pair: Pair) -> dict[str, int]:
+        """For columns that draw their values, the last number that was drawn."""

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from raccord.data import back, observe, push, restore, samples, transaction
+from raccord.data import arrival, back, leaving_postgres, observe, push, restore, samples, transaction
 from raccord.data.difference import Cells, Difference, Key
 from raccord.data.fit import unfit
 from raccord.data.job import Job, Moved
 from raccord.data.kept import KEYLESS, Kept
+from raccord.data.loads import Source
 from raccord.data.masks import Salt
 from raccord.data.plan import Decision
 from raccord.data.seen import Seen
@@ -69,6 +70,15 @@ def unreferred(target: Target, spec: Spec, wanted: Mapping[str, str]) -> list[Wi
 def carry_out(job: Job, source: Target, target: Target) -> None:
     """Pushes."""
     push.push(job, source, target)
+
+
+leaving = leaving_postgres.leaving
+arriving = arrival.arriving
+
+
+def bring(job: Job, source: Source, target: Target) -> None:
+    """Imports."""
+    arrival.bring(job, source, target)
 
 
 def take_back(job: Job, target: Target, archive: str) -> None:

@@ -12,14 +12,13 @@ from itertools import chain, count
 from pathlib import Path
 
 from raccord import __version__
-from raccord.data import csv_set, salts
+from raccord.data import csv_set, kinds, salts
 from raccord.data import export as exporting
-from raccord.data.export import Notes, Order, Seen
+from raccord.data.export import Notes, Order
 from raccord.data.export_steps import File, Naming, export_step
+from raccord.data.leaving import Going, Leaving
 from raccord.data.manifest import Made
 from raccord.data.spec import Spec
-from raccord.data.transaction import looking
-from raccord.database import postgres
 from raccord.database.url import Target
 from raccord.errors import CannotRun, UsageError
 from raccord.kernel import fs
@@ -64,8 +63,8 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
     source = data_sets.archivable(room, spec.origin)
     if salts.needed(spec) and not options.dry_run:
         salts.make(room.state)
-    with postgres.connected(source, name=postgres.ROWS) as db, looking(db, source, spec):
-        found = _seen(room, db, spec)
+    with kinds.of(source).leaving(source, spec) as rows:
+        found = _going(room, rows, spec)
     if not options.dry_run:
         room.engine().recover()
     if options.form == CSV:
@@ -122,7 +121,7 @@ def _written(spec: Spec, path: Path) -> Iterator[None]:
         raise CannotRun(f"{shown(str(path))} can't be written: {error.strerror}", hint=hint) from None
 
 
-def _made(room: Room, options: DataExportOptions, spec: Spec, found: Seen) -> Made:
+def _made(room: Room, options: DataExportOptions, spec: Spec, found: Going) -> Made:
     return Made(
         spec.origin, found.server, time.time(), __version__, data_sets.commit(room), options.by,
         protected=data_sets.environments(room).environment(spec.origin).protected, masked=spec.masking,
@@ -130,7 +129,7 @@ def _made(room: Room, options: DataExportOptions, spec: Spec, found: Seen) -> Ma
     )  # fmt: skip
 
 
-def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Seen) -> DataExport:
+def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Going) -> DataExport:
     if options.key.passphrase or options.key.recipients:
         raise UsageError("CSV files are not sealed", hint="leave --format csv out, for an archive")
     if found.secret and not options.in_clear:
@@ -143,17 +142,13 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
     if options.dry_run:
         return report
     made = _made(room, options, spec, found)
-    with (
-        _written(spec, folder),
-        postgres.connected(source, name=postgres.ROWS) as db,
-        looking(db, source, spec),
-    ):
+    with _written(spec, folder), kinds.of(source).leaving(source, spec) as rows:
         if not options.out:
             fs.self_ignoring(folder)
-        tables = _seen(room, db, spec).tables
+        tables = _going(room, rows, spec).tables
         runs: list[str] = []
         named = _named(room, spec, report, made, runs)
-        done = csv_set.write(db, tables, folder, spec.name, made, named, _say(room, spec))
+        done = csv_set.write(rows, tables, folder, spec.name, made, named, _say(room, spec))
     written = tuple(
         DataExportTable(pair.shown, one.rows, one.size, str(one.path), pair.masked)
         for pair, one in zip(tables, done, strict=True)
@@ -165,7 +160,7 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
     )  # fmt: skip
 
 
-def _report(options: DataExportOptions, spec: Spec, source: Target, path: Path, found: Seen) -> DataExport:
+def _report(options: DataExportOptions, spec: Spec, source: Target, path: Path, found: Going) -> DataExport:
     tables = tuple(DataExportTable(pair.shown, pair.source.rows, masked=pair.masked) for pair in found.tables)
     return DataExport(
         spec.name, spec.origin, source.shown, str(path), tables, options.form, data_keys.cipher(options.key),
@@ -173,8 +168,8 @@ def _report(options: DataExportOptions, spec: Spec, source: Target, path: Path, 
     )  # fmt: skip
 
 
-def _seen(room: Room, db: postgres.Connection, spec: Spec) -> Seen:
-    found = exporting.seen(db, spec, salts.read(room.state))
+def _going(room: Room, rows: Leaving, spec: Spec) -> Going:
+    found = rows.going(spec, salts.read(room.state))
     if found.refused:
         raise CannotRun(found.refused[0].message, hint=found.refused[0].hint)
     return found
@@ -184,7 +179,7 @@ def _say(room: Room, spec: Spec) -> Callable[[str], None]:
     return lambda text: room.listen(Event("", spec.name, "said", text))
 
 
-def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Seen) -> DataExport:
+def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target, found: Going) -> DataExport:
     key = options.key
     sealed = data_keys.sealed_to(key)
     if found.secret and not sealed:

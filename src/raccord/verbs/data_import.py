@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from raccord.data import archived, arrival, observe
+from raccord.data import archived, kinds
 from raccord.data.archived import Archive
-from raccord.data.arrival import Landing, Source
 from raccord.data.container import ANOTHER
 from raccord.data.csv_set import CsvSet
 from raccord.data.difference import Difference
 from raccord.data.exposure import exposed, overwrites
 from raccord.data.import_steps import import_step
+from raccord.data.loads import Source
 from raccord.data.manifest import Made
 from raccord.data.plan import Decision, staying
 from raccord.data.sealing import Damaged, Opener
-from raccord.data.transaction import trying
 from raccord.errors import CannotRun, UsageError, WorldMoved
 from raccord.kernel import fs, fs_part
 from raccord.kernel.record import RunRecord
@@ -101,20 +100,21 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     def made(lane: Lane) -> Plan:
         return Plan(verb, (Stage("import", (lane,)),), waivers, by=options.by)
 
-    with trying(target, spec) as db:
-        loads = files.source.loads(db, spec)
+    def say(text: str) -> None:
+        room.listen(Event("", key, "said", text))
+
+    with kinds.of(target).arriving(target, spec, files.source, say) as look:
         came = files.made()
         bare = came and exposed(came, spec.goal, home, _protected(room), spec.command)
         waivers = data_masking.waived(reason if bare else "", options.by)
         if held := (came and overwrites(came, spec.goal)) or (None if reason else bare):
             return made(Lane(key, title, held=held, notes=files.notes()))
-        seen = arrival.seen(db, loads, spec)
+        seen = look.seen
         if against := [*seen.refused, *seen.hindered]:
             notes = (*against[1:], *files.notes(), *seen.notes)
             return made(Lane(key, title, held=against[0], notes=notes))
-        landing = Landing(db, loads, lambda text: room.listen(Event("", key, "said", text)))
-        found, decisions = observe.compared(db, spec, seen, landing.compare)
-        referring = observe.referred(db, spec, seen, found)
+        found, decisions = look.decided()
+        referring = look.referred(found)
     notes = (
         *files.notes(), *seen.notes, *map(data_push.noted, decisions), *staying(spec, decisions),
         *map(_counted, found, decisions),
