@@ -9,8 +9,6 @@ import pytest
 
 from raccord.errors import CannotRun, DatabaseError, DatabaseMissing, RaccordError
 from raccord.model.options_data import (
-    DataExportOptions,
-    DataImportOptions,
     DataPullOptions,
     DataPushOptions,
     PromoteOptions,
@@ -402,19 +400,6 @@ def test_a_pull_masks_by_sql_or_not_at_all(tmp_path):
         assert isinstance(report, RunReport) and report.state == "done", report
         assert pair.run("dev", "select email from person") == [("p1@example.org",)]
         assert pair.run("prod", "select email from person") == [("ada@corp",)]
-
-
-@pytest.mark.parametrize("form", ["archive", "csv"])
-def test_archives_and_csv_files_are_for_postgresql_alone(shops, tmp_path, form):
-    before, out = shops.rows("prod"), tmp_path / "out"
-    refused = "archives and CSV files hold rows of PostgreSQL databases, which sqlite:"
-    with shops.workspace as workspace:
-        with pytest.raises(CannotRun, match=refused) as said:
-            workspace.archives.export(DataExportOptions("all", out=str(out), form=form))
-        with pytest.raises(CannotRun, match=refused):
-            workspace.archives.bring(DataImportOptions(str(tmp_path), "prod", set="all", form="csv"))
-    assert said.value.hint == "raccord data push"
-    assert not out.exists() and shops.rows("prod") == before
 
 
 def test_rows_that_nothing_refers_to_are_counted(shops):

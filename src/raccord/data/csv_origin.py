@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from raccord.data.manifest import Made
+from raccord.database.url import SQLITE
 from raccord.errors import CannotRun
 from raccord.kernel import fs, fs_part
 from raccord.model.plan import Finding, Json
@@ -38,17 +39,18 @@ def file_name(stamp: str) -> str:
     return f"raccord_{stamp}.json"
 
 
-def written(name: str, made: Made, tables: Mapping[str, Told]) -> dict[str, Json]:
+def written(name: str, kind: str, made: Made, tables: Mapping[str, Told]) -> dict[str, Json]:
     """Of a set, for JSON.
 
     Args:
+        kind: of the database that the rows are from.
         tables: by their names for a person.
     """
     told = {
         table: {"rows": one.rows, "sha256": one.sha256, "masked": dict(one.masked)}
         for table, one in tables.items()
     }
-    return {"set": name, **made.document(), "tables": told}
+    return {"set": name, "kind": kind, **made.document(), "tables": told}
 
 
 def write(path: Path, said: Mapping[str, Json]) -> None:
@@ -63,12 +65,14 @@ class Origin:
     Attributes:
         made: by whom, and of what; None where nothing says so.
         masked: for each table the columns whose values were sent in place of others.
+        exact: tables whose files are as raccord writes rows of SQLite.
         notes: what a person should know.
     """
 
     made: Made | None = None
     masked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[Finding, ...] = ()
+    exact: frozenset[str] = frozenset()
 
 
 def read(folder: Path, stamp: str, hashes: Mapping[str, str]) -> Origin:
@@ -95,10 +99,11 @@ def read(folder: Path, stamp: str, hashes: Mapping[str, str]) -> Origin:
         place = shown(str(path))
         raise CannotRun(f"{place} is not what raccord writes there", hint=f"mv {place} elsewhere") from None
     others = [name for name, sha256 in hashes.items() if known.get(name) != sha256]
+    exact = frozenset(hashes.keys() - {*others} if document.get("kind") == SQLITE else ())
     if not others:
-        return Origin(made, masked)
+        return Origin(made, masked, exact=exact)
     said = (
         f"not as they were exported: {', '.join(map(shown, sorted(others)))}; so nobody knows what is masked"
     )
     kept = {table: names for table, names in masked.items() if table not in others}
-    return Origin(replace(made, masked=False), kept, (Finding("data.origin", "note", said),))
+    return Origin(replace(made, masked=False), kept, (Finding("data.origin", "note", said),), exact)

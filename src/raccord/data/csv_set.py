@@ -22,6 +22,7 @@ from raccord.data.export_steps import File, Naming
 from raccord.data.leaving import Leaving
 from raccord.data.loads import Load, Loads, Take, There
 from raccord.data.manifest import Made
+from raccord.data.masking import listed
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair
 from raccord.data.personal import is_secret
@@ -73,6 +74,7 @@ def file_name(name: Name, stamp: str) -> str:
 
 def write(
     rows: Leaving,
+    kind: str,
     tables: Sequence[Pair],
     folder: Path,
     name: str,
@@ -84,6 +86,7 @@ def write(
 
     Args:
         rows: of one state of the source.
+        kind: of that.
         name: of the set.
         made: by whom, of what, and when: the time that the files are named by.
         named: gives them their names.
@@ -109,7 +112,7 @@ def write(
             pair.shown: Told(one.rows, one.sha256, pair.masked)
             for pair, one in zip(tables, done, strict=True)
         }
-        csv_origin.write(parts[-1], csv_origin.written(name, made, told))
+        csv_origin.write(parts[-1], csv_origin.written(name, kind, made, told))
         # No file is there without what says where it is from.
         paths = (note, *(one.path for one in done))
         files = [File.of(path, path.with_name(path.name + PART)) for path in paths]
@@ -189,11 +192,11 @@ class CsvSet:
 
     def loads(self, there: There, spec: Spec) -> Loads:
         """See `loads.Source`. Which tables there are is the target's to say."""
-        listed = there.listed()
-        numbers, refused = seen.chosen(spec, spec.goal, listed)
+        every = there.listed()
+        numbers, refused = seen.chosen(spec, spec.goal, every)
         if refused:
             raise CannotRun(refused[0].message, hint=refused[0].hint)
-        names = {number: name for number, name, *_ in listed}
+        names = {number: name for number, name, *_ in every}
         tables = there.named(names[number] for number in numbers)
         if not self.stamp:
             self.stamp, self.notes = chosen(self.folder, tables, spec.name)
@@ -206,6 +209,7 @@ class CsvSet:
             name: replace(
                 _load(spec, table, paths[name], known.get(label(name), ""), self.again),
                 masked=origin.masked.get(label(name), ()),
+                exact=label(name) in origin.exact,
             )
             for name, table in tables.items()
         }
@@ -249,11 +253,13 @@ def _load(spec: Spec, table: Table, path: Path, sha256: str, again: str) -> Load
             else "names a column twice"
         )
         raise CannotRun(f"{shown(str(path))} {said}", hint=f"head -n 1 {shown(shlex.quote(str(path)))}")
-    # Where secrets stay behind, an export has left them out.
+    secrets = spec.secrets == "exclude"
+    # Where columns stay behind, secrets among them, an export has left them out.
     kept = [
-        column.name
-        for column in table.columns
-        if column.name not in header and spec.secrets == "exclude" and is_secret(table, column)
+        one.name
+        for one in table.columns
+        if one.name not in header
+        and (listed(spec.exclude, table, one.name) or (secrets and is_secret(table, one)))
     ]
     there = tuple(column for column in table.columns if column.name in {*header, *kept})
     size = max(0, fs_part.size_of(path))

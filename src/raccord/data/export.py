@@ -16,7 +16,7 @@ from pathlib import Path
 from raccord.data import container, kinds, manifest
 from raccord.data.container import Part, Writer
 from raccord.data.export_steps import File, Naming
-from raccord.data.leaving import Leaving, Packed
+from raccord.data.leaving import Leaving
 from raccord.data.manifest import Made
 from raccord.data.masks import Salt
 from raccord.data.pairs import Pair
@@ -217,7 +217,9 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
             for pair in found.tables[resumed:]:
                 now = replace(now, tables=(*now.tables, _table(rows, writer, pair, order.say)))
                 notes.write(now)
-            said = manifest.manifest(now.id, order.spec, replace(order.made, server=found.server), now.tables)
+            said = manifest.manifest(
+                now.id, target.kind, order.spec, replace(order.made, server=found.server), now.tables
+            )
             sha256 = writer.finish(said)
             size = file.size
     order.say("reading it back")
@@ -235,8 +237,9 @@ def _still(
     good: list[Mapping[str, Json]] = []
     for pair, one in zip(tables, written, strict=False):
         told = Part.parse(one["outline"]) if one.get("outline") else None
-        now = Packed(rows.digest(pair), Part.parse(one["part"]), told)
-        again = manifest.held(pair, one["rows"], now.digest, now.part, one["sequences"], now.outline)
+        again = manifest.held(
+            pair, one["rows"], rows.digest(pair), Part.parse(one["part"]), one["sequences"], told
+        )
         if json.loads(json.dumps(again)) != one:
             break
         good.append(one)

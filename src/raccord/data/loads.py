@@ -46,6 +46,7 @@ class Load:
         masked: columns whose values were sent in place of others.
         outline: gives what is told of its blocks, if anything is.
         file: the text file that the rows are in, "" where they are in none.
+        exact: of CSV, whether it is as raccord writes rows of SQLite, with nothing but text in quotes.
     """
 
     table: Table
@@ -61,6 +62,7 @@ class Load:
     masked: tuple[str, ...] = ()
     outline: Callable[[], Outline | None] = lambda: None
     file: str = ""
+    exact: bool = False
 
 
 Loads = Mapping[Name, Load]

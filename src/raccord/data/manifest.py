@@ -15,9 +15,9 @@ from raccord.data.difference import Digest
 from raccord.data.pairs import Pair
 from raccord.data.spec import Spec, conditioned
 from raccord.database.tables import Column, Name, Table, Unique
+from raccord.database.url import POSTGRESQL, SQLITE
 from raccord.model.plan import Json
 
-POSTGRESQL = "postgresql"
 LONGEST_NAME = 255  # characters of a name
 LONGEST_TEXT = 1 << 16
 
@@ -33,7 +33,8 @@ class Held:
         key: what told its rows apart.
         where: what tells the condition that its rows were chosen by from another; "" where they are all.
         masked: columns whose values were sent in place of others, and by which masks.
-        binary: whether the rows are in PostgreSQL's binary form, else in that of COPY's text.
+        binary: whether the rows are in PostgreSQL's binary form, else in that of COPY's text; SQLite's are
+            in one of their own.
         rows: how many.
         digest: what they come to.
         outline: what tells a plan of its rows, see `outline`; it lies before them.
@@ -112,10 +113,12 @@ class Manifest:
     """All of it.
 
     Attributes:
+        kind: of the database that its rows are from.
         name: of the set.
         spec: how the set was configured.
     """
 
+    kind: str
     name: str
     made: Made
     spec: Mapping[str, Json]
@@ -165,11 +168,13 @@ def _column(one: Column) -> list[Json]:
     ]
 
 
-def manifest(id_: str, spec: Spec, made: Made, tables: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+def manifest(
+    id_: str, kind: str, spec: Spec, made: Made, tables: Sequence[Mapping[str, Json]]
+) -> dict[str, Json]:
     """All of it for JSON."""
     return {
         "id": id_,
-        "kind": POSTGRESQL,
+        "kind": kind,
         "set": spec.name,
         "spec": spec.document(),
         **made.document(),
@@ -184,7 +189,7 @@ def parse(said: Mapping[str, Json]) -> Manifest:
         ValueError: it is none that raccord would write.
     """
     try:
-        if said["kind"] != POSTGRESQL:
+        if said["kind"] not in (POSTGRESQL, SQLITE):
             raise ValueError("its rows are of another kind of database")
         made = Made.parse(said)
         tables = tuple(_held(one) for one in _listed(said["tables"]))
@@ -193,7 +198,7 @@ def parse(said: Mapping[str, Json]) -> Manifest:
         spec = said["spec"]
         if not isinstance(spec, dict):
             raise ValueError("set")
-        return Manifest(_name(said["set"]), made, spec, tables)
+        return Manifest(said["kind"], _name(said["set"]), made, spec, tables)
     except (KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
         raise ValueError(f"something is missing in it, or of another kind ({type(error).__name__})") from None
 

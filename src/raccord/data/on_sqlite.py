@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from raccord.data import sqlite_kept, sqlite_look, sqlite_push, sqlite_restore
+from raccord.data import sqlite_arrival, sqlite_kept, sqlite_leaving, sqlite_look, sqlite_push, sqlite_restore
 from raccord.data.job import Job, Moved
 from raccord.database.tables import Name
 from raccord.database.url import Target
@@ -21,6 +21,9 @@ counted = sqlite_look.counted
 unreferred = sqlite_look.unreferred
 carry_out = sqlite_push.push
 take_back = sqlite_push.take_back
+leaving = sqlite_leaving.leaving
+arriving = sqlite_arrival.arriving
+bring = sqlite_arrival.bring
 kept = sqlite_restore.kept
 put_back = sqlite_restore.put_back
 

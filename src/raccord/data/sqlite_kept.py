@@ -1,14 +1,10 @@
-"""Archives of SQLite's rows: written and read as lines of JSON, and compared with what a table holds now.
-
-A line is a batch of rows, and a row a list. A blob is {"b": its base64}; text whose bytes are no UTF-8 has
-them as lone surrogates, which ASCII-only JSON keeps.
+"""What a push into SQLite kept: written and read as lines of JSON (`sqlite_rows`, without long values), and
+compared with what a table holds now.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +14,10 @@ from raccord.data.keeping import Shelf
 from raccord.data.pairs import wide
 from raccord.data.spec import conditioned
 from raccord.data.sqlite_look import named_tables
-from raccord.data.sqlite_session import Row, Session, batches
+from raccord.data.sqlite_rows import Row, decoded, encoded
+from raccord.data.sqlite_session import Session, batches, reading
 from raccord.data.sqlite_sql import differs, listed, matched, numbered, relation, scope, shown_value, spelled
 from raccord.data.sqlite_stage import Stage, make, table
-from raccord.database import sqlite
 from raccord.database.tables import Name, Table, identifier
 from raccord.database.url import Target
 from raccord.model.plan import Json
@@ -87,18 +83,9 @@ def write(job: Job, name: str, rows: Iterable[Row]) -> dict[str, Json]:
     """Writes a part of an archive, and reads it back."""
     with job.shelf.part(job.id, name) as part:
         for some in batches(rows):
-            part.write(_ENCODER.encode(some).encode("ascii") + b"\n")
+            part.write(encoded(some))
             part.rows += len(some)
     return part.document()
-
-
-def _blob(value: bytes) -> Json:
-    return {"b": base64.b64encode(value).decode("ascii")}
-
-
-# ASCII keeps lone surrogates; a batch at once is several times faster than row by row.
-_ENCODER = json.JSONEncoder(ensure_ascii=True, check_circular=False, separators=(",", ":"), default=_blob)
-_DECODER = json.JSONDecoder(object_hook=lambda said: base64.b64decode(said["b"]))
 
 
 def read(shelf: Shelf, id_: str, part: Mapping[str, Json]) -> Iterator[Row]:
@@ -112,7 +99,7 @@ def read(shelf: Shelf, id_: str, part: Mapping[str, Json]) -> Iterator[Row]:
         first, *more = data.split(b"\n")
         line.append(first)
         for next_ in more:
-            yield from _DECODER.decode(b"".join(line).decode("ascii"))
+            yield from decoded(b"".join(line))
             line = [next_]
 
 
@@ -168,14 +155,8 @@ def opened(
         WorldMoved: a table has other columns by now.
         RestoreFailed: it can't be read.
     """
-    with (
-        sqlite.looking(target) as uri,
-        sqlite.failures(sqlite.existing(target)),
-        contextlib.closing(sqlite.connected(uri, job.spec.lock_seconds)) as db,
-    ):
-        two = Session(db, job.spec.statement_seconds)
-        two.run("begin")
-        tables = named_tables(db, names_of(document))
+    with reading(target, job.spec) as (two, _):
+        tables = named_tables(two.db, names_of(document))
         yield two, loaded(job, two, id_, document, tables)
 
 

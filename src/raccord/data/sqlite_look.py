@@ -42,7 +42,7 @@ class Look:
     def _difference(self, at: int, samples: int) -> Difference:
         pair = self.seen.tables[at]
         stage = self._stages[pair.id] = make(self.ends.two, pair, at, pair.key)
-        found = compare(self.ends, self.spec, stage)
+        found = compare(self.ends.two, self.spec, stage, origin(self.ends, pair, at))
         if not (pair.key and samples):
             return found
         query = f"select {listed(pair.key)} from {stage.put} where not {identifier(stage.new)} limit ?"
@@ -82,13 +82,20 @@ class Look:
 
     def referred(self, differs: Iterable[Difference]) -> list[Finding]:
         """Rows outside the set that refer to rows that would go."""
-        inside = {pair.id for pair in self.seen.tables}
-        going = [each for each in differs if each.removed and self.spec.mode in REMOVES]
-        return [
-            finding
-            for each in going
-            for finding in referring(self.ends.two, self._stages[each.pair.id], inside)
-        ]
+        return referred(self.ends.two, self.spec, self.seen, self._stages, differs)
+
+
+def referred(
+    two: Session, spec: Spec, seen: Seen, stages: Mapping[Name, Stage], differs: Iterable[Difference]
+) -> list[Finding]:
+    """Rows outside a set that refer to rows that would go.
+
+    Args:
+        stages: what the comparison found of each table.
+    """
+    inside = {pair.id for pair in seen.tables}
+    going = [each for each in differs if each.removed and spec.mode in REMOVES]
+    return [finding for each in going for finding in referring(two, stages[each.pair.id], inside)]
 
 
 def referring(two: Session, stage: Stage, inside: Collection[Name]) -> list[Finding]:
@@ -137,16 +144,21 @@ def locked(target: Target, spec: Spec) -> list[Finding]:
 
 def seen(both: Ends, spec: Spec, salt: Salt) -> Seen:
     """What both files have."""
-    source, findings = _source(both.one.db, spec)
-    refused = [*findings.refused, *_closure(spec)]
+    source, findings = sources(both.one.db, spec)
+    refused = [*findings.refused, *unclosed(spec, spec.goal)]
     found = joined(spec, source, named_tables(both.two.db, source), refused, salt)
     return replace(found, notes=(*found.notes, *findings.notes))
 
 
-def _closure(spec: Spec) -> list[Finding]:
+def unclosed(spec: Spec, place: str) -> list[Finding]:
+    """What speaks against a closure: nobody looks for one in a file.
+
+    Args:
+        place: the environment that is one.
+    """
     if not spec.closure:
         return []
-    said = sentence("closure is for PostgreSQL databases, and {place} is a SQLite file", place=spec.goal)
+    said = sentence("closure is for PostgreSQL databases, and {place} is a SQLite file", place=place)
     hint = sentence(
         "take closure out of [data.{set}], or choose the rows that are referred to by where", set=spec.name
     )
@@ -154,17 +166,20 @@ def _closure(spec: Spec) -> list[Finding]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Findings:
+class Findings:
+    """What is found of a set while its tables are chosen."""
+
     refused: list[Finding]
     notes: list[Finding]
 
 
-def _source(db: sqlite.Connection, spec: Spec) -> tuple[dict[Name, Table], _Findings]:
+def sources(db: sqlite.Connection, spec: Spec) -> tuple[dict[Name, Table], Findings]:
+    """The tables that a set means, and what is to be said of it."""
     listed_ = tables_sqlite.listed(db)
     numbers, refused = chosen(spec, spec.origin, listed_)
     names = {at: name for at, name, *_ in listed_}
     found = tables_sqlite.tables(db, [names[number][1] for number in numbers])
-    return found, _Findings(refused, _virtual(spec, listed_, found))
+    return found, Findings(refused, _virtual(spec, listed_, found))
 
 
 def _virtual(spec: Spec, listed_: Iterable[Listed], found: Mapping[Name, Table]) -> list[Finding]:
@@ -196,7 +211,7 @@ def counted(target: Target, spec: Spec) -> dict[str, int]:
     """How many rows of a set a file has, by table."""
 
     def ask(db: sqlite.Connection) -> dict[str, int]:
-        tables, _ = _source(db, spec)
+        tables, _ = sources(db, spec)
         found = {}
         for table in tables.values():
             where = condition(spec, table)

@@ -5,19 +5,20 @@ Both come down to a stage for each table, filled by a comparison or from an arch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from raccord.data import salts, sqlite_kept
 from raccord.data.job import Job, alone, conclude, names_of, refuse, refuse_moved, refuse_others
 from raccord.data.obstacles import obstacles
 from raccord.data.order import ordered
+from raccord.data.pairs import Pair
 from raccord.data.plan import fires, relevant
 from raccord.data.spec import REPLACE
 from raccord.data.sqlite_change import Done, carry_out, quiet
 from raccord.data.sqlite_look import named_tables, seen
 from raccord.data.sqlite_session import Session, ends, opened, transaction
 from raccord.data.sqlite_sql import differs, relation
-from raccord.data.sqlite_stage import Stage, compare, make, settle
+from raccord.data.sqlite_stage import Stage, compare, make, origin, settle
 from raccord.database.tables import Name
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
@@ -31,16 +32,28 @@ def push(job: Job, source: Target, target: Target) -> None:
         refuse((*found.refused, *found.hindered))
         refuse_others(found, job)
         both.attach(found.tables)
-        stages = []
-        for at, pair in enumerate(found.tables):
-            job.say(f"comparing {pair.shown}")
-            stage = make(both.two, pair, at, pair.columns)
-            differs_ = compare(both, spec, stage)
-            refuse_moved(job, differs_)
-            settle(both.two, spec, stage)
-            if any(relevant(spec, differs_)):
-                stages.append(stage)
+        stages = staged(job, both.two, found.tables, lambda pair, at: origin(both, pair, at))
         carry(job, both.two, target, stages, spec.mode)
+
+
+def staged(
+    job: Job, two: Session, tables: Sequence[Pair], rows: Callable[[Pair, int], tuple[str, str]]
+) -> list[Stage]:
+    """What tables get, as far as it is as planned, within the transaction.
+
+    Args:
+        rows: leads to the rows of the source, by the number of the table; see `sqlite_stage.origin`.
+    """
+    stages = []
+    for at, pair in enumerate(tables):
+        job.say(f"comparing {pair.shown}")
+        stage = make(two, pair, at, pair.columns)
+        found = compare(two, job.spec, stage, rows(pair, at))
+        refuse_moved(job, found)
+        settle(two, job.spec, stage)
+        if any(relevant(job.spec, found)):
+            stages.append(stage)
+    return stages
 
 
 def take_back(job: Job, target: Target, archive: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from raccord.data.pairs import Pair
 from raccord.data.spec import Spec
+from raccord.data.sqlite_rows import BATCH, BATCH_SIZE, Row
 from raccord.data.sqlite_sql import SOURCE
 from raccord.database import sqlite
 from raccord.database.url import Target
@@ -19,9 +20,6 @@ from raccord.model.text import shown
 
 CACHE_KIB = 32 * 1024  # of pages that are changed and not written yet: with more, readers would wait longer
 STEPS = 100_000  # of SQLite's machine, between two looks at the clock
-BATCH = 1_000  # rows that are handed over at once,
-BATCH_SIZE = 1 << 20  # or fewer: characters and bytes
-Row = Sequence[Any]
 
 
 @dataclass(slots=True)
@@ -52,6 +50,12 @@ class Session:
         """Asks for rows."""
         self._until = time.monotonic() + self.seconds
         return self.db.execute(query, values)
+
+    def rows(self, query: str) -> Iterator[Row]:
+        """The rows of an answer; whoever takes them may take as long as it likes."""
+        for row in self.ask(query):
+            yield row
+            self._until = time.monotonic() + self.seconds
 
     def number(self, query: str) -> int:
         """The one number of an answer."""
@@ -154,6 +158,26 @@ def check_two(source: Target, target: Target) -> None:
 
 
 @contextlib.contextmanager
+def reading(
+    target: Target, spec: Spec, cancelled: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[Session, str]]:
+    """A connection that sees one state of a database and changes nothing in it; and its URI.
+
+    Args:
+        cancelled: whether a person interrupted.
+    """
+    with (
+        sqlite.looking(target) as uri,
+        sqlite.failures(sqlite.existing(target)),
+        contextlib.closing(sqlite.connected(uri, spec.lock_seconds)) as db,
+    ):
+        found = Session(db, spec.statement_seconds, cancelled)
+        found.run("begin")
+        found.ask("select count(*) from sqlite_schema").fetchone()  # from here on it sees one state
+        yield found, uri
+
+
+@contextlib.contextmanager
 def ends(
     source: Target, target: Target, spec: Spec, *, write: bool, cancelled: Callable[[], bool] = lambda: False
 ) -> Iterator[Ends]:
@@ -165,26 +189,12 @@ def ends(
     """
     check_two(source, target)
     with contextlib.ExitStack() as stack:
-        origin = stack.enter_context(sqlite.looking(source))
-        path = sqlite.existing(source)
-        stack.enter_context(sqlite.failures(path))
-        db = stack.enter_context(contextlib.closing(sqlite.connected(origin, spec.lock_seconds)))
-        one = Session(db, spec.statement_seconds, cancelled)
-        one.run("begin")
-        one.ask("select count(*) from sqlite_schema").fetchone()  # from here on it sees one state
+        one, origin = stack.enter_context(reading(source, spec, cancelled))
         if write:
             two = stack.enter_context(opened(target, spec, cancelled))
-        else:
-            goal = stack.enter_context(sqlite.looking(target))
-            stack.enter_context(sqlite.failures(sqlite.existing(target)))
-            two = Session(
-                stack.enter_context(contextlib.closing(sqlite.connected(goal, spec.lock_seconds))),
-                spec.statement_seconds,
-            )
-        if write:
             stack.enter_context(transaction(two, target, spec))
         else:
-            two.run("begin")
+            two, _ = stack.enter_context(reading(target, spec))
         yield Ends(one, two, origin)
 
 

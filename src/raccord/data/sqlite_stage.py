@@ -5,7 +5,7 @@ They are filled by a comparison with the source, or from an archive, and vanish 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from raccord.data.difference import Difference, Digest
@@ -118,27 +118,39 @@ def origin(ends: Ends, pair: Pair, number: int) -> tuple[str, str]:
     """The rows of the source, as a table to select from, and the name of their place."""
     if ends.attached:
         return f"{SOURCE}.{identifier(pair.source.name)}", pair.source.place
+    return gathered(
+        ends.two, pair, number,
+        lambda goal: ends.two.put(goal, listed(pair.columns), len(pair.columns), ends.one.ask(sent(pair))),
+    )  # fmt: skip
+
+
+def gathered(two: Session, pair: Pair, number: int, put: Callable[[str], object]) -> tuple[str, str]:
+    """Rows in a temporary table: that, and the name of their place.
+
+    Args:
+        put: puts them into a table that is named in SQL.
+    """
     name = f"temp.raccord_from_{number}"
-    table(ends.two, name, pair, pair.columns)
+    table(two, name, pair, pair.columns)
     place = next(one for one in ("rowid", "oid", "_rowid_", "") if one not in pair.columns)
-    ends.two.put(name, listed(pair.columns), len(pair.columns), ends.one.ask(sent(pair)))
+    put(name)
     if pair.key:
-        ends.two.run(
-            f"create index temp.raccord_from_{number}_key on raccord_from_{number} ({listed(pair.key)})"
-        )
+        two.run(f"create index temp.raccord_from_{number}_key on raccord_from_{number} ({listed(pair.key)})")
     return name, place
 
 
-def compare(ends: Ends, spec: Spec, stage: Stage) -> Difference:
+def compare(two: Session, spec: Spec, stage: Stage, source: tuple[str, str]) -> Difference:
     """How the rows of a table differ; what is to be put and what goes is in the stage afterwards.
+
+    Args:
+        source: the rows of the source, see `origin`.
 
     Raises:
         HeldBack: the source has two rows for one key.
     """
-    two, pair = ends.two, stage.pair
-    rows, place = origin(ends, pair, stage.number)
-    source = two.number(f"select count(*) from {rows}")
-    target = two.number(f"select count(*) from {scope(pair)} t")
+    pair, (rows, place) = stage.pair, source
+    ours = two.number(f"select count(*) from {rows}")
+    theirs = two.number(f"select count(*) from {scope(pair)} t")
     if pair.key:
         _by_key(two, stage, rows)
     else:
@@ -147,12 +159,12 @@ def compare(ends: Ends, spec: Spec, stage: Stage) -> Difference:
         f"select count(*), coalesce(sum(not {identifier(stage.new)}), 0) from {stage.put}"
     ).fetchone()
     removed = two.number(f"select count(*) from {stage.gone}")
-    if pair.key and added - changed - removed != source - target:
+    if pair.key and added - changed - removed != ours - theirs:
         raise HeldBack(
             f"{shown(pair.shown)} has rows in {spec.origin} whose keys are equal in {spec.goal}",
             finding="data.key",
         )
-    return Difference(pair, Digest(source), Digest(target), added - changed, changed, removed)
+    return Difference(pair, Digest(ours), Digest(theirs), added - changed, changed, removed)
 
 
 def _by_key(two: Session, stage: Stage, rows: str) -> None:

@@ -60,7 +60,7 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
             hint=f"export a set without closure, or raccord data push {options.name} --to ENV",
         )
     spec = replace(spec, secrets=options.secrets or spec.secrets)
-    source = data_sets.archivable(room, spec.origin)
+    source = data_sets.environments(room).target(spec.origin)
     if salts.needed(spec) and not options.dry_run:
         salts.make(room.state)
     with kinds.of(source).leaving(source, spec) as rows:
@@ -148,7 +148,7 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
         tables = _going(room, rows, spec).tables
         runs: list[str] = []
         named = _named(room, spec, report, made, runs)
-        done = csv_set.write(rows, tables, folder, spec.name, made, named, _say(room, spec))
+        done = csv_set.write(rows, source.kind, tables, folder, spec.name, made, named, _say(room, spec))
     written = tuple(
         DataExportTable(pair.shown, one.rows, one.size, str(one.path), pair.masked)
         for pair, one in zip(tables, done, strict=True)

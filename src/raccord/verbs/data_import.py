@@ -21,6 +21,7 @@ from raccord.data.loads import Source
 from raccord.data.manifest import Made
 from raccord.data.plan import Decision, staying
 from raccord.data.sealing import Damaged, Opener
+from raccord.database.url import POSTGRESQL, SQLITE, Target
 from raccord.errors import CannotRun, UsageError, WorldMoved
 from raccord.kernel import fs, fs_part
 from raccord.kernel.record import RunRecord
@@ -35,6 +36,7 @@ VERB = "data import"
 # Where rows are from, in messages.
 ARCHIVE, FILES = "the archive", "the CSV files"
 CSV = "csv"
+NAMES = {POSTGRESQL: "a PostgreSQL database", SQLITE: "a SQLite file"}
 FOLDER, SUFFIX = "exports", ".raccord"  # where archives are by default, and how their names end
 
 
@@ -49,6 +51,7 @@ class Files:
         what: leads to them again, once they were looked at.
         notes: what a person should know, then.
         made: by whom they were made, and of what, then; None where nothing says so.
+        kind: of the database that they are from, where no other takes them; else "".
     """
 
     source: Source
@@ -58,6 +61,7 @@ class Files:
     what: Callable[[], Mapping[str, Json]]
     notes: Callable[[], tuple[Finding, ...]]
     made: Callable[[], Made | None] = lambda: None
+    kind: str = ""
 
 
 def bring(room: Room, options: DataImportOptions) -> tuple[Plan, RunRecord | None]:
@@ -90,7 +94,10 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     spec = replace(
         spec, mask={}, closure=False, secrets=options.secrets or spec.secrets, command=again(options)
     )
-    target = data_sets.archivable(room, options.goal)
+    target = data_sets.environments(room).target(options.goal)
+    knows = kinds.of(target)
+    if files.kind and files.kind != target.kind:
+        raise _of_another_kind(room, options, files, target)
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {files.title} to {spec.goal}"
 
     home = data_sets.configured(room, files.name).from_
@@ -103,7 +110,7 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     def say(text: str) -> None:
         room.listen(Event("", key, "said", text))
 
-    with kinds.of(target).arriving(target, spec, files.source, say) as look:
+    with knows.arriving(target, spec, files.source, say) as look:
         came = files.made()
         bare = came and exposed(came, spec.goal, home, _protected(room), spec.command)
         waivers = data_masking.waived(reason if bare else "", options.by)
@@ -140,6 +147,16 @@ def again(options: DataImportOptions) -> str:
     more += f" --secrets {options.secrets}" if options.secrets else ""
     more += data_keys.words(options.key)
     return f"raccord {VERB} {shown(shlex.quote(options.name))} --to {options.goal}{more}"
+
+
+def _of_another_kind(room: Room, options: DataImportOptions, files: Files, target: Target) -> CannotRun:
+    origin = data_sets.configured(room, files.name).from_
+    words = ["raccord", "data", "export", files.name, "--from", origin, "--format", CSV]
+    return CannotRun(
+        f"{files.title} holds rows of {NAMES[files.kind]}, and {options.goal} is {NAMES[target.kind]}:"
+        " values of one are none of the other's",
+        hint=f"{shown(shlex.join(words))} writes files that either takes, as far as its columns do",
+    )
 
 
 def _counted(one: Difference, made: Decision) -> Finding:
@@ -242,7 +259,7 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
     }
     return Files(
         found, said.name, ARCHIVE, shown(path.name), lambda: what, lambda: (_provenance(said.made),),
-        lambda: said.made,
+        lambda: said.made, said.kind,
     )  # fmt: skip
 
 

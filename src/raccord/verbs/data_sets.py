@@ -10,8 +10,8 @@ from raccord.config import DataSet, absent
 from raccord.data import kinds, salts
 from raccord.data.masks import Salt
 from raccord.data.spec import Spec
-from raccord.database.url import POSTGRESQL, Target
-from raccord.errors import CannotRun, UsageError
+from raccord.database.url import Target
+from raccord.errors import UsageError
 from raccord.verbs.promoting import environments as environments
 from raccord.verbs.promoting import promoted as promoted
 from raccord.verbs.room import Room
@@ -107,22 +107,6 @@ def found_ends(room: Room, what: Spec) -> Ends:
     ends = Ends(what, known.target(what.origin), known.target(what.goal), salts.read(room.state))
     kinds.kind(ends.source, ends.target)
     return ends
-
-
-def archivable(room: Room, name: str) -> Target:
-    """The database of an environment whose rows go into files, or come from them.
-
-    Raises:
-        UsageError: there is no such environment.
-        CannotRun: its database isn't known, or is none of PostgreSQL.
-    """
-    found = environments(room).target(name)
-    if found.kind != POSTGRESQL:
-        raise CannotRun(
-            f"archives and CSV files hold rows of PostgreSQL databases, which {found.shown} is not",
-            hint="raccord data push",
-        )
-    return found
 
 
 def commit(room: Room) -> str:
