@@ -6,8 +6,6 @@ import random
 
 import pytest
 
-from raccord.errors import UsageError
-from raccord.model.options_data import DataExportOptions
 from raccord.model.plan import Plan
 from tests import pgkit
 from tests.datakit import two, why
@@ -220,8 +218,3 @@ def test_against_a_model(pair, seed):
     if report.state == "done":
         assert pair.undo().state == "done"
         assert not any(pair.run("prod", f"select 1 from {name}") for name in names)
-
-
-def test_no_export(pair):
-    with pair.workspace as workspace, pytest.raises(UsageError, match="has a closure"):
-        workspace.archives.export(DataExportOptions("all"))

@@ -14,8 +14,8 @@ from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.model.report_data import DataExport
 from tests import pgkit
-from tests.datakit import two, why
-from tests.litekit import Lite, lite
+from tests.datakit import Two, two, why
+from tests.litekit import lite
 from tests.verbs.test_data_archive import notes
 from tests.verbs.test_data_lite import ODD, ODD_ROWS, SETUP
 
@@ -52,19 +52,19 @@ def shops(tmp_path, monkeypatch):
         yield found
 
 
-def export(pair: Lite, **options: Any) -> DataExport:
+def export(pair: Two, **options: Any) -> DataExport:
     with pair.workspace as workspace:
         return workspace.archives.export(DataExportOptions("all", **options))
 
 
-def bring(pair: Lite, path: str, **options: Any) -> RunReport:
+def bring(pair: Two, path: str, **options: Any) -> RunReport:
     with pair.workspace as workspace:
         report = workspace.archives.bring(DataImportOptions(path, "prod", **options))
     assert isinstance(report, RunReport)
     return report
 
 
-def plan(pair: Lite, path: str, **options: Any) -> Plan:
+def plan(pair: Two, path: str, **options: Any) -> Plan:
     with pair.workspace as workspace:
         report = workspace.archives.bring(DataImportOptions(path, "prod", dry_run=True, **options))
     assert isinstance(report, Plan)
@@ -312,10 +312,11 @@ def test_from_one_kind_of_database_to_the_other(tmp_path):
                 pair.configure(("every_one",))
             with files.ends["dev"][0].connect("dev") as db:
                 db.executemany("insert into every_one values (?, ?, ?, ?, ?, ?)", CROSSED)
-            for pair, other, kinds in (
+            ends: tuple[tuple[Two, Two, str], ...] = (
                 (files, server, "a SQLite file, and prod is a PostgreSQL database"),
                 (server, files, "a PostgreSQL database, and prod is a SQLite file"),
-            ):
+            )
+            for pair, other, kinds in ends:
                 made = export(pair)
                 with pytest.raises(CannotRun, match=f"holds rows of {kinds}") as said:
                     bring(other, made.path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from raccord.data import container, manifest, outline
 from raccord.data.container import Reader, damaged
-from raccord.data.loads import Load, Loads, There
+from raccord.data.loads import Came, Load, Loads, There
 from raccord.data.manifest import Held, Manifest
 from raccord.data.outline import LARGEST, Outline
 from raccord.data.sealing import Opener
@@ -39,7 +39,14 @@ class Archive:
             lambda take: self.reader.read(one.part, take),
             kept=one.kept, rows=one.rows, size=one.part.size, digest=one.digest, keyed=bool(one.key),
             where=one.where, masked=tuple(one.masked), outline=lambda: self._outline(one),
+            came=self._came(one),
         )  # fmt: skip
+
+    def _came(self, one: Held) -> Came | None:
+        came = one.came
+        if came is None:
+            return None
+        return Came(one.key, came.digest.rows, lambda take: self.reader.read(came.part, take))
 
     def _outline(self, one: Held) -> Outline | None:
         if one.outline is None:

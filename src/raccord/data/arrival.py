@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from raccord.data import observe, outline, push
 from raccord.data.blocks import summed
+from raccord.data.closure import astray, received
 from raccord.data.compare import difference, digest
 from raccord.data.container import ANOTHER
 from raccord.data.difference import Difference
@@ -60,11 +61,17 @@ def there(db: postgres.Connection) -> There:
 
 
 def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
-    """What both the files and the target have of a set."""
-    return met(
+    """What both the files and the target have of a set; the keys of rows that came by closure are loaded."""
+    found = met(
         there(db), loads, spec,
         lambda as_, ours, theirs, refused: observe.met(db, as_, ours, theirs, UNUSED, refused),
     )  # fmt: skip
+    for pair in found.tables:
+        load = loads[pair.id]
+        came = None if found.refused else load.came
+        if came is not None and received(db, pair, load.form, came.feed) != came.rows:
+            raise _other(pair)
+    return found
 
 
 @dataclass(slots=True)
@@ -129,6 +136,8 @@ class Landing:
         run(self.db, f"analyze {place}")
         sums = load.digest if _as_told(load, pair) else None
         if sums is not None and digest(self.db, pair, source=True) != sums:
+            raise _other(pair)
+        if pair.closure and astray(self.db, pair, place):
             raise _other(pair)
         self._landed.add(pair.id)
 

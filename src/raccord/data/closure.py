@@ -20,18 +20,19 @@ What the target alone has is removed only where its `where` names it, as without
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from raccord.data.pairs import Pair, Pairs
 from raccord.data.scope import meets, relation, scope
-from raccord.data.stage import run
+from raccord.data.stage import one_row, run
 from raccord.database import postgres, pump
 from raccord.database.tables import Name, Reference, Table, identifier, label
 from raccord.model.language import Sentence, counted, sentence
 from raccord.model.plan import Finding
 from raccord.model.text import shown
 
+Feed = Callable[[Callable[[bytes], object]], object]
 NONE = "false"  # the condition of a table that the set doesn't name: no row of it travels for its own sake
 
 
@@ -57,12 +58,13 @@ def parents(tables: Mapping[Name, Table]) -> set[Name]:
 
 
 def closed(
-    one: postgres.Connection, two: postgres.Connection, found: Pairs, outside: Collection[Name]
+    one: postgres.Connection, two: postgres.Connection | None, found: Pairs, outside: Collection[Name]
 ) -> Pairs:
     """The same tables, with the rows that come by closure, and with what to say of it.
 
     Args:
-        one, two: connections to source and target, each in a transaction that can make temporary tables.
+        one, two: connections to source and target, each in a transaction that can make temporary tables; None
+            where the rows go into files.
         outside: tables that the set doesn't name; those stay of which a row comes.
     """
     pairs = [replace(pair, where=NONE) if pair.id in outside else pair for pair in found.tables]
@@ -77,12 +79,14 @@ def closed(
     edges = list(_edges([made.get(pair.id, pair) for pair in pairs], made))
     for pair in made.values():
         _make(one, pair, source=True)
-        _make(two, pair, source=False)
+        if two is not None:
+            _make(two, pair, source=False)
     _find(one, edges)
     notes: list[Finding] = []
     empty = {*outside}
     for pair in made.values():
-        _send(one, two, pair)
+        if two is not None:
+            _send(one, two, pair)
         if note := _note(one, pair, [edge for edge in edges if edge.parent.id == pair.id]):
             notes.append(note)
             empty.discard(pair.id)
@@ -158,12 +162,49 @@ def _step(edge: Edge, number: int) -> str:
 
 def _send(one: postgres.Connection, two: postgres.Connection, pair: Pair) -> None:
     """Tells the target the keys, as they will be there."""
-    of = scope(replace(pair, where=NONE), source=True, columns=pair.key)
-    keys = ", ".join(f"r.{identifier(name)}" for name in pair.key)
-    goal = ", ".join(f"k{at}" for at in range(len(pair.key)))
-    query = f"select {keys} from {of} r"
-    pump.across(one, query, two, f"pg_temp.{pair.closure} ({goal})", binary=pair.binary)
+    pump.across(one, keyed(pair), two, _goal(pair), binary=pair.binary)
     run(two, f"analyze pg_temp.{pair.closure}")
+
+
+def _goal(pair: Pair) -> str:
+    listed = ", ".join(f"k{at}" for at in range(len(pair.key)))
+    return f"pg_temp.{pair.closure} ({listed})"
+
+
+def keyed(pair: Pair) -> str:
+    """Asks the source for the keys of the rows that come by closure, as they are sent."""
+    of = scope(by_closure(pair), source=True)
+    return f"select {', '.join(f'r.{identifier(name)}' for name in pair.key)} from {of} r"
+
+
+def by_closure(pair: Pair) -> Pair:
+    """A table as far as it comes by closure, and of that the keys."""
+    return replace(pair, where=NONE, columns=pair.key)
+
+
+def received(db: postgres.Connection, pair: Pair, form: str, feed: Feed) -> int:
+    """Tells the target the keys from a file; returns how many there are.
+
+    Args:
+        form: options of COPY for them.
+        feed: gives them.
+    """
+    _make(db, pair, source=False)
+    count = pump.fed(db, _goal(pair), form, feed)
+    run(db, f"analyze pg_temp.{pair.closure}")
+    return count
+
+
+def astray(db: postgres.Connection, pair: Pair, rows: str) -> bool:
+    """Whether keys are there of rows that are not: by them rows of the target would go.
+
+    Args:
+        rows: the source's, as SQL.
+    """
+    same = " and ".join(f"r.{identifier(name)} = k.k{at}" for at, name in enumerate(pair.key))
+    there = f"exists (select from {rows} r where {same})"
+    query = f"select exists (select from pg_temp.{pair.closure} k where not {there})"
+    return bool(one_row(db, query)[0])
 
 
 def _note(db: postgres.Connection, pair: Pair, edges: Sequence[Edge]) -> Finding | None:

@@ -17,7 +17,7 @@ from raccord.data import container, kinds, manifest
 from raccord.data.container import Part, Writer
 from raccord.data.export_steps import File, Naming
 from raccord.data.leaving import Leaving
-from raccord.data.manifest import Made
+from raccord.data.manifest import Came, Made
 from raccord.data.masks import Salt
 from raccord.data.pairs import Pair
 from raccord.data.sealing import Opener, Seal
@@ -237,8 +237,11 @@ def _still(
     good: list[Mapping[str, Json]] = []
     for pair, one in zip(tables, written, strict=False):
         told = Part.parse(one["outline"]) if one.get("outline") else None
+        keys, came = rows.came(pair), Came.parse(one.get("came"))
+        if keys != (came and came.digest):
+            break
         again = manifest.held(
-            pair, one["rows"], rows.digest(pair), Part.parse(one["part"]), one["sequences"], told
+            pair, one["rows"], rows.digest(pair), Part.parse(one["part"]), one["sequences"], told, came
         )
         if json.loads(json.dumps(again)) != one:
             break
@@ -248,4 +251,6 @@ def _still(
 
 def _table(rows: Leaving, writer: Writer, pair: Pair, say: Callable[[str], None]) -> dict[str, Json]:
     done = rows.packed(pair, say, writer.part)
-    return manifest.held(pair, done.digest.rows, done.digest, done.part, rows.sequences(pair), done.outline)
+    return manifest.held(
+        pair, done.digest.rows, done.digest, done.part, rows.sequences(pair), done.outline, done.came
+    )

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from raccord.data.container import Part
 from raccord.data.difference import Digest
+from raccord.data.manifest import Came
 from raccord.data.masks import Salt
 from raccord.data.pairs import Pair
 from raccord.data.spec import Spec
@@ -49,12 +50,14 @@ class Packed:
     Attributes:
         digest: what they come to.
         part: where they lie.
-        outline: where it lies what tells a plan of them, if anything does; before them.
+        outline: where it lies what tells a plan of them, if anything does.
+        came: the keys of those that came by closure, where the table has one. Both lie before the rows.
     """
 
     digest: Digest
     part: Part
     outline: Part | None = None
+    came: Came | None = None
 
 
 class Leaving(Protocol):
@@ -65,6 +68,9 @@ class Leaving(Protocol):
 
     def digest(self, pair: Pair) -> Digest:
         """What the rows of a table come to, as they are sent."""
+
+    def came(self, pair: Pair) -> Digest | None:
+        """What the keys of the rows that come by closure come to; None of a table that has none."""
 
     def packed(self, pair: Pair, say: Callable[[str], None], write: Write) -> Packed:
         """Has the rows of a table written, in the form of archives.

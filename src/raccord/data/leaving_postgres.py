@@ -10,21 +10,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from raccord.data import observe, outline
+from raccord.data.closure import by_closure, closed, keyed, parents
 from raccord.data.compare import digest
 from raccord.data.csv_set import FORM
 from raccord.data.difference import Digest
 from raccord.data.fit import unfit
 from raccord.data.leaving import Going, Packed, Write
+from raccord.data.manifest import Came
 from raccord.data.masks import Salt
 from raccord.data.order import ordered
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair, pairs
 from raccord.data.scope import scope
-from raccord.data.spec import REPLACE, Spec
+from raccord.data.spec import ALL, REPLACE, Spec
 from raccord.data.stage import one_row
 from raccord.data.transaction import looking
 from raccord.database import postgres, pump
-from raccord.database.tables import identifier
+from raccord.database.tables import Name, identifier
 from raccord.database.types_postgres import portable
 from raccord.database.url import Target
 from raccord.errors import CannotRun
@@ -52,6 +54,10 @@ class _Leaving:
         """What the rows of a table come to."""
         return digest(self.db, pair, source=True)
 
+    def came(self, pair: Pair) -> Digest | None:
+        """What the keys that came by closure come to."""
+        return digest(self.db, by_closure(pair), source=True) if pair.closure else None
+
     def packed(self, pair: Pair, say: Callable[[str], None], write: Write) -> Packed:
         """Writes the rows of a table."""
         say(f"summing up {pair.shown}")
@@ -59,18 +65,21 @@ class _Leaving:
         sums = self.digest(pair) if found is None else found.sums.digest
         said = outline.packed(found) if found is not None else b""
         told = write(iter([said])) if said else None
+        keys = self.came(pair)
+        form = pump.BINARY if pair.binary else ""
+        came = None if keys is None else Came(keys, write(pump.given(self.db, keyed(pair), form)))
         pace = Pace(say, f"writing {pair.shown}", sums.rows)
         count: list[int] = []
 
         def blocks() -> Iterator[bytes]:
-            for block in pump.given(self.db, _sent(pair), pump.BINARY if pair.binary else "", count.append):
+            for block in pump.given(self.db, _sent(pair), form, count.append):
                 pace.add(len(block))
                 yield block
 
         part = write(blocks())
         if count != [sums.rows]:
             raise CannotRun(f"{pair.shown} gave {count} rows, and was counted with {sums.rows}")
-        return Packed(sums, part, told)
+        return Packed(sums, part, told, came)
 
     def csv(self, pair: Pair, counted: Callable[[int], object]) -> Iterator[bytes]:
         """The same rows as CSV."""
@@ -89,8 +98,14 @@ def _sent(pair: Pair) -> str:
 def going(db: postgres.Connection, spec: Spec, salt: Salt) -> Going:
     """What a set has where it comes from. Its masks are tried."""
     tables, unmatched = observe.sources(db, spec)
+    outside: set[Name] = set()
+    while spec.closure == ALL and (more := parents(tables) - outside):
+        outside |= more
+        tables |= observe.named_tables(db, more)
     # Any mode may be chosen when the archive is read.
     found = pairs(replace(spec, mode=REPLACE), tables, tables, salt)
+    if spec.closure and not (unmatched or found.refused):
+        found = closed(db, None, found, outside)
     refused = [*unmatched, *found.refused]
     for pair in found.tables:
         name = pair.shown

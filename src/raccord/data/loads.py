@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from raccord.data.closure import NONE as NONE_BUT_THESE
+from raccord.data.closure import parents
 from raccord.data.difference import Digest
 from raccord.data.masks import Salt
 from raccord.data.outline import Outline
 from raccord.data.pairs import Pair, condition, drift, missing
 from raccord.data.seen import Seen, chosen
-from raccord.data.spec import Spec, conditioned
+from raccord.data.spec import ALL, Spec, conditioned
 from raccord.database import pump
 from raccord.database.tables import Listed, Name, Table, label
 from raccord.model.language import sentence
@@ -25,6 +27,21 @@ from raccord.model.text import shown
 
 Take = Callable[[bytes], object]
 UNUSED = Salt("", "")  # what is in files was masked before
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """The keys of rows that came by closure.
+
+    Attributes:
+        key: their columns.
+        rows: how many.
+        feed: gives them, in the form of the rows.
+    """
+
+    key: tuple[str, ...]
+    rows: int
+    feed: Callable[[Take], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,7 @@ class Load:
         masked: columns whose values were sent in place of others.
         outline: gives what is told of its blocks, if anything is.
         file: the text file that the rows are in, "" where they are in none.
+        came: those that came by closure; None where the table has none.
         exact: of CSV, whether it is as raccord writes rows of SQLite, with nothing but text in quotes.
     """
 
@@ -62,6 +80,7 @@ class Load:
     masked: tuple[str, ...] = ()
     outline: Callable[[], Outline | None] = lambda: None
     file: str = ""
+    came: Came | None = None
     exact: bool = False
 
 
@@ -105,6 +124,8 @@ def seen(there: There, loads: Loads, spec: Spec, join: Join) -> Seen:
     ]
     numbers, refused = chosen(spec, spec.origin, listed)
     known = [listed[at][1] for at in numbers]
+    outside = _outside(there, loads, spec, known)
+    known += outside
     for name in loads.keys() - {*known}:
         said = f"{spec.origin} holds {label(name)}, which the set {spec.name} doesn't name"
         refused.append(Finding("data.archive", "fail", said, f"correct tables in [data.{spec.name}]"))
@@ -122,12 +143,58 @@ def seen(there: There, loads: Loads, spec: Spec, join: Join) -> Seen:
     came = []
     for at, pair in enumerate(found.tables):
         load = loads[pair.id]
-        against += _drifted(spec, load, pair)
+        against += _drifted(
+            spec, load, pair, NONE_BUT_THESE if pair.id in outside else condition(spec, pair.target)
+        )
+        if pair.id in outside:
+            pair = replace(pair, where=NONE_BUT_THESE)
+        if load.came is not None:
+            against += _unclosed(spec, load.came, pair)
+            said = f"{pair.shown}: {load.came.rows} rows came by closure"
+            notes.append(
+                Finding("data.closure", "note", said, data={"table": pair.shown, "rows": load.came.rows})
+            )
         came.append(_brought(load, pair, at))
         if load.masked:
             said = f"{pair.shown}: {', '.join(map(shown, load.masked))} were masked where the rows come from"
             notes.append(Finding("data.masked", "note", said))
     return replace(found, tables=tuple(came), refused=tuple(against), notes=tuple(notes))
+
+
+def _outside(there: There, loads: Loads, spec: Spec, known: Sequence[Name]) -> list[Name]:
+    """Tables that the set doesn't name, and that its closure may lead to: along the target's own keys."""
+    found: list[Name] = []
+    tables = there.named(known) if spec.closure == ALL else {}
+    while more := sorted(name for name in parents(tables) & loads.keys() if loads[name].came is not None):
+        read = there.named(more)
+        tables |= read
+        found += [*read]
+        if not read:
+            break
+    return found
+
+
+def _unclosed(spec: Spec, came: Came, pair: Pair) -> list[Finding]:
+    """What speaks against the keys of rows that came by closure."""
+    if not spec.closure:
+        said = f"{spec.origin} holds rows of {pair.shown} that came by closure, and the set has none"
+        return [
+            Finding("data.closure", "fail", said, f"set closure in [data.{spec.name}] to what it was there")
+        ]
+    if came.key != pair.key:
+        said = sentence(
+            "{table} has the key {key} in {here}, and not in {there}",
+            table=pair.shown, key=[*came.key], here=spec.origin, there=spec.goal,
+        )  # fmt: skip
+        return [drift(said)]
+    if not pair.where:
+        said = sentence(
+            "{place} says that rows of {table} came by closure, which all are there",
+            place=spec.origin,
+            table=pair.shown,
+        )
+        return [Finding("data.archive", "fail", said, "use another copy of it, or export it again")]
+    return []
 
 
 def _drift_of_files(spec: Spec, one: Finding) -> Finding:
@@ -143,13 +210,13 @@ def _literally(*names: str) -> str:
     return ".".join("".join(f"[{one}]" if one in "*?[" else one for one in name) for name in names)
 
 
-def _drifted(spec: Spec, load: Load, pair: Pair) -> list[Finding]:
+def _drifted(spec: Spec, load: Load, pair: Pair, where: str) -> list[Finding]:
     found = [
         _drift_of_files(spec, drift(missing(pair.shown, name, spec.origin)))
         for name in pair.columns
         if name not in load.columns
     ]
-    if load.where is not None and load.where != conditioned(condition(spec, pair.target)):
+    if load.where is not None and load.where != conditioned(where):
         chose = "another condition chose" if load.where else "no condition chose"
         said = f"{spec.origin} holds rows of {pair.shown} that {chose}"
         hint = f"set where in [data.{spec.name}] to what it was there"
@@ -172,6 +239,7 @@ def _brought(load: Load, pair: Pair, at: int) -> Pair:
     return replace(
         pair,
         columns=columns,
+        closure=f"raccord_closure_{at}" if load.came is not None else "",
         copied=columns == load.columns,
         source=Table("pg_temp", f"raccord_in_{at}", "table", rows=load.rows),
         masks={},

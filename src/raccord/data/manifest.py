@@ -23,6 +23,33 @@ LONGEST_TEXT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
+class Came:
+    """The keys of rows that came by closure, in the form of the rows.
+
+    Attributes:
+        digest: what they come to, and how many they are.
+    """
+
+    digest: Digest
+    part: Part
+
+    def document(self) -> dict[str, Json]:
+        """Itself for JSON."""
+        return {"digest": str(self.digest), "part": document(self.part)}
+
+    @classmethod
+    def parse(cls, said: Json) -> Came | None:
+        """Reads `document` back; None where nothing is said.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is none.
+        """
+        if said is None:
+            return None
+        return cls(Digest.parse(_text(said["digest"])), Part.parse(said["part"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """One table of an archive.
 
@@ -38,6 +65,7 @@ class Held:
         rows: how many.
         digest: what they come to.
         outline: what tells a plan of its rows, see `outline`; it lies before them.
+        came: the keys of those that came by closure; between both.
         sequences: for a column the last number of its sequence, to be read only.
     """
 
@@ -52,6 +80,7 @@ class Held:
     digest: Digest
     part: Part
     outline: Part | None = None
+    came: Came | None = None
     sequences: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -62,7 +91,8 @@ class Held:
     @property
     def parts(self) -> tuple[Part, ...]:
         """Its parts, in the order in which they lie."""
-        return (self.part,) if self.outline is None else (self.outline, self.part)
+        found = (self.outline, self.came.part if self.came else None, self.part)
+        return tuple(one for one in found if one is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +156,13 @@ class Manifest:
 
 
 def held(
-    pair: Pair, rows: int, digest: Digest, part: Part, sequences: Mapping[str, int], outline: Part | None
+    pair: Pair,
+    rows: int,
+    digest: Digest,
+    part: Part,
+    sequences: Mapping[str, int],
+    outline: Part | None,
+    came: Came | None = None,
 ) -> dict[str, Json]:
     """One table for JSON."""
     table = pair.source
@@ -146,13 +182,15 @@ def held(
         "digest": str(digest),
         "part": document(part),
         "outline": None if outline is None else document(outline),
+        "came": None if came is None else came.document(),
         "sequences": dict(sequences),
     }
 
 
 def parts(tables: Sequence[Mapping[str, Json]]) -> list[Part]:
     """All parts of such tables, in the order in which they lie."""
-    return [Part.parse(one[what]) for one in tables for what in ("outline", "part") if one.get(what)]
+    every = [(one["outline"], (one["came"] or {}).get("part"), one["part"]) for one in tables]
+    return [Part.parse(part) for one in every for part in one if part]
 
 
 def _column(one: Column) -> list[Json]:
@@ -219,11 +257,14 @@ def _held(said: Mapping[str, Json]) -> Held:
         {_name(name): _text(mask) for name, mask in said["masked"].items()}, _truth(said["binary"]),
         _count(said["rows"]), Digest.parse(_text(said["digest"])),
         Part.parse(said["part"]), Part.parse(said["outline"]) if said.get("outline") else None,
+        Came.parse(said.get("came")),
         {_name(name): _number(last) for name, last in said["sequences"].items()},
     )  # fmt: skip
     named = [*found.columns, *found.kept, *found.key, *(name for one in uniques for name in one.columns)]
     if len(known) != len(columns) or not {*named} <= known:
         raise ValueError("a table has columns that it doesn't name")
+    if found.came is not None and not (found.key and 0 <= found.came.digest.rows <= found.rows):
+        raise ValueError("keys came by closure of rows that are not there")
     if not found.columns or len({*found.columns, *found.kept}) != len(found.columns) + len(found.kept):
         raise ValueError("columns of a table travel twice, or not at all")
     return found

@@ -97,6 +97,10 @@ class _Leaving:
             pass
         return sums.digest
 
+    def came(self, pair: Pair) -> Digest | None:
+        """Nothing: there are no closures."""
+        return None
+
     def packed(self, pair: Pair, say: Callable[[str], None], write: Write) -> Packed:
         """Writes the rows of a table, and sums them up on the way."""
         sums, pace = _Sums(), Pace(say, f"writing {pair.shown}", pair.source.rows)

@@ -54,10 +54,10 @@ def export(room: Room, options: DataExportOptions) -> DataExport:
     if "\0" in options.out:
         raise UsageError("a path has no NUL", hint="raccord data export --help")
     spec = _spec(room, options)
-    if spec.closure:
+    if spec.closure and options.form == CSV:
         raise UsageError(
-            f"{options.name} has a closure, and what comes by one doesn't go into files",
-            hint=f"export a set without closure, or raccord data push {options.name} --to ENV",
+            f"{options.name} has a closure, and CSV files don't say which rows came by it",
+            hint=f"raccord data export {options.name}, without --format",
         )
     spec = replace(spec, secrets=options.secrets or spec.secrets)
     source = data_sets.environments(room).target(spec.origin)

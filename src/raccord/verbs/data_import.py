@@ -90,10 +90,8 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
         mode=options.mode,
         allow_empty=options.allow_empty,
     )
-    # What is in files was masked before, and came by no closure.
-    spec = replace(
-        spec, mask={}, closure=False, secrets=options.secrets or spec.secrets, command=again(options)
-    )
+    # What is in files was masked before.
+    spec = replace(spec, mask={}, secrets=options.secrets or spec.secrets, command=again(options))
     target = data_sets.environments(room).target(options.goal)
     knows = kinds.of(target)
     if files.kind and files.kind != target.kind:
