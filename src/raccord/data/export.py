@@ -224,8 +224,8 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
             size = file.size
     order.say("reading it back")
     container.reread(now.part, seal, manifest.parts(now.tables), sha256)
-    rows = {pair.shown: int(one["rows"]) for pair, one in zip(found.tables, now.tables, strict=True)}
-    order.name([File.of(order.path, now.part)], rows)
+    counts = {pair.shown: int(one["rows"]) for pair, one in zip(found.tables, now.tables, strict=True)}
+    order.name([File.of(order.path, now.part)], counts)
     notes.forget(now)
     return Done(order.path, tuple(now.tables), resumed, size, sha256)
 

@@ -197,6 +197,7 @@ class Unpacked:
         buffer = self._buffer
         while len(buffer) < length:
             buffer += yield
-        data = bytes(buffer[:length])
+        with memoryview(buffer) as whole:
+            data = bytes(whole[:length])
         del buffer[:length]
         return data

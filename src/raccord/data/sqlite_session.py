@@ -71,6 +71,8 @@ class Session:
         count = 0
         plain = f"insert into {goal} ({names}) values ({', '.join('?' * width)})"
         for some in batches(rows):
+            if self.cancelled():
+                raise KeyboardInterrupt
             self._until = time.monotonic() + self.seconds
             self.db.execute("savepoint raccord_rows")
             try:
