@@ -105,19 +105,14 @@ def counted(pair: Lite) -> int:
     return COUNTS["export"]
 
 
-@pytest.mark.parametrize("share", [0.6, *(pytest.param(one, marks=pytest.mark.long) for one in (0.3, 0.9))])
+@pytest.mark.long_but(1)
+@pytest.mark.parametrize("share", [0.6, 0.3, 0.9])
 def test_an_export_killed_at_a_write(pair, share):
     exported(pair, Fault("kill-all", max(1, int(counted(pair) * share))))
 
 
-@pytest.mark.parametrize(
-    ("verb", "share"),
-    [
-        ("import", 0.7),
-        ("import", 0.85),
-        *(pytest.param(one, 0.8, marks=pytest.mark.long) for one in ("restore",)),
-    ],
-)
+@pytest.mark.long_but(1)
+@pytest.mark.parametrize(("verb", "share"), [("import", 0.7), ("import", 0.85), ("restore", 0.8)])
 def test_brought_back_and_killed_at_a_write(pair, verb, share):
     words, new = ready(pair, verb)
     brought(pair, words, new, Fault("kill-all", max(1, int(COUNTS[verb] * share))))

@@ -259,8 +259,8 @@ def test_refused_by_name_with_nothing_changed(shops, tmp_path):
 @pytest.mark.parametrize(
     ("line", "why_not"),
     [
-        ('1,"one","n1"\n1,"two","n2"', "has several rows in the CSV files for each of 1 keys"),
-        (',"one","n1"', "some have no id"),
+        ('1,"one","n1"\n1,"two","n2"', "two rows have the same key"),
+        (',"one","n1"', "a row has no id"),
         ('1,"one"', "row 1 has 2 values, and not 3"),
         ('1,"o"ne,3', "quotes stand where none may be"),
     ],
@@ -271,7 +271,7 @@ def test_csv_files_of_others(shops, tmp_path, line, why_not):
     folder.mkdir()
     path = folder / "shop_20260101_120000.csv"
     path.write_text(f"id,name,note\n{line}\n")
-    with pytest.raises(RaccordError, match=why_not):
+    with pytest.raises(CannotRun, match=rf"shop_20260101_120000.csv: .*{why_not}.*; nothing was changed"):
         plan(shops, str(folder), form="csv")
     assert shops.rows("prod") == before
     path.write_text('id,name,note\n1,one,\n2,007,""\n')

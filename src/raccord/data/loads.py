@@ -12,6 +12,7 @@ from typing import Protocol
 
 from raccord.data.closure import NONE as NONE_BUT_THESE
 from raccord.data.closure import parents
+from raccord.data.container import ANOTHER
 from raccord.data.difference import Digest
 from raccord.data.masks import Salt
 from raccord.data.outline import Outline
@@ -188,12 +189,8 @@ def _unclosed(spec: Spec, came: Came, pair: Pair) -> list[Finding]:
         )  # fmt: skip
         return [drift(said)]
     if not pair.where:
-        said = sentence(
-            "{place} says that rows of {table} came by closure, which all are there",
-            place=spec.origin,
-            table=pair.shown,
-        )
-        return [Finding("data.archive", "fail", said, "use another copy of it, or export it again")]
+        given = f"{spec.origin} says that rows of {pair.shown} came by closure, and no condition chose others"
+        return [Finding("data.archive", "fail", given, ANOTHER)]
     return []
 
 

@@ -7,11 +7,13 @@ that a file says becomes SQL: see `loads`.
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import Any
 
+from raccord.data.container import ANOTHER
 from raccord.data.csv_set import FORM
 from raccord.data.difference import Difference
 from raccord.data.job import Job, alone, refuse, refuse_others
@@ -34,10 +36,8 @@ from raccord.database import sqlite, tables_sqlite
 from raccord.database.tables import Name, identifier
 from raccord.database.tables_sqlite import affinity
 from raccord.database.url import Target
-from raccord.errors import HeldBack
 from raccord.model.plan import Finding
-
-HINT = "use another copy of it, or export it again"
+from raccord.model.text import shown
 
 
 def there(db: sqlite.Connection) -> There:
@@ -111,30 +111,29 @@ def _landed(
     """The rows of a file in a temporary table; see `sqlite_stage.gathered`.
 
     Raises:
-        Damaged: they are not those that the file says.
-        HeldBack: there are several for one key.
+        Damaged: they are not those that the file says, or have one key twice.
     """
 
     def put(goal: str) -> None:
         count = _fed(two, load, pair, goal, say)
         if load.rows >= 0 and count != load.rows:
-            raise _damaged(spec, pair, f"they are {count}, and not {load.rows}")
+            raise _damaged(spec, load, pair, f"they are {count}, and not {load.rows}")
 
     try:
         found = gathered(two, pair, number, put)
     except (Unreadable, UnicodeEncodeError, OverflowError) as error:
         why = str(error) if isinstance(error, Unreadable) else "a value is none of SQLite's"
-        raise _damaged(spec, pair, why) from None
+        raise _damaged(spec, load, pair, why) from None
     # A file may hold what no table with this key would.
     if pair.key:
         keys = listed(pair.key)
         empty = " or ".join(f"{identifier(name)} is null" for name in pair.key)
         if two.number(f"select count(*) from {found[0]} where {empty}"):
-            raise _damaged(spec, pair, f"some have no {', '.join(pair.key)}")
-        same = f"select 1 from {found[0]} group by {keys} having count(*) > 1"
-        if count := two.number(f"select count(*) from ({same})"):
-            raise HeldBack(
-                f"{pair.shown} has several rows in {spec.origin} for each of {count} keys", finding="data.key"
+            raise _damaged(spec, load, pair, f"a row has no {', '.join(map(shown, pair.key))}")
+        same = f"select 1 from {found[0]} group by {keys} having count(*) > 1 limit 1"
+        if two.ask(same).fetchone():
+            raise _damaged(
+                spec, load, pair, f"two rows have the same key ({', '.join(map(shown, pair.key))})"
             )
     return found
 
@@ -173,8 +172,7 @@ def _reads(load: Load, pair: Pair, give: Callable[[Sequence[Row]], None]) -> Unp
     return Csv(kinds, give)
 
 
-def _damaged(spec: Spec, pair: Pair, why: str) -> Damaged:
-    said = (
-        f"the rows of {pair.shown} in {spec.origin} are not as they were written: {why}; nothing was changed"
-    )
-    return Damaged(said, hint=HINT)
+def _damaged(spec: Spec, load: Load, pair: Pair, why: str) -> Damaged:
+    where = shown(load.file) or f"the rows of {pair.shown} in {spec.origin}"
+    hint = f"head {shown(shlex.quote(load.file))}" if load.file else ANOTHER
+    return Damaged(f"{where}: {why}; nothing was changed", hint=hint)
