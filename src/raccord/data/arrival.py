@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from raccord.data import observe, outline, push
+from raccord.data import observe, outline, places, push
 from raccord.data.blocks import summed
 from raccord.data.closure import astray, received
 from raccord.data.compare import difference, digest
@@ -30,29 +30,11 @@ from raccord.data.sealing import Damaged
 from raccord.data.seen import Seen
 from raccord.data.spec import Spec
 from raccord.data.stage import run
-from raccord.data.transaction import limit, telling, transaction
+from raccord.data.transaction import transaction, trying
 from raccord.database import postgres, pump, tables_postgres
 from raccord.database.tables import Name, identifier
 from raccord.database.url import Target
 from raccord.model.plan import Finding
-
-
-@contextlib.contextmanager
-def looked(target: Target, spec: Spec) -> Iterator[postgres.Connection]:
-    """A transaction that sees one state of the target and leaves nothing behind, whatever was loaded in it.
-
-    Raises:
-        HeldBack: the server refused a statement.
-        DatabaseBusy: others kept a table for longer than the set allows.
-    """
-    from psycopg import IsolationLevel
-
-    with postgres.connected(target, name="raccord data") as db:
-        db.isolation_level = IsolationLevel.REPEATABLE_READ
-        with telling(db, target, spec, changes=True), db.transaction(force_rollback=True):
-            limit(db, spec)
-            db.execute("set local row_security to off")
-            yield db
 
 
 def there(db: postgres.Connection) -> There:
@@ -62,6 +44,7 @@ def there(db: postgres.Connection) -> There:
 
 def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
     """What both the files and the target have of a set; the keys of rows that came by closure are loaded."""
+    log = places.written(db)
     found = met(
         there(db), loads, spec,
         lambda as_, ours, theirs, refused: observe.met(db, as_, ours, theirs, UNUSED, refused),
@@ -71,7 +54,7 @@ def seen(db: postgres.Connection, loads: Loads, spec: Spec) -> Seen:
         came = None if found.refused else load.came
         if came is not None and received(db, pair, load.form, came.feed) != came.rows:
             raise _other(pair)
-    return found
+    return replace(found, log=log)
 
 
 @dataclass(slots=True)
@@ -205,7 +188,7 @@ class Arriving:
 @contextlib.contextmanager
 def arriving(target: Target, spec: Spec, source: Source, say: Callable[[str], object]) -> Iterator[Arriving]:
     """See `kinds.Kind`."""
-    with looked(target, spec) as db:
+    with trying(target, spec) as db:
         loads = source.loads(there(db), spec)
         yield Arriving(db, spec, seen(db, loads, spec), Landing(db, loads, say))
 

@@ -18,6 +18,7 @@ from raccord.data.fit import unfit
 from raccord.data.leaving import Going, Packed, Write
 from raccord.data.manifest import Came
 from raccord.data.masks import Salt
+from raccord.data.obstacles import guarded, unread
 from raccord.data.order import ordered
 from raccord.data.pace import Pace
 from raccord.data.pairs import Pair, pairs
@@ -30,13 +31,12 @@ from raccord.database.tables import Name, identifier
 from raccord.database.types_postgres import portable
 from raccord.database.url import Target
 from raccord.errors import CannotRun
-from raccord.model.plan import Finding
 
 
 @contextlib.contextmanager
 def leaving(target: Target, spec: Spec) -> Iterator[_Leaving]:
     """See `kinds.Kind`."""
-    with postgres.connected(target, name="raccord data") as db, looking(db, target, spec):
+    with postgres.connected(target, name=postgres.ROWS) as db, looking(db, target, spec):
         yield _Leaving(db)
 
 
@@ -108,14 +108,9 @@ def going(db: postgres.Connection, spec: Spec, salt: Salt) -> Going:
         found = closed(db, None, found, outside)
     refused = [*unmatched, *found.refused]
     for pair in found.tables:
-        name = pair.shown
-        if "select" in pair.source.lacks:
-            said = f"the role may not select from {name} of {spec.origin}"
-            refused.append(Finding("data.rights", "fail", said, f"grant select on {name} to it"))
+        refused += unread(spec, pair)
         if pair.source.policies:
-            said = f"row security hides rows of {name} from the role that {spec.origin}'s URL names"
-            hint = f"alter role … bypassrls, or connect as the owner of {name}"
-            refused.append(Finding("data.policies", "fail", said, hint))
+            refused.append(guarded(pair.source, spec.origin))
     if not refused:
         refused += unfit(db, db, found.tables)
     by_name = {pair.id: pair for pair in found.tables}

@@ -14,7 +14,7 @@ from struct import error as Error
 
 from raccord.data.blocks import Rows, Sums, blockwise, differing, summed
 from raccord.data.compare import KEPT_KEYS, MOST_BLOCKS, SAMPLED, ends, gathered, ranged, roughly
-from raccord.data.difference import MOST, Digest
+from raccord.data.difference import MOST, Digest, Key
 from raccord.data.pairs import Pair
 from raccord.data.scope import Blocks
 from raccord.database import postgres
@@ -85,8 +85,8 @@ def parse(said: bytes) -> Outline:
             _whole(part): (base64.b64decode(sums, validate=True), str(totals))
             for part, sums, totals in found["sums"]
         }
-        sampled = {
-            _whole(number): {tuple(map(str, key)): _whole(hash_) for key, hash_ in rows}
+        sampled: dict[int, Rows] = {
+            _whole(number): {_key(key): _whole(hash_) for key, hash_ in rows}
             for number, rows in found["sampled"]
         }
         if not 0 < _whole(count) < 1 << 62 or (first is not None and abs(_whole(first)) >= 1 << 62):
@@ -97,6 +97,10 @@ def parse(said: bytes) -> Outline:
         return Outline(tuple(map(str, found["key"])), Blocks(count, first), sums, sampled)
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError, Error) as error:
         raise ValueError(type(error).__name__) from None
+
+
+def _key(said: object) -> Key | int:
+    return tuple(map(str, said)) if isinstance(said, list) else _whole(said)
 
 
 def _whole(said: object) -> int:
