@@ -1,11 +1,10 @@
-"""Real alembic for tests, as the process that a person would start."""
+"""Real alembic for tests, in a process as a person would start one."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
+from tests import warm
 from tests.gitkit import Repo
 
 ENV = """\
@@ -20,12 +19,7 @@ with create_engine(context.config.get_main_option("sqlalchemy.url")).connect() a
 
 def alembic(repo: Repo, *words: str) -> str:
     """Runs it in a worktree's `backend`, where it must go well; returns what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "alembic", *words],
-        cwd=repo.path / "backend",
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = warm.run("alembic", words, repo.path / "backend", env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests import pgkit
+from tests import pgkit, warm
 from tests.gitkit import Repo, git
 from tests.webkit import until
 
@@ -64,10 +64,7 @@ class Clone:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Runs raccord here."""
-        return subprocess.run(
-            [sys.executable, "-m", "raccord", *words],
-            cwd=self.path, capture_output=True, text=True, env=self.environment, timeout=120,
-        )  # fmt: skip
+        return warm.run("raccord", words, self.path, env=self.environment)
 
     def rows(self, sql: str) -> list[tuple]:
         """What its state database has."""

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from demo import scenario
 from raccord.cli import app, exits
+from tests import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -68,15 +68,7 @@ def said(command: Command, workspace: scenario.Scenario) -> Command:
     assert name == "raccord"
     # Too narrow for the table's long form, however young the last run is.
     env = workspace.environment | {"COLUMNS": "90", "NO_COLOR": "1", "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [sys.executable, "-m", "raccord", *words],
-        cwd=workspace.main,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-    )
+    done = warm.run("raccord", words, workspace.main, env=env, merged=True)
     output = done.stdout
     for here, there in ((str(workspace.root), HOME), (dashed(str(workspace.root)), dashed(HOME))):
         output = output.replace(here, there)
@@ -133,10 +125,15 @@ def spoken(text: str) -> Iterator[list[str]]:
             yield shlex.split(match[1], comments=True)[1:]
 
 
+@pytest.fixture(scope="module")
+def group() -> Any:
+    """The whole command line; to build it takes longer than to read a page."""
+    return typer.main.get_command(app.application())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_verbs_and_options_exist(page: Path) -> None:
-    group = typer.main.get_command(app.application())
-    commands = group.commands  # type: ignore[attr-defined]  # it is a group
+def test_verbs_and_options_exist(page: Path, group: Any) -> None:
+    commands = group.commands
     unknown = []
     for words in spoken(page.read_text("utf-8")):
         known = {opt for param in group.params for opt in param.opts} | {"--help"}

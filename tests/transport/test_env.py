@@ -18,7 +18,7 @@ from raccord.cli.main import main
 from raccord.errors import TransportError, UsageError
 from raccord.model.options_env import EnvExecOptions
 from raccord.workspace import Workspace
-from tests import pgkit, sshkit
+from tests import pgkit, sshkit, warm
 from tests.gitkit import Repo
 
 SRC = Path(__file__).resolve().parent.parent.parent / "src"
@@ -49,10 +49,8 @@ def started(shop: Repo, *words: str, **more) -> subprocess.Popen[bytes]:
 
 def ran(shop: Repo, *words: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
     """The exit status and both outputs of a process of its own."""
-    pipe = subprocess.PIPE
-    child = started(shop, *words, stdin=pipe, stdout=pipe, stderr=pipe)
-    out, err = child.communicate(stdin, 60)
-    return child.returncode, out, err.decode()
+    done = warm.run("raccord", words, shop.path, input=stdin)
+    return done.returncode, done.stdout.encode(), done.stderr
 
 
 def test_a_command_runs_there_as_if_it_were_here(shop, far):
@@ -77,8 +75,9 @@ def test_a_command_runs_there_as_if_it_were_here(shop, far):
     code, out, _ = ran(shop, "env", "exec", "prod", "--dry-run", "--", "touch", "a b")
     assert code == 0 and b"far" in out and b"touch 'a b'" in out
     # A megabyte streams through, and what runs there ends with what runs here.
-    code, out, _ = ran(shop, "env", "exec", "prod", "--", "head -c 1000000 /dev/zero")
-    assert (code, len(out)) == (0, 1_000_000)
+    child = started(shop, "env", "exec", "prod", "--", "head -c 1000000 /dev/zero", stdout=subprocess.PIPE)
+    out, _ = child.communicate(timeout=60)
+    assert (child.returncode, len(out)) == (0, 1_000_000)
 
 
 def test_what_runs_there_ends_with_what_runs_here(shop, far):

@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from raccord.cli.main import main
+from tests import warm
 from tests.gitkit import Repo
 
 MODELS = """\
@@ -26,17 +26,15 @@ from sqlalchemy import Column, Integer, MetaData, Table
 target_metadata = MetaData()
 Table("visits", target_metadata, Column("agent", Integer))
 """
-# What a person types to see whether all is well; one process, since each costs most of a second.
+# What a person types to see whether all is well.
 PLAIN = ("current", "heads", "history", "check", "upgrade heads")
-ALL = "import sys\nfrom alembic.config import main\nfor one in sys.argv[1:]: main(argv=one.split())"
 
 
 @functools.cache
 def template(kind: str) -> Path:
     """What `alembic init` writes: `alembic.ini` and `migrations/`."""
     folder = Path(tempfile.mkdtemp())
-    words = [sys.executable, "-m", "alembic", "init", "-t", kind, "migrations"]
-    subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    warm.run("alembic", ("init", "-t", kind, "migrations"), folder).check_returncode()
     return folder
 
 
@@ -104,16 +102,16 @@ class Team:
 
     def alembic(self, repo: Repo, *words: str, fails: bool = False) -> str:
         """Plain alembic in a worktree's backend; returns all that it said."""
-        done = run([sys.executable, "-m", "alembic", *words], repo.path / "backend")
+        env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = warm.run("alembic", words, repo.path / "backend", env=env, merged=True)
         assert bool(done.returncode) == fails, done.stdout
         return done.stdout
 
     def fine(self, repo: Repo) -> str:
         """Whether all that a person types goes well, and git sees nothing of what was put there."""
-        done = run([sys.executable, "-c", ALL, *PLAIN], repo.path / "backend")
-        assert done.returncode == 0, done.stdout
+        said = "".join(self.alembic(repo, *words.split()) for words in PLAIN)
         assert repo.git("status", "--porcelain") == ""
-        return done.stdout
+        return said
 
     def revise(self, repo: Repo, message: str, head: str = "head", body: str = "pass") -> str:
         """A revision as alembic writes it; returns its id."""
@@ -158,11 +156,3 @@ def asking(url: str) -> Callable[[str], list[Any]]:
             return db.execute(statement).fetchall()
 
     return ask
-
-
-def run(words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-    """A process; both its streams as one."""
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        words, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env
-    )

@@ -18,7 +18,7 @@ from raccord.model.options_data import DataExportOptions, DataImportOptions, Key
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.model.report_data import DataExport
-from tests import pgkit
+from tests import pgkit, warm
 from tests.datakit import ROWS, SEED, SENT, Two, two, why
 
 KEY = KeyOptions(passphrase="env:ARCHIVE_PASSPHRASE")
@@ -371,10 +371,7 @@ def test_the_command_line(seed):
 
 
 def run(seed: Two, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "raccord", "-C", str(seed.repo.path), "data", *words],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return warm.run("raccord", ("data", *words), seed.repo.path)
 
 
 CSV = {"form": "csv"}

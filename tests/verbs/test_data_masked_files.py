@@ -6,7 +6,6 @@ import json
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from raccord.model.options_data import (
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
 from raccord.model.report_data import DataExport
-from tests import pgkit
+from tests import pgkit, warm
 from tests.datakit import Two, two, why
 from tests.verbs.test_data_pull import ROWS, SETUP, TABLES
 
@@ -161,10 +160,7 @@ def test_a_restore_of_an_archive_is_refused_as_its_import_is(crm):
     assert report.state == "partial" and rows(crm, "dev") == before
     hint = next(lane.finding.hint for lane in report.lanes if lane.finding)
     words = shlex.split(hint.partition(", or raccord ")[2].replace("…", "order 8"))
-    done = subprocess.run(
-        [sys.executable, "-m", "raccord", "-C", str(crm.repo.path), *words, "--yes"],
-        capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    done = warm.run("raccord", (*words, "--yes"), crm.repo.path)
     assert done.returncode == 0 and "c4n4ry1@corp.example" in rows(crm, "dev"), done
 
 
@@ -213,10 +209,7 @@ def test_csv_files_that_say_nothing_or_something_else(crm):
 
 def test_the_command_line(crm):
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "raccord", "-C", str(crm.repo.path), "data", *words],
-            capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        return warm.run("raccord", ("data", *words), crm.repo.path)
 
     bare = run("export", "all", "--from", "prod")
     assert bare.returncode == 2 and "next: raccord data export all --from prod --masked" in bare.stderr
