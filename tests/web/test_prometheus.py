@@ -57,7 +57,7 @@ def test_a_real_prometheus_runs_every_query(tmp_path):
         (tmp_path / "token").write_text(site.scrape)
         shutil.copy(MONITORING / "alerts.yml", tmp_path)
         text = (MONITORING / "prometheus.yml").read_text()
-        text = text.replace("127.0.0.1:8000", site.host).replace("15s", "1s")
+        text = text.replace("127.0.0.1:8000", site.host).replace("15s", "200ms")
         text = text.replace("/etc/prometheus/raccord-scrape-token", str(tmp_path / "token"))
         (tmp_path / "prometheus.yml").write_text(text)
         program = PROGRAMS[0]
