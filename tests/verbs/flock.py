@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
+import shutil
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,21 @@ from raccord.model.plan import Plan
 from raccord.model.report import LaneReport, RunReport
 from raccord.workspace import Workspace
 from tests.gitkit import Repo, git, remote_with_clone
+
+REPOSITORIES = ("remote.git", "clone", "other")
+
+
+@functools.cache
+def _template() -> tuple[Path, int]:
+    """What every flock was before: its repositories, and the time of the next commit."""
+    path = Path(tempfile.mkdtemp())
+    remote, main = remote_with_clone(path)
+    files = {"app.py": "one\ntwo\nthree\nfour\nfive\n", "lib.py": "lib\n", ".gitignore": "*.log\n.env\n"}
+    # Tests sync again at once, after the remote moved.
+    main.commit({**files, "raccord.toml": "[sync]\nfetch_reuse_seconds = 0\n"}, "app")
+    main.git("push", "-q", "origin", "main")
+    git(path, "clone", "-q", remote.path, "other")
+    return path, next(main.clock)
 
 
 def contents(top: Path) -> dict[str, tuple[int, bytes]]:
@@ -46,13 +65,15 @@ class Flock:
 
     @classmethod
     def make(cls, path: Path) -> Flock:
-        remote, main = remote_with_clone(path)
-        files = {"app.py": "one\ntwo\nthree\nfour\nfive\n", "lib.py": "lib\n", ".gitignore": "*.log\n.env\n"}
-        # Tests sync again at once, after the remote moved.
-        main.commit({**files, "raccord.toml": "[sync]\nfetch_reuse_seconds = 0\n"}, "app")
-        main.git("push", "-q", "origin", "main")
-        git(path, "clone", "-q", remote.path, "other")
-        return cls(remote, main, Repo(path / "other", main.clock))
+        template, ticks = _template()
+        clock = itertools.count(ticks, 60)
+        for name in REPOSITORIES:
+            shutil.copytree(template / name, path / name, symlinks=True)
+        for name in REPOSITORIES[1:]:
+            config = path / name / ".git" / "config"
+            config.write_text(config.read_text().replace(str(template), str(path)))
+        remote, main, other = (Repo(path / name, clock) for name in REPOSITORIES)
+        return cls(remote, main, other)
 
     def tree(
         self, name: str, files: dict[Any, Any] | None = None, *, start: str = "main", push: bool = True
