@@ -42,7 +42,10 @@ def spoken() -> dict[tuple[str, str], str]:
     """Every message in the code, with the place where it is."""
     found: dict[tuple[str, str], str] = {}
     for path in sorted(SOURCE.rglob("*.py")):
-        nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+        source = path.read_text("utf-8")
+        if "raccord.model.language" not in source:
+            continue
+        nodes = list(ast.walk(ast.parse(source)))
         imports = [one for one in nodes if isinstance(one, ast.ImportFrom)]
         ours = [name for one in imports if one.module == "raccord.model.language" for name in one.names]
         makers = {one.asname or one.name: MAKERS[one.name] for one in ours if one.name in MAKERS}

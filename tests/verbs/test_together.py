@@ -11,11 +11,10 @@ import pytest
 
 from tests.verbs.flock import Flock
 
-MANY = 20
-
 
 @pytest.mark.timeout(500)
-def test_twenty_syncs_started_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [8, pytest.param(20, marks=pytest.mark.long)])
+def test_many_syncs_started_at_once(tmp_path: Path, many: int) -> None:
     flock = Flock.make(tmp_path)
     for number in range(4):
         flock.tree(f"t{number}", {f"t{number}.py": "t\n"})
@@ -32,7 +31,7 @@ def test_twenty_syncs_started_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "raccord", "-C", str(flock.main.path), "sync", "--all"]
     command += ["--skip-tests", "--reason", "a race", "--json"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    children = [subprocess.Popen(command, env=env, **pipes) for _ in range(MANY)]  # type: ignore[call-overload]
+    children = [subprocess.Popen(command, env=env, **pipes) for _ in range(many)]  # type: ignore[call-overload]
     ends = [(child.communicate(timeout=450), child.returncode) for child in children]
     failed = [(code, out.decode(), err.decode()) for (out, err), code in ends if code != 0]
     assert not failed, "\n".join(map(str, failed[0]))
