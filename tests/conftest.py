@@ -22,9 +22,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A deadline and "too slow" measure the machine; in CI the examples are the same on every run.
+# A deadline and "too slow" measure the machine; in CI the examples are the same on every run. What needs more
+# examples says so itself.
 settings.register_profile(
     "raccord",
+    max_examples=50,
     deadline=None,
     derandomize=bool(os.environ.get("CI")),
     print_blob=True,
@@ -89,6 +91,8 @@ LOOKUPS = frozenset({"socket.getaddrinfo", "socket.gethostbyaddr", "socket.getho
 CALLS = frozenset({"socket.connect", "socket.sendmsg", "socket.sendto"})
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 REACHED: list[AssertionError] = []
+# A share of the long tests strikes one in so many functions that have no short case.
+FUNCTIONS = 3
 
 
 def below(path: str, folder: str) -> bool:
@@ -207,7 +211,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds --long-share."""
-    help_ = "run one in N of the tests marked long, always the same ones, every function but marathons once"
+    help_ = f"run one in N of the tests marked long, always the same ones of one function in {FUNCTIONS}"
     parser.addoption("--long-share", type=int, default=1, metavar="N", help=help_)
 
 
@@ -247,14 +251,27 @@ def mark_but(cases: list[pytest.Item]) -> None:
 
 
 def one_in(share: int, long: set[str], short: Collection[str] = ()) -> set[str]:
-    """One in `share` of the long tests of each file, and one at least of each function without a short one.
+    """One in `share` of the long tests of each file, and of some functions without a short one.
 
-    They are the first in the order of a hash: the same on every run, nearly the same when cases are added.
+    Those are one in `FUNCTIONS` of a file, and one at least; all of them where `share` is 1. All are the
+    first in the order of a hash: the same on every run, nearly the same when cases are added.
     """
     struck = {function_of(name) for name in short}
     groups: dict[str, list[str]] = {}
     # No checksum: names that differ in a digit would be neighbours, and drawn together.
-    for name in sorted(long, key=lambda name: hashlib.sha256(name.encode()).digest()):
+    for name in sorted(long, key=_hashed):
         function = function_of(name)
         groups.setdefault(function if function not in struck else name.partition("::")[0], []).append(name)
+    if share > 1:
+        files: dict[str, list[str]] = {}
+        for function in sorted(groups, key=_hashed):
+            if "::" in function:
+                files.setdefault(function.partition("::")[0], []).append(function)
+        for functions in files.values():
+            for function in functions[-(-len(functions) // FUNCTIONS) :]:
+                del groups[function]
     return {name for names in groups.values() for name in names[: -(-len(names) // share)]}
+
+
+def _hashed(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()

@@ -223,11 +223,14 @@ def test_a_share_of_the_long_tests_is_always_the_same():
     assert conftest.one_in(8, set()) == set()
 
 
-def test_a_share_strikes_every_function_or_file():
-    many, few = ({f"tests/test_a.py::{name}[{i}]" for i in range(20)} for name in ("many", "few"))
-    share = conftest.one_in(8, many | few)
-    assert (len(share & many), len(share & few)) == (3, 3)
+def test_a_share_strikes_some_functions_and_every_file():
+    names = [f"tests/test_{file}.py::{name}" for file in "ab" for name in ("many", "few", "some", "more")]
+    share = conftest.one_in(8, {f"{name}[{i}]" for name in names for i in range(20)})
+    struck = {conftest.function_of(name) for name in share}
+    assert [sum(f"test_{file}.py" in name for name in struck) for file in "ab"] == [2, 2]
+    assert len(share) == 3 * len(struck)
     # What has a short case is struck by it; of the others' files one is.
+    many, few = ({f"tests/test_a.py::{name}[{i}]" for i in range(20)} for name in ("many", "few"))
     share = conftest.one_in(1000, many | few, {"tests/test_a.py::many[x]"})
     assert (len(share & many), len(share & few)) == (1, 1)
     share = conftest.one_in(1000, many | few, {"tests/test_a.py::many[x]", "tests/test_a.py::few[x]"})
