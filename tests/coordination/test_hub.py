@@ -63,6 +63,7 @@ def test_three_machines_agree_though_one_was_cut_off_for_a_while(tmp_path, base)
     wire.close()
 
 
+@pytest.mark.long
 def test_a_killed_daemon_sends_what_it_had_recorded(tmp_path, base):
     server, name = base
     wire = Wire(server.port)
@@ -82,6 +83,7 @@ def test_a_killed_daemon_sends_what_it_had_recorded(tmp_path, base):
     wire.close()
 
 
+@pytest.mark.long
 def test_a_daemon_starts_without_its_hub_and_says_so_once(tmp_path):
     with pgkit.own() as server:
         server.create(name="hub")

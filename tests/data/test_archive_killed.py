@@ -105,6 +105,7 @@ def exported(pair: Two, fault: Fault) -> None:
         one.unlink()
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 @pytest.mark.parametrize(("do", "share"), [("kill-all", 0.6), ("enospc", 0.9)])
 def test_an_export_struck_at_a_write(pair, do, share):
@@ -155,6 +156,7 @@ def ready(pair: Two, verb: str) -> tuple[tuple[str, ...], dict[str, list[tuple]]
     return words, new
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)
 @pytest.mark.parametrize("verb", ["import", "restore"])
 def test_brought_back_and_struck_at_a_write(pair, verb):

@@ -49,6 +49,7 @@ def test_twenty_threads(target, tmp_path):
     assert count.read_text() == "20"
 
 
+@pytest.mark.long_but(1)
 def test_twenty_processes(target, tmp_path):
     count = tmp_path / "count"
     count.write_text("0")

@@ -53,7 +53,7 @@ def read(stream: bytes, cuts: list[int]) -> tuple[bytes, bytes]:
     return b"".join(found), b"".join(rest)
 
 
-@pytest.mark.long_but(10)
+@pytest.mark.long_but(5)
 @pytest.mark.parametrize("seed", range(30))
 def test_rows_are_read_up_to_the_first_other_message(seed: int) -> None:
     say = random.Random(seed)

@@ -98,6 +98,7 @@ def strike_at(template, known, root, do, how, share, offset=0) -> None:
             raise AssertionError(f"{do} {how} at {at}: {known[2].calls[at - 1]}") from error
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("how", ["apply", "revert"])
 @pytest.mark.parametrize("do", ["kill-all", "kill-one"])
 def test_a_sampled_kill_leaves_all_old_or_all_new(template, known, tmp_path, do, how):

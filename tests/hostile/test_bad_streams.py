@@ -94,6 +94,7 @@ def test_names_that_are_not_utf_8(house):
         assert "PYTHONUTF8=1" in found.text
 
 
+@pytest.mark.long
 @pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     "columns", ["1", "100000", *(pytest.param(n, marks=pytest.mark.long) for n in ("0", "20"))]

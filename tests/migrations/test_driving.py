@@ -114,7 +114,7 @@ def test_an_asynchronous_environment_is_led_and_asked(tmp_path, real):
     assert tables(real) == {"mine"} and "t_r1" in tables(Path(one.goal.path))
 
 
-@pytest.mark.long_but(2)
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     ("code", "said"),
     [
@@ -141,6 +141,7 @@ def test_other_databases_are_refused(tmp_path, real, code, said):
     assert tables(real) == {"mine"} and not (tmp_path / "other.db").exists()
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("said", ["postgresql//me:hunter2@host/db", "password='hunter2' host=x"])
 def test_a_password_that_only_env_py_knows_is_not_told(tmp_path, said):
     made = project(tmp_path, f"raise ValueError({said!r})", "sqlite:///app.db")
@@ -149,6 +150,7 @@ def test_a_password_that_only_env_py_knows_is_not_told(tmp_path, said):
     assert "hunter2" not in f"{caught.value.message}{caught.value.data}"
 
 
+@pytest.mark.long
 def test_no_other_file_is_attached(tmp_path, real):
     other, one = tmp_path / "other.db", lead(tmp_path, real)
     sqlite3.connect(other).execute("create table theirs (x)")
@@ -248,7 +250,7 @@ def test_postgresql_is_led_to_its_clone(tmp_path, pg, scheme):
     assert drop(copy)
 
 
-@pytest.mark.long_but(2)
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize(
     ("code", "right"),
     [

@@ -303,6 +303,7 @@ def test_names_may_be_any_bytes(desk):
     assert not found.troubles
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("args", [["--object-format=sha256"], ["--ref-format=reftable"]])
 def test_other_formats_of_repositories(tmp_path, args):
     try:
@@ -315,6 +316,7 @@ def test_other_formats_of_repositories(tmp_path, args):
     assert sources_of(found) == {kind: [written(kind, None)] for kind in KINDS}
 
 
+@pytest.mark.long
 def test_packed_refs_and_packed_objects(desk):
     for kind in KINDS:
         desk.put(kind, {f"{kind}.py": written(kind, None)})
@@ -347,6 +349,7 @@ def test_a_bare_main_repository(tmp_path):
     assert not found.troubles
 
 
+@pytest.mark.long
 def test_a_thousand_refs(desk):
     lines = []
     for number in range(1000):

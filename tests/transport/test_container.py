@@ -100,6 +100,7 @@ def heard(path: Path) -> bytes:
     return said
 
 
+@pytest.mark.long_but(5)
 @pytest.mark.parametrize("local", [False, True], ids=["port", "socket"])
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_every_relay_passes_all_on_and_ends_with_either_side(docker, here, tmp_path, program, local):
@@ -245,6 +246,7 @@ with Container(place, "db").forwarded("localhost", int(sys.argv[2])) as path:
 """
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("program", ["bash", "perl", "python3"])
 @pytest.mark.parametrize("remote", [False, True], ids=["here", "afar"])
 def test_a_killed_process_leaves_no_session(request, docker, program, remote):

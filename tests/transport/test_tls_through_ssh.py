@@ -102,6 +102,7 @@ def route(request, tmp_path, docker):
     place.close()
 
 
+@pytest.mark.long_but(1)
 def test_tls_reaches_as_far_as_the_server(safe, route, monkeypatch):
     asked = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
     for mode in ("require", "verify-ca", "verify-full"):

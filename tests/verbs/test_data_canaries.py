@@ -147,7 +147,7 @@ ERRORS = {
 }  # fmt: skip
 
 
-@pytest.mark.long_but(6)
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize("what", ERRORS)
 @pytest.mark.parametrize("way", ["fill", "delta"])
 def test_errors_of_the_server(pair, cage, what, way):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -15,7 +13,7 @@ from raccord.errors import RaccordError, Unanswered, UsageError, WorldMoved
 from raccord.model.options_data import DataExportOptions, DataRestoreOptions, PromoteOptions
 from raccord.model.plan import Plan
 from raccord.model.report import RunReport
-from tests import pgkit
+from tests import pgkit, warm
 from tests.datakit import SENT, Two, two, why
 from tests.litekit import lite
 from tests.verbs.test_data_archive import PLAIN, lend, notes
@@ -88,10 +86,7 @@ def counts(found: Plan) -> dict[str, tuple[int, int, int]]:
 
 
 def cli(seed: Two, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "raccord", "-C", str(seed.repo.path), "data", "restore", *words],
-        capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ}, timeout=120,
-    )  # fmt: skip
+    return warm.run("raccord", ("data", "restore", *words), seed.repo.path)
 
 
 def test_after_later_runs_where_undo_refuses(shops):
@@ -186,6 +181,7 @@ def test_rows_that_move_after_the_plan_change_nothing(shops, monkeypatch):
     assert shops.run("prod", "select count(*) from sale") == [(3,)]
 
 
+@pytest.mark.long_but(1)
 def test_other_columns_and_lost_backups(shops):
     first = shops.push()
     folder = shops.repo.path / ".git" / "raccord" / "rows"
@@ -331,6 +327,7 @@ def test_gc_leaves_what_a_stopped_restore_reads(shops, monkeypatch):
         assert f"run {first.id}" in workspace.gc().removed
 
 
+@pytest.mark.long_but(1)
 def test_listed_and_asked_as_a_push_is(shops):
     said = json.loads(cli(shops, "--list", "--json").stdout)
     assert said["kind"] == "data-backups" and said["backups"] == []

@@ -222,6 +222,7 @@ def test_it_goes_with_its_worktree_and_not_before(lite):
     assert isinstance(undone, RunReport) and undone.state == "done" and len(lite.forks()) == 3, undone
 
 
+@pytest.mark.long
 def test_one_that_another_worktree_uses_stays(lite):
     one, two = lite.tree("one"), lite.tree("two")
     lite.fork(one)

@@ -220,6 +220,7 @@ def test_a_baseline_is_a_line_for_each_entry():
     )
 
 
+@pytest.mark.long_but(4)
 @pytest.mark.parametrize(
     "data",
     [b"", b"{", b"[]", b'{"version": 2, "findings": []}', b'{"version": 1}',
@@ -313,6 +314,7 @@ def test_squawk_adds_what_no_rule_of_ours_says(judged):
     assert [one.rule for one in lint(judged).findings] == ["lock-index"]
 
 
+@pytest.mark.long
 @squawk
 def test_squawk_sees_what_only_running_it_tells(judged):
     judged.write(path("r2"), revision("r2", "r1", "getattr(op, 'create_' + 'index')('i', 't', ['b'])"))
@@ -325,6 +327,7 @@ def test_squawk_sees_what_only_running_it_tells(judged):
     ]
 
 
+@pytest.mark.long
 @squawk
 def test_what_alembic_can_not_print_is_named(judged):
     up = "op.get_bind().execute(sa.text('UPDATE t SET a = 1')).fetchall()"

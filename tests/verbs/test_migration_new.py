@@ -283,6 +283,7 @@ def test_what_the_base_has_comes_first(shop):
     assert shop.new(one).state == "done"
 
 
+@pytest.mark.long
 def test_what_the_database_has_comes_first_and_is_not_dropped(shop):
     one, other = shop.main.worktree("one", "one"), shop.main.worktree("other", "other")
     one.commit({shop.file("r3"): revision("r3", "r2")})
@@ -345,6 +346,7 @@ def test_several_heads_and_words_for_one(shop):
             shop.new(shop.main, **options)
 
 
+@pytest.mark.long
 def test_a_configuration_full_of_traps(shop):
     """Percent signs, several locations, a separator, subfolders, a formatter that looks for its own file."""
     more = shop.main.path / "backend/mo re"
@@ -385,6 +387,7 @@ def test_a_project_with_nothing_but_pyproject(shop):
     assert len(files(shop.main) - before) == 1
 
 
+@pytest.mark.long
 def test_several_databases_of_one_environment(shop):
     ini = shop.ini.replace("[alembic]\n", "[alembic]\ndatabases = a, b\n").replace("sqlalchemy.url", "x")
     ini += f"[a]\nsqlalchemy.url = {shop.url}\n[b]\nsqlalchemy.url = sqlite:///{shop.path / 'b.db'}\n"
@@ -394,6 +397,7 @@ def test_several_databases_of_one_environment(shop):
     assert shop.new(shop.main).state == "done"
 
 
+@pytest.mark.long
 def test_several_histories_of_one_project(shop):
     ini = f"{shop.ini}[second]\nscript_location = %(here)s/second\nsqlalchemy.url = {shop.url}2\n"
     second = {
@@ -414,6 +418,7 @@ def test_several_histories_of_one_project(shop):
     assert [note.data["id"] for note in named(only(report).notes, "migration.claim")] == ["s2"]
 
 
+@pytest.mark.long
 def test_an_unreadable_database_is_told_and_a_first_revision_written(tmp_path):
     shop = Shop(tmp_path)
     for id_ in ("r1", "r2"):

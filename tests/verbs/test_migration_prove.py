@@ -169,6 +169,7 @@ def test_merges_and_branches(shop):
     assert states(shop.prove("a2", "c4")) == dict.fromkeys(("a2", "c4"), "pass")
 
 
+@pytest.mark.long
 def test_no_database_yet(tmp_path):
     shop = Shop(tmp_path, f"sqlite:///{tmp_path / 'app.db'}")
     report = shop.prove()

@@ -285,6 +285,7 @@ def test_an_own_merge_that_joins_nothing_any_more(shop, one):
     assert state(one) == before
 
 
+@pytest.mark.long
 def test_files_that_python_writes_otherwise(shop):
     one = shop.main.worktree("one", "one")
     shop.base("r1", "r2")
@@ -323,6 +324,7 @@ def test_it_refuses_what_it_can_not_judge(shop, one):
     assert {name: data for name, data in state(one).items() if name in base} == base
 
 
+@pytest.mark.long
 def test_copies_of_others_are_no_revisions_of_ours(shop, tmp_path):
     url = f"sqlite:///{tmp_path / 'shared.db'}"
     for file in shop.main.path.glob("backend/alembic.ini"):

@@ -181,6 +181,7 @@ def test_what_is_missing_is_put_back_first(shop):
     assert b"o3" in applied.partition(b'"applied"')[2]
 
 
+@pytest.mark.long
 def test_all_is_one_upgrade_to_what_the_base_has(shop):
     trees = [shop.main.worktree(name, name) for name in ("a", "b")]
     trees[0].commit({shop.file("a3"): revision("a3", "r2")})
@@ -208,6 +209,7 @@ def test_a_migration_that_fails_leaves_all_as_it_was_or_stops(shop):
     assert shop.heads() == {"r2"} and "t_r3" not in shop.tables()
 
 
+@pytest.mark.long
 def test_an_environment_that_upgrades_another_database_is_told(shop):
     other = f"sqlite:///{shop.path / 'else.db'}"
     hidden = ENV.replace('context.config.get_main_option("sqlalchemy.url")', "URL")

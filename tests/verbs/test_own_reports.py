@@ -84,6 +84,7 @@ def test_an_undo_brings_the_report_back_too(flock: Flock) -> None:
     assert {**contents(flock.main.path), **changed} == {**old[0], **changed}
 
 
+@pytest.mark.long
 def test_a_new_document_that_comes_from_afar_too(flock: Flock) -> None:
     flock.main.commit({REPORT: None})
     flock.main.git("push", "-q", "origin", "main")
@@ -94,6 +95,7 @@ def test_a_new_document_that_comes_from_afar_too(flock: Flock) -> None:
     assert document(flock).startswith("# Another\n") and mark(key) in document(flock)
 
 
+@pytest.mark.long
 def test_older_reports_that_rolled_into_the_archive_go_along(flock: Flock) -> None:
     keys = [reported(flock, str(number)) for number in range(4)]
     assert mark(keys[0]) in document(flock, ARCHIVE)
@@ -117,6 +119,7 @@ def test_where_a_person_wrote_too_it_is_held_as_before(flock: Flock, base: str) 
     assert contents(flock.main.path) == before
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize(
     "deed",
     [

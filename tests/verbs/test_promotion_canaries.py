@@ -92,6 +92,7 @@ ANSWERS = (
 )  # fmt: skip
 
 
+@pytest.mark.long_but(2)
 @pytest.mark.parametrize("answer", range(len(ANSWERS)))
 def test_what_hooks_say(pair, web: Web, answer, tmp_path, monkeypatch):
     cage = Cage(pair.repo.path, KEYS | {"token": TOKEN})

@@ -89,6 +89,7 @@ def test_undo_leaves_the_report_uncommitted(flock: Flock) -> None:
     assert changed(flock) == ["M  lib.py", " M raccord.toml", f"?? {REPORT}"]
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize("case", ["edited", "staged", "detached", "protected", "merging", "hook", "identity"])
 def test_where_it_cant_be_it_says_why_and_is_done_after_the_next(flock: Flock, case: str) -> None:
     first = consolidated(flock, "first")

@@ -407,6 +407,7 @@ def test_offline_is_one_error_and_nothing_changes(flock: Flock) -> None:
     assert (flock.main.git("for-each-ref"), contents(tree.path)) == before
 
 
+@pytest.mark.long
 def test_a_shallow_clone_is_synced_or_said_to_be_unknown(flock: Flock, tmp_path: Path) -> None:
     for number in range(4):
         flock.advance({f"n{number}": "n\n"})
@@ -420,6 +421,7 @@ def test_a_shallow_clone_is_synced_or_said_to_be_unknown(flock: Flock, tmp_path:
     assert tree.oid("HEAD~1") == flock.on_remote("main")
 
 
+@pytest.mark.long
 def test_a_submodule_stays_where_it_is(flock: Flock, tmp_path: Path) -> None:
     module = Repo.init(tmp_path / "module")
     first = module.commit({"m": "1\n"})
@@ -530,6 +532,7 @@ def test_a_filter_of_the_repository_is_applied_and_an_undo_at_once_is_not_refuse
     assert contents(tree.path) == before and tree.git("status", "--porcelain") == ""
 
 
+@pytest.mark.long
 def test_a_pipe_that_git_would_wait_for_holds_back_its_worktree_alone(tmp_path):
     flock = Flock.make(tmp_path)
     for name in "ab":

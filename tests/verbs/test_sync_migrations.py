@@ -194,6 +194,7 @@ def test_a_copy_makes_room_for_the_very_file_and_comes_back_with_an_undo(shop: S
     assert (b.path / shop.file("x")).read_text() == revision("x", "r1"), "the copy is back"
 
 
+@pytest.mark.long
 def test_a_copy_that_a_gitignore_shows_is_nobodys_edit(shop: Shop) -> None:
     shop.tree("a", {shop.file("x"): revision("x", "r1")})
     b = shop.tree("b", {".gitignore": "__pycache__/\n!*.py\n"})
@@ -217,6 +218,7 @@ def test_a_copy_that_differs_from_what_the_base_brings_holds_back_with_both_name
     assert (b.path / shop.file("x")).read_bytes() == (a.path / shop.file("x")).read_bytes()
 
 
+@pytest.mark.long
 def test_copies_of_two_runs_stay_hidden_until_the_last_goes(shop: Shop) -> None:
     _, b = put_back(shop)
     c = shop.tree("c")
@@ -325,6 +327,7 @@ def test_a_migration_that_fails_holds_the_database_back_and_no_code(shop: Shop) 
     assert shop.heads() == {"r1"} and (b.path / shop.file("r2")).is_file()
 
 
+@pytest.mark.long
 def test_a_worktree_that_is_held_back_still_finds_what_was_applied(shop: Shop) -> None:
     dirty = shop.tree("dirty")
     dirty.write("mine.txt", "mine\n")
@@ -335,6 +338,7 @@ def test_a_worktree_that_is_held_back_still_finds_what_was_applied(shop: Shop) -
     assert dirty.git("status", "--porcelain") == "?? mine.txt"
 
 
+@pytest.mark.long
 def test_a_rebase_by_hand_is_healed_after_it(shop: Shop) -> None:
     shop.tree("a", {shop.file("x"): revision("x", "r1")})
     b = shop.tree("b", {"lib.py": "mine\n"})
@@ -349,6 +353,7 @@ def test_a_rebase_by_hand_is_healed_after_it(shop: Shop) -> None:
     assert (b.path / shop.file("x")).is_file() and b.git("status", "--porcelain") == ""
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("word", ["off", "heal"])
 def test_the_configuration_says_less(shop: Shop, word: str) -> None:
     shop.tree("a", {shop.file("x"): revision("x", "r1")})
