@@ -100,7 +100,21 @@ class Repo:
         date = f"@{next(self.clock)} +0000"
         dates = {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
         self.git("commit", "--quiet", "--allow-empty", "--no-verify", "--message", message, env=dates)
-        return self.oid("HEAD")
+        return self._committed()
+
+    def _committed(self) -> str:
+        """The commit that was just made, read without a process where git keeps refs in files."""
+
+        def read(path: Path) -> str:
+            return os.fsdecode(path.read_bytes()).rstrip("\n")
+
+        own = self.path / ".git"
+        if own.is_file():
+            own = self.path / read(own).removeprefix("gitdir: ")
+        kind, _, ref = read(own / "HEAD").partition("ref: ")
+        shared = own / "commondir"
+        loose = (own / read(shared) if shared.exists() else own) / ref
+        return kind or (read(loose) if loose.exists() else self.oid())
 
     def worktree(self, path: str | os.PathLike[str], branch: str, start: str = "HEAD") -> Repo:
         """Adds a worktree on a new branch; a relative path is beside this one."""
