@@ -6,6 +6,7 @@ under test swallows the exception. Only this process is watched; its children ge
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import ipaddress
 import os
@@ -50,6 +51,8 @@ KEPT_PREFIXES = ("COVERAGE_", "HYPOTHESIS_", "PYTEST_", "PYTHON")
 # Without bytecode on disk each worker, and each of the many children, would compile what it imports anew.
 DROPPED = "PYTHONDONTWRITEBYTECODE"
 sys.dont_write_bytecode = False
+# All tests are kept to the end: to look for garbage as often as by default makes collecting a fifth slower.
+gc.set_threshold(20_000, 20, 20)
 GIT_CONFIG = """\
 [user]
 	name = Tester
