@@ -189,11 +189,11 @@ def test_the_package_shows_the_readme() -> None:
     assert re.search(r'^readme = "README.md"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
 
 
-def test_a_wrong_page_is_noticed(tmp_path: Path) -> None:
+def test_a_wrong_page_is_noticed(tmp_path: Path, group: Any) -> None:
     page = tmp_path / "page.md"
     page.write_text("Run `raccord snc` or `raccord sync --al`: [here](nowhere.md), [there](#no-title).\n")
     with pytest.raises(AssertionError):
-        test_verbs_and_options_exist(page)
+        test_verbs_and_options_exist(page, group)
     with pytest.raises(AssertionError):
         test_links_lead_somewhere(page)
 
