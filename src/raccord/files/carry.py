@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
 from raccord.objects.model import Readable
-from raccord.objects.s3 import AT_ONCE, PART, SINGLE
+from raccord.objects.s3 import IN_PARTS, SINGLE
 
 JOBS = 32
 MEMORY = 128 << 20  # bytes in all that objects on their way may take
@@ -29,7 +29,7 @@ T = TypeVar("T", bound=Sized)
 
 def _weight(size: int) -> int:
     """What it takes to have an object on its way: small ones are whole in memory, of others some parts."""
-    return 2 * size if size <= SINGLE else (AT_ONCE + 2) * PART
+    return 2 * size if size <= SINGLE else IN_PARTS
 
 
 class Budget:

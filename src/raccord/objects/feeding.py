@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 
-AHEAD = 2  # chunks
+AHEAD = 1  # chunks
 PATIENCE = 0.1  # seconds between two looks at whether anybody still takes them
 
 

@@ -103,10 +103,24 @@ class Place:
         found = urlsplit(self.url)
         return self.route.proxy(found.hostname or "", found.port or PORTS[found.scheme])
 
+    @property
+    def sheltered(self) -> bool:
+        """Whether nobody on the way to the server can change what is sent: TLS, or nothing but one host."""
+        found = urlsplit(self.url)
+        return found.scheme == "https" or is_loopback(found.hostname or "")
+
     def meets(self, other: Place) -> bool:
         """Whether one lies in the other, or both are one."""
         mine, theirs = f"{self.key.rstrip('/')}/", f"{other.key.rstrip('/')}/"
         return mine.startswith(theirs) or theirs.startswith(mine)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is the one that says its name."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def is_own(endpoint: str) -> bool:

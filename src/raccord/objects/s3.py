@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from raccord.errors import DriverMissing, ObjectsError, WorldMoved
 from raccord.model.language import sentence
 from raccord.model.text import shown
-from raccord.objects.feeding import fed
+from raccord.objects.feeding import AHEAD, fed
 from raccord.objects.model import CHUNK, Entry, Listing, Reading, Written
 from raccord.objects.place import Place
 
@@ -23,6 +23,8 @@ SINGLE = 16 << 20  # bytes that go up in one request; more go in parts
 PART = 8 << 20
 PARTS = 9_000  # S3 takes 10,000
 AT_ONCE = 4  # parts of one object
+# Bytes of an object that are in memory: parts on their way, one that fills, and chunks that wait for it.
+IN_PARTS = (AT_ONCE + 1) * PART + (AHEAD + 1) * CHUNK
 DELETES = 1_000  # of one request
 COPIED = 5_000_000_000  # bytes that a server copies in one request
 RETRIES = 4
@@ -80,6 +82,8 @@ class S3:
             region=place.region or "us-east-1",
             virtual_hosted_style_request=False,
             conditional_put="etag",
+            # A signature of every byte, beside two checksums: only where somebody on the way could change them.
+            unsigned_payload=place.sheltered,
             client_options={
                 "allow_http": place.url.startswith("http://"),
                 "connect_timeout": "10s",
