@@ -249,6 +249,18 @@ class Workspace(Migrations):
 
         return files_looks.status(self._room, name)
 
+    def files_pull(self, options: FilesPushOptions) -> Answer:
+        """Brings the objects of a set back from another environment."""
+        from raccord.verbs import files_push
+
+        return _answer(*files_push.pull(self._room, options), dry_run=options.dry_run)
+
+    def files_home(self, name: str) -> str:
+        """The environment that a set of objects comes from."""
+        from raccord.verbs import files_sets
+
+        return files_sets.configured(self._room, name).from_
+
     def files_push(self, options: FilesPushOptions) -> Answer:
         """Pushes a set of objects to an environment; the plan where `dry_run` is set."""
         from raccord.verbs import files_push

@@ -35,6 +35,16 @@ From = Annotated[
         show_default=False,
     ),
 ]
+Mode = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="insert, upsert or mirror; the set's by default.",
+        show_default=False,
+    ),
+]
+Delete = Annotated[bool, typer.Option("--delete", help="Let a mirror remove what the source has not.")]
 
 
 def group() -> typer.Typer:
@@ -43,6 +53,7 @@ def group() -> typer.Typer:
     app.callback(help=HELP, epilog=f"Example: {EXAMPLE}")(root)
     verbs: dict[str, tuple[Callable[..., int], str]] = {
         "diff": (diff, "raccord files diff web-files --to prod"),
+        "pull": (pull, "raccord files pull web-files --from prod --dry-run"),
         "push": (push, EXAMPLE),
         "status": (status, "raccord files status"),
     }
@@ -82,23 +93,50 @@ def diff(
     return face.files_diff(report)
 
 
+def pull(
+    context: typer.Context,
+    name: Name,
+    origin: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="ENV", help="The environment that the objects come from.", show_default=False
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="ENV",
+            help="The environment that gets them; the one that the set comes from by default.",
+            show_default=False,
+        ),
+    ] = "",
+    mode: Mode = "",
+    delete: Delete = False,
+    yes_to: YesTo = "",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> int:
+    """Bring the objects of a set back from another environment, without what the set calls private."""
+    face = Face.of(context, as_json)
+    _check(face, "pull", mode, delete, dry_run or yes or bool(yes_to))
+    with face.workspace() as workspace:
+        goal = to or workspace.files_home(name)
+
+    def call(workspace: Workspace, dry: bool, named: str) -> Answer:
+        return workspace.files_pull(FilesPushOptions(name, goal, origin, mode, delete, named, dry, person()))
+
+    return face.promoted(call, (goal,), yes_to=yes_to, dry_run=dry_run, yes=yes)
+
+
 def push(
     context: typer.Context,
     name: Name,
     to: To,
     origin: From = "",
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="MODE",
-            help="insert, upsert or mirror; the set's by default.",
-            show_default=False,
-        ),
-    ] = "",
-    delete: Annotated[
-        bool, typer.Option("--delete", help="Let a mirror remove what the source has not.")
-    ] = False,
+    mode: Mode = "",
+    delete: Delete = False,
     yes_to: YesTo = "",
     dry_run: DryRun = False,
     yes: Yes = False,
@@ -106,17 +144,21 @@ def push(
 ) -> int:
     """Bring the objects of a set from one environment to another; only what changed travels."""
     face = Face.of(context, as_json)
-    if mode not in ("", *MODES):
-        raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint="raccord files push --help")
-    if delete and not (dry_run or yes or yes_to or face.asks):
-        raise UsageError(
-            "--delete needs somebody who saw the plan", hint="the same with --dry-run, then with --yes"
-        )
+    _check(face, "push", mode, delete, dry_run or yes or bool(yes_to))
 
     def call(workspace: Workspace, dry: bool, named: str) -> Answer:
         return workspace.files_push(FilesPushOptions(name, to, origin, mode, delete, named, dry, person()))
 
     return face.promoted(call, (to,), yes_to=yes_to, dry_run=dry_run, yes=yes)
+
+
+def _check(face: Face, verb: str, mode: str, delete: bool, agreed: bool) -> None:
+    if mode not in ("", *MODES):
+        raise UsageError(f"--mode {mode}: not one of {', '.join(MODES)}", hint=f"raccord files {verb} --help")
+    if delete and not (agreed or face.asks):
+        raise UsageError(
+            "--delete needs somebody who saw the plan", hint="the same with --dry-run, then with --yes"
+        )
 
 
 def status(

@@ -57,6 +57,9 @@ class Environment:
         None, HIDDEN, "Where the id of the key comes from; without one the bucket is asked as a stranger."
     )
     objects_key: Secret | None = key(None, HIDDEN, "Where the secret key itself comes from.")
+    objects_token: Secret | None = key(
+        None, HIDDEN, "Where the session token of a temporary key comes from.", '"env:AWS_SESSION_TOKEN"'
+    )
     ssh: Secret | None = key(
         None,
         HOST,
@@ -180,6 +183,13 @@ class FileSet:
         PATTERNS,
         "Which of them, as patterns like the lines of a .gitignore, relative to the prefix.",
         '["*.pdf", "!drafts/"]',
+    )
+    private: tuple[str, ...] = key(
+        (),
+        PATTERNS,
+        "Which of them no pull brings to the environment that the set comes from, as patterns like those of "
+        "`only`.",
+        '["invoices/", "*.key"]',
     )
     from_: str = key("dev", TEXT, "The environment that the objects come from.", '"dev"')
     mode: str = key(

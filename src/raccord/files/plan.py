@@ -78,7 +78,7 @@ def decide(spec: Spec, source: Mapping[str, Entry], found: Comparison) -> Decisi
     if removing and found.removed and not source:
         lost = len(found.removed)
         said = f"{spec.origin} has nothing of {spec.name}, and {spec.goal} would lose {lost} objects"
-        hint = f"raccord files diff {spec.name} --to {spec.goal}"
+        hint = f"raccord files diff {spec.ends}"
         return Decision((), (0, 0, 0), (), Finding("files.empty", "fail", said, hint))
     changed = found.changed if spec.mode != "insert" else ()
     made = [Item(one.key, one.key, one.size, one.etag, "") for one in found.added]
@@ -89,12 +89,12 @@ def decide(spec: Spec, source: Mapping[str, Entry], found: Comparison) -> Decisi
     if spec.mode == "insert" and found.changed:
         notes.append(
             _told("files.differs", "differ and stay as they are", [one.key for one, _ in found.changed],
-                  f"raccord files push {spec.name} --to {spec.goal} --mode upsert --dry-run")
+                  f"raccord {spec.verb} {spec.ends} --mode upsert --dry-run")
         )  # fmt: skip
     if spec.mode == "mirror" and not spec.delete and found.removed:
         notes.append(
             _told("files.stays", f"only in {spec.goal}, and stay", [one.key for one in found.removed],
-                  f"raccord files push {spec.name} --to {spec.goal} --delete --dry-run")
+                  f"raccord {spec.verb} {spec.ends} --mode mirror --delete --dry-run")
         )  # fmt: skip
     for what, keys in (
         ("added", [one.key for one in found.added]),

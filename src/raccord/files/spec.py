@@ -25,6 +25,9 @@ class Spec:
         only: patterns of those that belong, relative to the prefix; () for all.
         mode: "insert", "upsert" or "mirror".
         delete: whether a mirror removes.
+        private: patterns of those that stay where they are, relative to the prefix; () where none do.
+        pulls: whether they go to where the set comes from.
+        chosen: whether they come from another environment than the set's own.
         keep: how what is overwritten or removed is kept: as copies in the "trash", or by the bucket's own
             "versions".
     """
@@ -37,22 +40,39 @@ class Spec:
     mode: str = "insert"
     delete: bool = False
     keep: str = COPIES
+    private: tuple[str, ...] = ()
+    pulls: bool = False
+    chosen: bool = False
+
+    @property
+    def verb(self) -> str:
+        """What is typed for it."""
+        return "files pull" if self.pulls else "files push"
+
+    @property
+    def ends(self) -> str:
+        """What is typed behind a verb, so that it is about the same set between the same environments."""
+        return f"{self.name}{f' --from {self.origin}' if self.chosen else ''} --to {self.goal}"
 
     def belongs(self, key: str) -> bool:
         """Whether an object is in the set."""
         if key.split("/", 1)[0] in (TRASH, MANIFESTS):
             return False
         below = key.removeprefix(f"{self.prefix}/") if self.prefix else key
-        return (below != key or not self.prefix) and (not self.only or named(self.only, below))
+        return (
+            (below != key or not self.prefix)
+            and (not self.only or named(self.only, below))
+            and not (self.private and named(self.private, below))
+        )
 
     def document(self) -> dict[str, Json]:
         """Itself for JSON."""
-        return {**asdict(self), "only": list(self.only)}
+        return {**asdict(self), "only": list(self.only), "private": list(self.private)}
 
     @classmethod
     def parse(cls, document: Mapping[str, Json]) -> Spec:
         """Reads `document` back."""
-        return cls(**{**document, "only": tuple(document["only"])})
+        return cls(**{**document, **{one: tuple(document.get(one, ())) for one in ("only", "private")}})
 
 
 def kept_key(id_: str, key: str) -> str:

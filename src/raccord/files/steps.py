@@ -101,6 +101,7 @@ def _where(spec: Spec, state: Path, id_: str, target: str) -> dict[str, Json]:
         "id": id_,
         "set": spec.name,
         "goal": spec.goal,
+        "ends": spec.ends,
         "below": spec.prefix,
         "target": target,
     }
@@ -315,7 +316,7 @@ class VerifyHandler(_Reaching):
 
 def _held(got: Mapping[str, Json], found: Finding) -> HeldBack:
     said = f"{found.message}; the others are there"
-    hint = f"raccord files diff {got['set']} --to {got['goal']}"
+    hint = f"raccord files diff {got.get('ends', '{set} --to {goal}'.format_map(got))}"
     return HeldBack(said, hint=hint, finding=found.name, **found.data)
 
 

@@ -207,13 +207,14 @@ class FilesPushOptions:
 
     Attributes:
         name: of the set.
-        goal: the environment that gets it.
+        goal: the environment that gets it; "" for the set's own, where it is pulled.
         origin: the one that the objects come from; "" for the set's own.
         mode: "insert", "upsert" or "mirror"; "" for the set's own.
         delete: whether a mirror removes what the source has not.
         yes_to: the name of the protected environment that may be changed.
         dry_run: only plan.
         by: who asked.
+        pulls: whether it goes back to where the set comes from.
     """
 
     name: str
@@ -224,6 +225,7 @@ class FilesPushOptions:
     yes_to: str = ""
     dry_run: bool = False
     by: str = ""
+    pulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ class Place:
         endpoint: URL of the server, "" for that of AWS.
         region: of the bucket.
         key_id, secret: who asks; both "" for a stranger. No message has them.
+        token: of the session, where the key is a temporary one. No message has it.
         route: from where the server is seen; None for here.
         way: to the other host.
     """
@@ -61,6 +62,7 @@ class Place:
     secret: str = ""
     route: Route | None = None
     way: Way | None = field(default=None, compare=False)
+    token: str = ""
 
     def __repr__(self) -> str:
         return f"Place({self.key})"
@@ -139,6 +141,7 @@ def parse(
     region: str = "",
     key_id: str = "",
     secret: str = "",
+    token: str = "",
     route: Route | None = None,
     way: Way | None = None,
 ) -> Place:
@@ -153,4 +156,6 @@ def parse(
         return Place("sftp", "", "/" + unquote(below).strip("/"), way=way)
     if kind == "file":
         return Place(kind, "", str(Path(os.path.realpath("/" + unquote(below)))))
-    return Place(kind, where, below.strip("/"), endpoint.rstrip("/"), region, key_id, secret, route)
+    return Place(
+        kind, where, below.strip("/"), endpoint.rstrip("/"), region, key_id, secret, route, token=token
+    )

@@ -32,6 +32,16 @@ UNREACHED = "it can't be reached"
 ASK_THE_WAY = "raccord env check"  # tells which part of a way to a server is broken
 # What servers say, and what it means for a person.
 SAYS = (
+    (
+        r"ExpiredToken|TokenRefreshRequired|InvalidToken|RequestExpired",
+        "its temporary key has run out, or the session token is not that of the key",
+        "get a new key, for objects_key_id, objects_key and objects_token of the environment",
+    ),
+    (
+        r"RequestTimeTooSkewed",
+        "the clock here is not that of the server",
+        "set the clock, for example: sudo timedatectl set-ntp true",
+    ),
     (r"NoSuchBucket", "there is no such bucket", "make the bucket, or edit objects in raccord.toml"),
     (
         r"InvalidAccessKeyId|SignatureDoesNotMatch|403 Forbidden|401 Unauthorized|AccessDenied",
@@ -82,7 +92,7 @@ class S3:
             region=place.region or "us-east-1",
             virtual_hosted_style_request=False,
             conditional_put="etag",
-            # A signature of every byte, beside two checksums: only where somebody on the way could change them.
+            # Every byte is checked twice as it is; signed, too, where somebody on the way could change it.
             unsigned_payload=place.sheltered,
             client_options={
                 "allow_http": place.url.startswith("http://"),
@@ -304,7 +314,7 @@ def _credentials(place: Place) -> Any:
     return {
         "access_key_id": place.key_id,
         "secret_access_key": place.secret,
-        "token": None,
+        "token": place.token or None,
         "expires_at": None,
     }
 

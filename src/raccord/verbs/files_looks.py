@@ -26,7 +26,6 @@ def diff(room: Room, options: FilesDiffOptions) -> FilesDiff:
     ends = files_sets.found_ends(room, spec)
     seen = observe(ends.source, ends.target, ends.origin, spec)
     found = seen.comparison
-    origin = f" --from {spec.origin}" if options.origin else ""
     doing = found.added or (found.changed and spec.mode != "insert")
     return FilesDiff(
         name=spec.name,
@@ -42,7 +41,7 @@ def diff(room: Room, options: FilesDiffOptions) -> FilesDiff:
         bytes=sum(one.size for one in (*found.added, *(one for one, _ in found.changed))),
         objects=_objects(found, options.objects),
         notes=seen.notes,
-        next_command=f"raccord files push {spec.name}{origin} --to {spec.goal} --dry-run" if doing else "",
+        next_command=f"raccord {spec.verb} {spec.ends} --dry-run" if doing else "",
     )
 
 

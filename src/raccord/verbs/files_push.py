@@ -1,6 +1,11 @@
-"""`raccord files push`: compares a set between two environments, and makes the target what its mode says."""
+"""`raccord files push`: compares a set between two environments, and makes the target what its mode says.
+
+`raccord files pull` is the same in the other direction, without what is private.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from raccord.files.observe import observe
 from raccord.files.plan import decide
@@ -11,8 +16,6 @@ from raccord.model.options_data import FilesPushOptions
 from raccord.model.plan import Lane, Plan, Stage, Step
 from raccord.verbs import files_sets, promoting
 from raccord.verbs.room import Room
-
-VERB = "files push"
 
 
 def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]:
@@ -32,8 +35,22 @@ def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
         return hooked(room, made, options.goal, found.before, found.after)
 
     files_sets.configured(room, options.name)  # before a name is asked for
-    command = f"raccord {VERB} {options.name} --to {options.goal}"
+    origin = f" --from {options.origin}" if options.origin else ""
+    command = f"raccord files push {options.name}{origin} --to {options.goal}"
     return promoting.promoted(room, options, command, make)
+
+
+def pull(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]:
+    """Pulls a set: from another environment to the one that it comes from, without what is private.
+
+    Raises:
+        UsageError, CannotRun: as for a push.
+    """
+    goal = options.goal or files_sets.configured(room, options.name).from_
+    promoting.environments(room).environment(options.origin)
+    asked = replace(options, goal=goal, pulls=True)
+    command = f"raccord files pull {options.name} --from {options.origin} --to {goal}"
+    return promoting.promoted(room, asked, command, lambda: plan(room, asked))
 
 
 def plan(room: Room, options: FilesPushOptions) -> Plan:
@@ -45,6 +62,7 @@ def plan(room: Room, options: FilesPushOptions) -> Plan:
         origin=options.origin,
         mode=options.mode,
         delete=options.delete,
+        pulls=options.pulls,
     )
     ends = files_sets.found_ends(room, spec)
     key, title = f"files:{spec.goal}:{spec.name}", f"{spec.name} from {spec.origin} to {spec.goal}"
@@ -63,9 +81,11 @@ def plan(room: Room, options: FilesPushOptions) -> Plan:
         steps = (keep, put) if put.destroys else (put,)
     elif seen.comparison.learnt and made.held is None:
         steps = (put,)
-    stages = [Stage("push", (Lane(key, title, steps, held=made.held, notes=notes),))]
+    stages = [
+        Stage(spec.verb.removeprefix("files "), (Lane(key, title, steps, held=made.held, notes=notes),))
+    ]
     if made.items:
         # A stage of its own: what was left out is told without taking back what went through.
         verify = verify_step(spec, room.state, id_, goal)
         stages.append(Stage("verify", (Lane(key, title, (verify,)),)))
-    return Plan(VERB, tuple(stages), by=options.by)
+    return Plan(spec.verb, tuple(stages), by=options.by)

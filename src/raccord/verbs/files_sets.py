@@ -45,10 +45,19 @@ def place_of(room: Room, name: str) -> Place:
             f"the environment {name} has one of objects_key_id and objects_key: both are needed, or neither",
             hint=f"edit [environments.{name}] in raccord.toml",
         )
+    if found.objects_token is not None and found.objects_key is None:
+        raise CannotRun(
+            f"the environment {name} has objects_token, and no key that it would belong to",
+            hint=f"set objects_key_id and objects_key in [environments.{name}]",
+        )
     top = room.repo.top or room.repo.common
     said = [
         secret.read(one, f"the {what} of the object store of {name}", top, variable) if one else ""
-        for one, what in ((found.objects_key_id, "key's id"), (found.objects_key, "key"))
+        for one, what in (
+            (found.objects_key_id, "key's id"),
+            (found.objects_key, "key"),
+            (found.objects_token, "session token"),
+        )
     ]
     return place.parse(
         found.objects,
@@ -56,6 +65,7 @@ def place_of(room: Room, name: str) -> Place:
         region=found.objects_region,
         key_id=said[0],
         secret=said[1],
+        token=said[2],
         # A bucket of the whole world's is asked from here, which is quicker.
         route=known.proxied(name) if place.is_own(found.objects_endpoint) else None,
         way=known.files_host(name),
@@ -74,13 +84,23 @@ def configured(room: Room, name: str) -> FileSet:
     return found
 
 
-def spec(room: Room, name: str, goal: str, *, origin: str = "", mode: str = "", delete: bool = False) -> Spec:
-    """A set as one command takes it.
+def spec(
+    room: Room,
+    name: str,
+    goal: str,
+    *,
+    origin: str = "",
+    mode: str = "",
+    delete: bool = False,
+    pulls: bool = False,
+) -> Spec:
+    """A set as one command takes it. What goes to where it comes from is pulled, whatever was typed.
 
     Raises:
         UsageError: there is no such set, its ends are one, or it would remove without being a mirror.
     """
     found = configured(room, name)
+    pulls = pulls or (bool(origin) and goal == found.from_)
     made = Spec(
         name=name,
         origin=origin or found.from_,
@@ -90,12 +110,15 @@ def spec(room: Room, name: str, goal: str, *, origin: str = "", mode: str = "", 
         mode=mode or found.mode,
         delete=delete,
         keep=found.keep,
+        private=found.private if pulls else (),
+        pulls=pulls,
+        chosen=pulls or origin not in ("", found.from_),
     )
     if made.origin == made.goal:
         raise UsageError(f"{name} would go from {goal} to {goal}", hint="--from names another environment")
     if delete and made.mode != "mirror":
         raise UsageError(
-            f"--delete is for a mirror, and {name} is pushed by {made.mode}", hint="--mode mirror --delete"
+            f"--delete is for a mirror, and {name} goes by {made.mode}", hint="--mode mirror --delete"
         )
     return made
 
