@@ -70,10 +70,7 @@ class Server:
         return f"{BUCKET}/{next(_numbers)}/some/where"
 
     def versioned(self, bucket: str) -> str:
-        """A fresh part of a bucket of its own, which keeps versions from now on.
-
-        obstore has no request for that, so it is signed here (AWS Signature Version 4).
-        """
+        """A fresh part of a bucket of its own, which keeps versions from now on."""
         import obstore
         from obstore.store import S3Store
 
@@ -88,12 +85,17 @@ class Server:
         # The server makes a bucket for the first object.
         obstore.put(client, "first", b"x")
         body = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+        self.raw("PUT", f"/{bucket}", body, "versioning=")
+        return f"{bucket}/{next(_numbers)}/some/where"
+
+    def raw(self, method: str, path: str, body: bytes = b"", query: str = "") -> None:
+        """A request that obstore doesn't make, signed here (AWS Signature Version 4)."""
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         digest, host = hashlib.sha256(body).hexdigest(), f"127.0.0.1:{self.port}"
         headers = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": now}
         named = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-        asked = f"PUT\n/{bucket}\nversioning=\n{lines}\n{named}\n{digest}"
+        asked = f"{method}\n{path}\n{query}\n{lines}\n{named}\n{digest}"
         scope = f"{now[:8]}/{REGION}/s3/aws4_request"
         key = f"AWS4{SECRET}".encode()
         said = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(asked.encode()).hexdigest()}"
@@ -101,11 +103,10 @@ class Server:
             key = hmac.digest(key, part.encode(), "sha256")
         credential = f"Credential={KEY_ID}/{scope}, SignedHeaders={named}, Signature={key.hex()}"
         request = urllib.request.Request(
-            f"{self.endpoint}/{bucket}?versioning=", body, method="PUT",
+            f"{self.endpoint}{path}" + (f"?{query}" if query else ""), body, method=method,
             headers={**headers, "Authorization": f"AWS4-HMAC-SHA256 {credential}"},
         )  # fmt: skip
         urllib.request.urlopen(request, timeout=30).close()
-        return f"{bucket}/{next(_numbers)}/some/where"
 
     def stop(self) -> None:
         self.process.kill()

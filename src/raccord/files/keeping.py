@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from raccord.errors import HeldBack, RestoreFailed, WorldMoved
 from raccord.files import carry
@@ -106,7 +106,8 @@ def note(
 
 
 def kept(store: Store, id_: str) -> Mapping[str, Entry]:
-    """What is kept under an id, by the key of its copy, whether or not there is one.
+    """What is kept under an id, by the key of its copy, whether or not there is one: where there is none, the
+    version that stands for it, with the key of the object itself.
 
     Raises:
         RestoreFailed: what was noted of versions can't be read.
@@ -127,7 +128,7 @@ def _noted(store: Store, id_: str) -> dict[str, Entry]:
     try:
         known = json.loads(said)
         return {
-            kept_key(id_, key): Entry(kept_key(id_, key), int(size), str(etag), str(version))
+            kept_key(id_, key): Entry(key, int(size), str(etag), str(version))
             for key, (version, size, etag) in known.items()
         }
     except (ValueError, TypeError, AttributeError):
@@ -152,7 +153,7 @@ class Past:
             return self.store.find(key)
         try:
             with self.read(key, one.etag):
-                return one
+                return replace(one, key=key)
         except WorldMoved:
             return None
 
@@ -164,8 +165,7 @@ class Past:
             with self.store.read(key, etag) as reading:
                 yield reading
             return
-        _, _, of = key.removeprefix(f"{TRASH}/").partition("/")
-        with self.store.read(of, etag, one.version) as reading:
+        with self.store.read(one.key, etag, one.version) as reading:
             yield reading
 
 

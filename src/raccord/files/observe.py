@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,10 +17,11 @@ from raccord.files.spec import Spec
 from raccord.model.language import Sentence, counted, sentence
 from raccord.model.plan import Finding
 from raccord.model.text import shown
-from raccord.objects.model import Entry, Readable, Store
+from raccord.objects.model import Entry, Readable, Store, Unreadable
 from raccord.objects.place import Place
 
 NAMED = 5  # objects that a message names
+CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,17 @@ def observe(
     for key in [key for key in ours if key in there or unnameable(key, target)]:
         left.setdefault(key, sentence("its name can't be one there"))
         del ours[key]
+    removing = spec.mode == "mirror" and spec.delete
+    marks = _marks(source, ours, theirs, True, cancelled), _marks(target, theirs, ours, removing, cancelled)
+    ours = {key: one for key, one in ours.items() if key not in marks[0]}
+    theirs = {key: one for key, one in theirs.items() if key not in marks[1]}
+    if not target.keeps_attributes:
+        for key, other in _in_the_way(ours, theirs).items():
+            left[key] = sentence("a file and a directory can't have one name: {name}", name=shown(other))
+            del ours[key]
     # What can't be looked at here is not taken for something that is gone.
     theirs = {key: one for key, one in theirs.items() if not _below(key, left)}
+    left |= dict.fromkeys(marks[0] | marks[1], sentence("a mark of a folder, and no object"))
     notes = []
     if known.unreadable:
         said = sentence(
@@ -115,18 +127,65 @@ def observe(
     return Seen(ours, theirs, comparison, tuple(notes), left)
 
 
+def _in_the_way(ours: Mapping[str, Entry], theirs: Mapping[str, Entry]) -> dict[str, str]:
+    """Keys that a directory has no place for, because of another: one is a file where the other needs a
+    directory."""
+    found: dict[str, str] = {}
+    for key in (*ours, *theirs):
+        at = key
+        while at := at.rpartition("/")[0]:
+            if key in ours and (at in ours or (at in theirs and key not in theirs)):
+                found[key] = at
+            elif at in ours and at not in theirs:
+                found[at] = key
+    return found
+
+
+def _marks(
+    store: Store,
+    mine: Mapping[str, Entry],
+    other: Mapping[str, Entry],
+    alone: bool,
+    cancelled: Callable[[], bool],
+) -> set[str]:
+    """Names that end with a slash in a bucket, which consoles make for folders; a listing has them without.
+
+    Only what is empty, and not so on the other side, is asked for by itself.
+
+    Args:
+        alone: whether something is done with what the other side doesn't have.
+    """
+    if not store.keeps_attributes:
+        return set()
+    found: set[str] = set()
+
+    def look(one: Entry) -> None:
+        with contextlib.suppress(Unreadable):
+            if store.find(one.key) is None:
+                found.add(one.key)
+
+    empty = [
+        one for key, one in mine.items() if not one.size and (other[key].size if key in other else alone)
+    ]
+    if empty:
+        carry.each(empty, look, cancelled)
+    return found
+
+
 def _below(key: str, names: Mapping[str, str]) -> bool:
     parts = key.split("/")
     return bool(names) and any("/".join(parts[:end]) in names for end in range(1, len(parts) + 1))
 
 
 def unnameable(key: str, target: Store) -> bool:
-    """Whether a key can't be one in a store: it is no text, or no path."""
+    """Whether a key can't be one in a store: it is no text, no path, or too long."""
     try:
-        key.encode()
+        raw = key.encode()
     except UnicodeEncodeError:
         return target.keeps_attributes
-    return any(part in ("", ".", "..") or len(part.encode()) > 255 for part in key.split("/"))
+    if len(raw) > target.longest or (target.keeps_attributes and CONTROL.search(raw)):
+        return True
+    return any(part in (b"", b".", b"..") or len(part) > 255 for part in raw.split(b"/"))
 
 
 def left_out(left: Mapping[str, str], name: str = "files.left", what: str = "") -> Finding:
@@ -179,7 +238,7 @@ def _compared(
                 equal[key] = md5.hexdigest() == both.target.md5
             else:
                 equal[key] = sha.hexdigest() == digest(target, both.target, known.known.get(key))
-        except WorldMoved:
+        except (Unreadable, WorldMoved):
             equal[key] = False  # a push looks again at what it overwrites
         if equal[key]:
             learnt[key] = Known(both.size, sha.hexdigest(), both.source.etag, both.target.etag)

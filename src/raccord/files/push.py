@@ -15,7 +15,7 @@ from raccord.files.log import Done, Log
 from raccord.files.observe import digest
 from raccord.files.plan import Item
 from raccord.model.text import shown
-from raccord.objects.model import Entry, Readable, Reading, Store, Written
+from raccord.objects.model import Entry, Readable, Reading, Store, Unreadable, Written
 
 TRIES = 3  # times that a source which changes meanwhile is read
 
@@ -149,6 +149,9 @@ class Push:
                     return
                 etag = now.etag
                 continue
+            except Unreadable as error:
+                self.left[one.key] = error.message
+                return
             except UnsafePath:
                 self.left[one.key] = "a link is in its way there"
                 return

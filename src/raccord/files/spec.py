@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -9,6 +10,7 @@ from raccord.model.globs import named
 from raccord.model.plan import Json
 
 TRASH = ".raccord-trash"  # what was overwritten or removed, by the id of its push
+LONG = 600  # bytes of a key: what is in front of it, in its store, may have as many as are left of 1,024
 COPIES, VERSIONS = "trash", "versions"  # how it is kept
 MANIFESTS = ".raccord-manifest"  # what is known of objects, by the name of their set
 
@@ -76,8 +78,10 @@ class Spec:
 
 
 def kept_key(id_: str, key: str) -> str:
-    """Where an object is kept that a push overwrites or removes."""
-    return f"{TRASH}/{id_}/{key}"
+    """Where an object is kept that a push overwrites or removes; a long name by its SHA-256, since no store
+    takes one that is longer still."""
+    raw = key.encode(errors="surrogateescape")
+    return f"{TRASH}/{id_}/{key if len(raw) <= LONG else f'.long/{hashlib.sha256(raw).hexdigest()}'}"
 
 
 def versions_key(id_: str) -> str:

@@ -19,7 +19,7 @@ from raccord.kernel.fs_look import Signature, split
 from raccord.model.text import shown
 from raccord.objects import guess
 from raccord.objects.local import STAGE
-from raccord.objects.model import IRREGULAR, LINK, Entry, Listing, Reading, Written
+from raccord.objects.model import ASIDE, IRREGULAR, LINK, PATH, Entry, Listing, Reading, Written
 from raccord.objects.place import Place
 from raccord.objects.reach import Files
 
@@ -46,6 +46,11 @@ class Far:
     def keeps_attributes(self) -> bool:
         """No."""
         return False
+
+    @property
+    def longest(self) -> int:
+        """What Linux takes for a path, less where it begins and what a copy is kept below."""
+        return PATH - len(self.place.prefix.encode(errors="surrogateescape")) - ASIDE
 
     @property
     def _files(self) -> Files:

@@ -10,7 +10,7 @@ from raccord.errors import ObjectsError, WorldMoved
 from raccord.kernel import fs, fs_objects
 from raccord.model.text import shown
 from raccord.objects import guess
-from raccord.objects.model import IRREGULAR, LINK, Entry, Listing, Reading, Written
+from raccord.objects.model import ASIDE, IRREGULAR, LINK, PATH, Entry, Listing, Reading, Written
 from raccord.objects.place import Place
 
 OWN = ".raccord-"  # what the names of raccord's own begin with
@@ -32,6 +32,11 @@ class Local:
     def keeps_attributes(self) -> bool:
         """No."""
         return False
+
+    @property
+    def longest(self) -> int:
+        """What Linux takes for a path, less where it begins and what a copy is kept below."""
+        return PATH - len(self.place.prefix.encode(errors="surrogateescape")) - ASIDE
 
     def listing(self, below: str = "") -> Listing:
         """Every file; links, pipes and their like are named as left."""

@@ -11,10 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from raccord.errors import ObjectsError
 from raccord.model.language import sentence
 
 CHUNK = 1 << 20  # bytes that are read at once
 HEX = "0123456789abcdef"
+PATH = 4096  # bytes of a path
+ASIDE = 64  # bytes in front of a key, where a copy of its object is kept
 # Why a listing leaves a name out.
 LINK = sentence("a link, which is not followed")
 IRREGULAR = sentence("no regular file")
@@ -85,6 +88,10 @@ class Written:
     version: str = ""
 
 
+class Unreadable(ObjectsError):
+    """One object that can't be read, however often it is tried; others can."""
+
+
 class Readable(Protocol):
     """Where objects are read. Called from several threads."""
 
@@ -109,6 +116,10 @@ class Store(Protocol):
     @property
     def keeps_attributes(self) -> bool:
         """Whether it has content types and their like."""
+
+    @property
+    def longest(self) -> int:
+        """Bytes that a key may have."""
 
     def listing(self, below: str = "") -> Listing:
         """Every object whose key begins with the segments of `below`.

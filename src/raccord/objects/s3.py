@@ -13,7 +13,7 @@ from raccord.errors import DriverMissing, ObjectsError, WorldMoved
 from raccord.model.language import sentence
 from raccord.model.text import shown
 from raccord.objects.feeding import AHEAD, fed
-from raccord.objects.model import CHUNK, Entry, Listing, Reading, Written
+from raccord.objects.model import CHUNK, Entry, Listing, Reading, Unreadable, Written
 from raccord.objects.place import Place
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ PARTS = 9_000  # S3 takes 10,000
 AT_ONCE = 4  # parts of one object
 # Bytes of an object that are in memory: parts on their way, one that fills, and chunks that wait for it.
 IN_PARTS = (AT_ONCE + 1) * PART + (AHEAD + 1) * CHUNK
+KEY = 1_024  # bytes
 DELETES = 1_000  # of one request
 COPIED = 5_000_000_000  # bytes that a server copies in one request
 RETRIES = 4
+METADATA = "its metadata are no text"
 UNREACHED = "it can't be reached"
 ASK_THE_WAY = "raccord env check"  # tells which part of a way to a server is broken
 # What servers say, and what it means for a person.
@@ -114,6 +116,11 @@ class S3:
     def keeps_attributes(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def longest(self) -> int:
+        """What S3 takes, less where the place begins."""
+        return KEY - len(f"{self.place.prefix}/".lstrip("/").encode())
 
     def listing(self, below: str = "") -> Listing:
         """A listing, a thousand at a time; no object is asked for by itself."""
@@ -269,6 +276,8 @@ class S3:
     def _refused(self, doing: str, key: str, error: Exception) -> ObjectsError:
         text = str(error)  # has URLs, and what the server sent: none of it is repeated
         what = f"can't {doing} {shown(key) + ' in ' if key else ''}{self.shown}"
+        if key and "InvalidMetadata" in text:
+            return Unreadable(f"{what}: {METADATA}", hint="give that object other metadata")
         for pattern, why, hint in SAYS:
             if re.search(pattern, text):
                 if why == UNREACHED and self.place.route:
