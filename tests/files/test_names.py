@@ -92,4 +92,4 @@ def test_metadata_that_cannot_be_read_hold_back_one_object(tmp_path):
     two.put("dev", {"ok": b"1"})
     report = two.push()
     assert report.state == "partial" and two.objects("prod") == {"ok": b"1"}
-    assert METADATA in report.lanes[0].finding.message
+    assert METADATA in "".join(lane.finding.message for lane in report.lanes if lane.finding)
