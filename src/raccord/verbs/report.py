@@ -6,7 +6,6 @@ import shlex
 import time
 from collections import Counter
 
-from raccord.code.push import KIND as PUSH
 from raccord.kernel.journal import Journal
 from raccord.kernel.record import LaneRecord, RunRecord, StepRecord
 from raccord.model.plan import Finding, Plan
@@ -49,8 +48,12 @@ def run_report(record: RunRecord) -> RunReport:
 
 def _half_undone(record: RunRecord, lane: LaneRecord) -> list[Finding]:
     """What an undo says whose push back landed before the rest was refused: the two sides differ since."""
-    pushed = [s for s in record.of(lane.key) if s.step.kind == PUSH and s.state == "done" and not s.back]
-    if not record.undo_of or lane.state != "held" or not pushed:
+    if not record.undo_of or lane.state != "held":
+        return []
+    from raccord.code.push import KIND  # most reports are of no undo
+
+    pushed = [s for s in record.of(lane.key) if s.step.kind == KIND and s.state == "done" and not s.back]
+    if not pushed:
         return []
     branch = shown(pushed[-1].step.payload["dest"].removeprefix("refs/heads/"))
     there = shown(pushed[-1].step.payload["remote"])

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING
 from raccord.config import Config, Source, configured, language, source
 from raccord.errors import RaccordError, StoreError, UsageError
 from raccord.git import leftover
-from raccord.git.archive import GitArchive
-from raccord.git.follow_shared import Shared
 from raccord.git.refs import read
 from raccord.git.repo import Repository, open_repository
 from raccord.git.worktrees import Worktree, worktrees
@@ -29,6 +27,8 @@ from raccord.model.text import shown
 
 if TYPE_CHECKING:
     from raccord.data.sealing import Opener
+    from raccord.git.archive import GitArchive
+    from raccord.git.follow_shared import Shared
     from raccord.kernel.engine import Engine
     from raccord.transport.links import Links
     from raccord.transport.model import Ask
@@ -155,11 +155,15 @@ class Room:
     @cached_property
     def archive(self) -> GitArchive:
         """The journal's second copy, under `refs/raccord/runs`."""
+        from raccord.git.archive import GitArchive  # most looks, and pushes with nothing to do, need none
+
         return GitArchive(self.repo.git, self.repo.common, len(self.repo.zero) // 2)
 
     @cached_property
     def shared(self) -> Shared:
         """What moves of several worktrees have in common."""
+        from raccord.git.follow_shared import Shared
+
         return Shared(self.repo.settings)
 
     @cached_property
