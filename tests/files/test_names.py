@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
 
+from raccord.kernel.fs_tree import Folder
 from raccord.objects.s3 import KEY, METADATA
 from tests import s3kit
 from tests.fileskit import Two, store
@@ -93,3 +95,19 @@ def test_metadata_that_cannot_be_read_hold_back_one_object(tmp_path):
     report = two.push()
     assert report.state == "partial" and two.objects("prod") == {"ok": b"1"}
     assert METADATA in "".join(lane.finding.message for lane in report.lanes if lane.finding)
+
+
+def test_a_file_that_gives_no_right_to_read_it_holds_back_itself(tmp_path, monkeypatch):
+    two = two_of(tmp_path, "file", "file")
+    two.put("dev", {"shut": b"x", "ok": b"1"})
+    real = Folder.descriptor
+
+    def descriptor(self: Folder, name: str) -> int:
+        if name == "shut":  # whoever runs the tests may be root, who reads everything
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(self, name)
+
+    monkeypatch.setattr(Folder, "descriptor", descriptor)
+    report = two.push()
+    assert report.state == "partial" and two.objects("prod") == {"ok": b"1"}
+    assert "permission denied" in "".join(lane.finding.message for lane in report.lanes if lane.finding)

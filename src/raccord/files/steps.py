@@ -6,11 +6,12 @@ name leads to it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from raccord.errors import HeldBack, ObjectsError, RestoreFailed, Stop, TransportError, WorldMoved
+from raccord.errors import CannotRun, HeldBack, ObjectsError, RestoreFailed, Stop, TransportError, WorldMoved
 from raccord.files import keeping, manifest, push
 from raccord.files.compare import Known
 from raccord.files.log import Done, Log
@@ -144,8 +145,10 @@ class KeepHandler(_Reaching):
     def apply(self, step: Step, context: Context) -> Outcome:
         """Copies them into the trash."""
         got = step.payload
-        if got["items"]:
-            store = self.found(got["goal"], got["target"])
+        if not got["items"]:
+            return Outcome({"id": got["id"], "objects": 0})
+        store = self.found(got["goal"], got["target"])
+        with _hinted(_ends(got)):
             if got.get("by") == VERSIONS:
                 keeping.note(
                     store, got["id"], got["set"], got["below"], got["items"], context.say, context.cancelled
@@ -190,9 +193,10 @@ class PutHandler(_Reaching):
         try:
             if past:
                 made = _dated(made, past.kept)
-            done = work.carry_out(made, kept_key(got["id"], ".condition"))
-            if not trash:
-                self._note(target, spec, got, done, work.standing)
+            with _hinted(spec.ends):
+                done = work.carry_out(made, kept_key(got["id"], ".condition"))
+                if not trash:
+                    self._note(target, spec, got, done, work.standing)
         except (ObjectsError, TransportError) as error:
             if not work.begun:
                 log.forget()
@@ -314,9 +318,24 @@ class VerifyHandler(_Reaching):
         return Outcome({"objects": len(done)}, note=f"{len(done)} objects verified")
 
 
+@contextlib.contextmanager
+def _hinted(ends: str) -> Iterator[None]:
+    """What a full disk and its like are told with: the command that shows what is still to be done."""
+    try:
+        yield
+    except CannotRun as error:
+        error.hint = error.hint or f"raccord files diff {ends}"
+        raise
+
+
+def _ends(got: Mapping[str, Json]) -> str:
+    found: str = got["ends"] if "ends" in got else f"{got['set']} --to {got['goal']}"  # older plans have none
+    return found
+
+
 def _held(got: Mapping[str, Json], found: Finding) -> HeldBack:
     said = f"{found.message}; the others are there"
-    hint = f"raccord files diff {got.get('ends', '{set} --to {goal}'.format_map(got))}"
+    hint = f"raccord files diff {_ends(got)}"
     return HeldBack(said, hint=hint, finding=found.name, **found.data)
 
 

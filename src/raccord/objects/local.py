@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from raccord.errors import ObjectsError, WorldMoved
+from raccord.errors import CannotRun, ObjectsError, WorldMoved
 from raccord.kernel import fs, fs_objects
 from raccord.model.text import shown
 from raccord.objects import guess
-from raccord.objects.model import ASIDE, IRREGULAR, LINK, PATH, Entry, Listing, Reading, Written
+from raccord.objects.model import ASIDE, IRREGULAR, LINK, PATH, Entry, Listing, Reading, Unreadable, Written
 from raccord.objects.place import Place
 
 OWN = ".raccord-"  # what the names of raccord's own begin with
@@ -61,8 +61,14 @@ class Local:
     @contextlib.contextmanager
     def read(self, key: str, etag: str, version: str = "") -> Iterator[Reading]:
         """One version of a file, and no older one; its content type is guessed from its name."""
-        with fs_objects.opened(self.place.prefix, key, etag) as (seen, chunks):
-            yield Reading(Entry(key, seen.size, etag), chunks, guess.attributes(key))
+        with contextlib.ExitStack() as open_:
+            with _readable():
+                seen, chunks = open_.enter_context(fs_objects.opened(self.place.prefix, key, etag))
+            yield Reading(Entry(key, seen.size, etag), self._chunks(chunks), guess.attributes(key))
+
+    def _chunks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        with _readable():
+            yield from chunks
 
     def write(
         self, key: str, data: Iterable[bytes], size: int, attributes: Mapping[str, str], expected: str
@@ -97,3 +103,12 @@ class Local:
         fs.self_ignoring(f"{self.place.prefix}/.raccord-trash")
         if first.startswith(OWN) and "/" in key:
             fs.self_ignoring(f"{self.place.prefix}/{first}")
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """One file that gives no right to read it, or no bytes, is no reason to leave the others."""
+    try:
+        yield
+    except CannotRun as error:
+        raise Unreadable(error.message, hint=error.hint) from error
