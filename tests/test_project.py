@@ -257,3 +257,13 @@ def test_all_but_a_few_cases_are_long():
     few: list[Any] = [Case(pytest.mark.long_but(3).mark) for _ in range(2)]
     conftest.mark_but(few)
     assert not any("long" in case.marks for case in few)
+
+
+def test_the_page_of_benchmarks_has_each_that_make_runs():
+    run = re.findall(r"\$\(PY\) benchmarks/(\w+\.py)", (ROOT / "Makefile").read_text())
+    page = (ROOT / "benchmarks" / "README.md").read_text()
+    assert re.findall(r"^`python benchmarks/(\w+\.py)`", page, re.MULTILINE) == run
+    number = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(run)]
+    assert f"runs all {number} programs" in page
+    modules = {path.name for path in (ROOT / "benchmarks").glob("*.py")} - {"__init__.py"}
+    assert modules <= set(re.findall(r"`(\w+\.py)`", page[page.index("## Modules") :]))
