@@ -20,6 +20,7 @@ import pytest
 from raccord.database.heads import heads
 from raccord.database.url import Target, parse
 from raccord.errors import DatabaseBusy, DatabaseError, DatabaseMissing
+from raccord.kernel.extras import install
 from tests import pgkit
 from tests.kernel.forks import ended, forked
 
@@ -154,7 +155,7 @@ def test_without_psycopg(tmp_path):
         "except DriverMissing as error:\n    print(error, '|', error.hint)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert done.stdout.endswith("| pip install 'raccord[postgresql]'\n"), done.stderr
+    assert done.stdout.endswith(f"| {install('postgresql')}\n"), done.stderr
     assert "s3cret" not in done.stdout
 
 

@@ -15,6 +15,7 @@ from raccord.cli import exits, output
 from raccord.cli.face import Face, Json
 from raccord.cli.watch import DISABLED
 from raccord.errors import CannotRun
+from raccord.kernel.extras import install
 
 EXAMPLE = "raccord serve --port 8000"
 
@@ -43,7 +44,7 @@ def command(
     except ImportError as error:
         raise CannotRun(
             f"serving needs more packages, and one can't be imported here: {error}",
-            hint="pip install 'raccord[serve]'",
+            hint=install("serve"),
         ) from error
     from raccord.workspace import Workspace
 

@@ -14,6 +14,7 @@ from raccord.coordination.outbox import Outbox
 from raccord.coordination.spec import Spec, due
 from raccord.coordination.watch import LIMIT, limit
 from raccord.coordination.watched import anchored, find
+from raccord.kernel.extras import install
 from raccord.model.advice import Advice
 from raccord.model.coordination import Root, local
 from raccord.model.language import counted, message
@@ -22,7 +23,7 @@ from raccord.model.text import shown
 SERVICE = ("fastapi", "prometheus_client", "uvicorn", "watchfiles")
 SLOW_SECONDS = 300.0
 AHEAD_SECONDS = 120.0  # a clock may be set right by so much unnoticed
-INSTALL = "pip install 'raccord[serve]'"
+INSTALL = install("serve")
 
 
 def packages(channels: Sequence[str]) -> Iterator[Advice]:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from raccord.coordination.watched import find
 from raccord.errors import CannotRun
+from raccord.kernel.extras import install
 from raccord.model.coordination import Root
 from raccord.model.globs import leads, named
 
@@ -63,7 +64,7 @@ def backend() -> Any:
     except ImportError as error:
         raise CannotRun(
             f"watching needs the package watchfiles, and it can't be imported here: {error}",
-            hint="pip install 'raccord[serve]'",
+            hint=install("serve"),
         ) from error
     return RustNotify
 

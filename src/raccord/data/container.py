@@ -37,6 +37,7 @@ from raccord.data.sealing import (
     unseal,
 )
 from raccord.errors import CannotRun
+from raccord.kernel.extras import install
 from raccord.kernel.fs_part import Partial
 from raccord.model.plan import Json
 from raccord.model.text import shown
@@ -91,9 +92,7 @@ def packer() -> Any:
     try:
         import zstandard
     except ImportError:
-        raise CannotRun(
-            "archives need the package zstandard", hint="pip install 'raccord[archives]'"
-        ) from None
+        raise CannotRun("archives need the package zstandard", hint=install("archives")) from None
     return zstandard
 
 

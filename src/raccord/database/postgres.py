@@ -25,6 +25,7 @@ from raccord.database.errors_postgres import translated as translated
 from raccord.database.url import PORT, POSTGRESQL, Route, Target
 from raccord.database.url import masked as masked
 from raccord.errors import DatabaseBusy, DatabaseError, DriverMissing
+from raccord.kernel.extras import install
 
 if TYPE_CHECKING:
     import psycopg
@@ -88,7 +89,7 @@ def driver() -> Any:
         reason = " ".join(str(error).split())
         raise DriverMissing(
             f"PostgreSQL needs the package psycopg, and it can't be imported here: {reason}",
-            hint="pip install 'raccord[postgresql]'",
+            hint=install("postgresql"),
         ) from error
     log = logging.getLogger("psycopg")
     if not log.handlers:

@@ -9,6 +9,7 @@ from pathlib import Path
 from raccord.config import Secret, expanded
 from raccord.errors import CannotRun
 from raccord.kernel import fs, proc
+from raccord.kernel.extras import install
 from raccord.model.text import shown
 
 SECONDS = 60.0  # that a command may take to print it
@@ -69,7 +70,7 @@ def _keyring(service: str, user: str, what: str) -> str:
         from keyring.errors import KeyringError, NoKeyringError
     except ImportError:
         raise CannotRun(
-            f"{what} is in a keyring, which needs the package keyring", hint="pip install 'raccord[keyring]'"
+            f"{what} is in a keyring, which needs the package keyring", hint=install("keyring")
         ) from None
     named = shown(f"{user} of {service}")
     try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
-MISSING = "the package apprise is not installed: pip install 'raccord[serve]'"
+from raccord.kernel.extras import install
+
+MISSING = f"the package apprise is not installed: {install('serve')}"
 
 
 def tell(url: str, title: str, text: str) -> str:

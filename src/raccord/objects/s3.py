@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raccord.errors import DriverMissing, ObjectsError, WorldMoved
+from raccord.kernel.extras import install
 from raccord.model.language import sentence
 from raccord.model.text import shown
 from raccord.objects.feeding import AHEAD, fed
@@ -77,9 +78,7 @@ class S3:
         try:
             from obstore.store import S3Store
         except ImportError:
-            raise DriverMissing(
-                f"{place.shown} needs the package obstore", hint="pip install 'raccord[files]'"
-            ) from None
+            raise DriverMissing(f"{place.shown} needs the package obstore", hint=install("files")) from None
         self.place = place
         self._conditions = True
         given: dict[str, Any] = {"skip_signature": True}
