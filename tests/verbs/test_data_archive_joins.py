@@ -10,6 +10,7 @@ import pytest
 
 from raccord.data import arrival, blocks, compare, container, exchangeable, outline, sealing
 from raccord.data import plan as planning
+from raccord.data.pairs import Pair
 from raccord.data.sealing import Damaged
 from raccord.errors import CannotRun, UsageError
 from raccord.model.options_data import DataImportOptions
@@ -132,9 +133,12 @@ def test_a_large_table_that_differs_is_not_loaded_to_plan(pair, monkeypatch, key
     monkeypatch.setattr(outline, "FEWEST", 3)
     loaded: list[str] = []
     real = arrival.Landing.ready
-    monkeypatch.setattr(
-        arrival.Landing, "ready", lambda self, one: (loaded.append(one.shown), real(self, one))[1]
-    )
+
+    def ready(self: arrival.Landing, one: Pair) -> None:
+        loaded.append(one.shown)
+        real(self, one)
+
+    monkeypatch.setattr(arrival.Landing, "ready", ready)
     pair.configure(("notes",))
     pair.both(f"create table notes (id int {key}, t text)")
     pair.run("dev", "insert into notes select g, 'new ' || g from generate_series(1, 2000) g; analyze notes")

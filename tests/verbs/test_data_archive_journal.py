@@ -13,8 +13,9 @@ from raccord.data import export_steps
 from raccord.data.export_steps import ExportHandler, File, export_step
 from raccord.data.manifest import Made
 from raccord.errors import HeldBack, UsageError, WorldMoved
-from raccord.model.handler import Context, Position
+from raccord.model.handler import Context, Outcome, Position
 from raccord.model.options_data import DataExportOptions, KeyOptions
+from raccord.model.plan import Step
 from tests import pgkit
 from tests.datakit import Two, two
 
@@ -104,7 +105,7 @@ def test_what_was_cut_off_before_its_name_is_named_by_the_next_run(pair: Two, mo
     assert len(there) in (1, 2) and not [one for one in there if one.endswith(".part")], there
 
 
-def step(folder: Path, *names: str) -> tuple[list[File], object]:
+def step(folder: Path, *names: str) -> tuple[list[File], Step]:
     files = []
     for name in names:
         part = folder / f"{name}.part"
@@ -124,7 +125,7 @@ def test_files_that_are_named_in_part(tmp_path):
     assert handler.probe(one, CONTEXT) is Position.BEFORE and not files[0].path.exists()
     files[0].part.rename(files[0].path)
     handler.apply(one, CONTEXT)
-    assert handler.probe(one, CONTEXT) is Position.AFTER and handler.inverse(one, None) == ()
+    assert handler.probe(one, CONTEXT) is Position.AFTER and handler.inverse(one, Outcome()) == ()
     files[1].path.write_text("mine")
     assert handler.probe(one, CONTEXT) is Position.NEITHER
     with pytest.raises(WorldMoved, match=r"b\.part is gone"):

@@ -74,7 +74,8 @@ def test_what_leaves_prod_takes_a_word(crm, form):
         with pytest.raises(UsageError, match="a pull of it would be masked") as error:
             export(crm, form=form, dry_run=dry_run)
         assert error.value.hint == (
-            'raccord data export all --from prod --masked, or --unmasked --reason "…"'
+            f"raccord data export all --from prod{' --format csv' * (form == 'csv')} --masked,"
+            ' or --unmasked --reason "…"'
         )
     for options, said in (
         ({"unmasked": True}, "--unmasked needs --reason"),
@@ -125,7 +126,9 @@ def test_the_archive_says_by_which_masks(crm):
 def test_unmasked_for_a_reason(crm, form):
     with pytest.raises(UsageError, match="prod is protected") as error:
         export(crm, unmasked=True, reason="order 7", form=form, secrets="exclude", in_clear=True, yes_to="")
-    again = "raccord data export all --from prod --unmasked --reason 'order 7' --yes-to prod"
+    more = "--format csv --secrets exclude" if form == "csv" else "--secrets exclude"
+    again = f"raccord data export all --from prod {more} --secrets-in-clear --unmasked"
+    again += " --reason 'order 7' --yes-to prod"
     assert error.value.hint == again and not (crm.repo.path / "exports").exists()
     made = export(crm, unmasked=True, reason="order 7", form=form, secrets="exclude", in_clear=True)
     assert not made.masked
