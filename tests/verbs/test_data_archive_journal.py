@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from raccord.data import export_steps
 from raccord.data.export_steps import ExportHandler, File, export_step
 from raccord.data.manifest import Made
 from raccord.errors import HeldBack, UsageError, WorldMoved
@@ -90,7 +89,7 @@ def test_what_was_cut_off_before_its_name_is_named_by_the_next_run(pair: Two, mo
     def killed(*_: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(export_steps.fs_part, "publish", killed)
+    monkeypatch.setattr("raccord.kernel.fs_part.publish", killed)
     with pytest.raises(Killed), pair.workspace as workspace:
         workspace.archives.export(words)
     monkeypatch.undo()

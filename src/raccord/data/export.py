@@ -100,7 +100,7 @@ class Notes:
                 continue
             try:
                 one = Begun(**json.loads(fs.read_or_none(self.folder / name) or b""))
-                if fs_part.size_of(one.part) >= one.end > 0:
+                if fs_part.size_of(one.part) >= one.end:
                     found.append(one)
                     continue
             except (ValueError, TypeError, KeyError):
@@ -210,6 +210,7 @@ def _export(order: Order, notes: Notes, target: Target) -> Done:
         now = replace(now, tables=good)
         start = container.head(now.id, seal)
         fs.make_dirs(order.path.parent)
+        notes.write(now)  # a part that is cut off within its first table is to be found as well
         with fs_part.continued(now.part, now.end if good else 0) as file:
             if not good:
                 file.write(start)
