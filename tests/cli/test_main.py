@@ -85,7 +85,7 @@ def test_every_page_of_help_ends_with_an_example(verb, capsys, monkeypatch):
         (["synk"], "No such command 'synk'. Did you mean 'sync'?", "raccord --help"),
         (["sync", "--bogus"], "No such option: --bogus", "raccord sync --help"),
         (["sync", "--jobs", "many"], "Invalid value for '--jobs'", "raccord sync --help"),
-        (["show"], "Missing argument 'RUN'", "raccord show --help"),
+        (["env", "check", "--bogus"], "No such option: --bogus", "raccord env check --help"),
         (
             ["-C", "/nowhere/at/all", "status"],
             "-C /nowhere/at/all: there is no such directory",

@@ -15,9 +15,9 @@ from raccord.model.report_data import DataPush, DataStanding, DataStatus
 @pytest.mark.parametrize(
     ("width", "said"),
     [
-        (140, "5 min ago, replace from development, 1234 rows"),
-        (80, "5 min ago, 1234 rows"),
-        (50, "5 min ago, 1234 rows"),
+        (140, "5 min ago, replace from development, 1,234 rows"),
+        (80, "5 min ago, 1,234 rows"),
+        (50, "5 min ago, 1,234 rows"),
     ],
 )
 def test_the_last_push_is_never_cut_in_its_middle(width, said):

@@ -155,7 +155,7 @@ def test_a_wrong_configuration_is_named_with_its_line(shop, capsys):
 def test_eject_needs_a_person_or_a_yes(shop, capsys):
     assert raccord(shop, "snapshot") == 0
     assert raccord(shop, "eject") == 2
-    assert "raccord eject --yes" in capsys.readouterr().err
+    assert f"next: raccord -C {shop.path} eject --yes" in capsys.readouterr().err
     assert shop.git("for-each-ref", "refs/raccord")
     assert raccord(shop, "eject", "--yes") == 0
     assert not shop.git("for-each-ref", "refs/raccord")

@@ -203,10 +203,10 @@ def test_a_row_that_came_since_the_plan_and_refers_to_what_goes_stops_it(pair, m
     )
     meanwhile(monkeypatch, lambda: pair.run("prod", "insert into c values (90)"))
     before = pair.rows("prod", "a", "b")
-    assert "1 rows of c refer by c_a_fkey" in why(pair.push())
+    assert "1 row of c refers by c_a_fkey" in why(pair.push())
     assert pair.rows("prod", "a", "b") == before and pair.run("prod", "select a from c") == [(90,)]
     # The next plan knows it.
-    assert "1 rows of c refer by c_a_fkey" in why(pair.plan())
+    assert "1 row of c refers by c_a_fkey" in why(pair.plan())
 
 
 def test_readers_see_the_old_rows_or_the_new(pair, monkeypatch):

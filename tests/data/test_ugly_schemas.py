@@ -411,4 +411,4 @@ def test_an_insert_leaves_out_what_lacks_a_parent_by_any_of_its_keys(ends):
         (9,),
         (2,),
     ]
-    assert "1 rows of b left out: the a it refers to" in report.lanes[0].steps[-1].note
+    assert "1 row of b left out: the a it refers to" in report.lanes[0].steps[-1].note

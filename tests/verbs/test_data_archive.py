@@ -272,7 +272,7 @@ def test_refused_by_name(plain):
         "prod", "alter table templates alter body type text; create table child (t text references templates)"
     )
     plain.run("prod", "insert into templates values ('own'); insert into child values ('own')")
-    assert "1 rows of child refer" in why(plan(plain, made.path))
+    assert "1 row of child refer" in why(plan(plain, made.path))
     before = plain.rows("prod", "templates")
     assert bring(plain, made.path).state == "partial" and plain.rows("prod", "templates") == before
     plain.run("prod", "drop table child; create function f() returns trigger language plpgsql as 'begin end'")

@@ -129,7 +129,7 @@ def test_circles_and_tables_that_refer_to_themselves(tmp_path):
         ("prod", "alter table shop drop column note", "shop.note is missing in prod"),
         ("dev", "alter table shop drop column note", "shop.note is missing in dev"),
         ("prod", "drop table sale", "prod has no table sale"),
-        ("prod", "create table gone (id references Shop); insert into gone values (2)", "1 rows of gone"),
+        ("prod", "create table gone (id references Shop); insert into gone values (2)", "1 row of gone"),
         ("prod", "create table gone (n references shop (name)); insert into gone values ('two')", "of gone"),
         ("prod", "drop table sale; create view sale as select 1 as id, 1 as shop", "sale is a view"),
         ("prod", "drop table sale; create virtual table sale using fts5(id, shop)", "is a virtual table"),
@@ -160,7 +160,7 @@ def test_a_row_without_its_parent_is_refused_by_name(shops):
     shops.configure(("sale",))
     shops.run("dev", "insert into shop (id) values (9); insert into sale values (9, 9)")
     report = shops.push()
-    assert "1 rows of sale refer by shop to rows of shop that are not there" in why(report), report
+    assert "1 row of sale refers by shop to rows of shop that are not there" in why(report), report
     assert shops.run("prod", "select count(*) from sale") == [(1,)]
 
 
@@ -242,7 +242,7 @@ def test_conditions_and_masks_see_the_tables_of_their_own_side(shops):
     )
     report = shops.push()
     # Its own side leaves the row out that comes.
-    assert "1 rows of shop have keys of rows that where leaves out in prod" in why(report), report
+    assert "1 row of shop has the key of rows that where leaves out in prod" in why(report), report
     shops.run("prod", "insert into public values (1)")
     assert shops.push().state == "done"
     assert shops.run("prod", "select id, note from shop order by id") == [(1, "one1"), (2, "p")]

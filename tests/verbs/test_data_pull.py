@@ -135,7 +135,7 @@ def test_unmasked_for_a_reason(crm):
     crm.configure(TABLES, secrets="include", protected=True)
     with pytest.raises(UsageError, match="prod is protected") as error:
         pull(crm, unmasked=True, reason="order 7")
-    again = "raccord data pull all --from prod --unmasked --reason 'order 7' --to dev"
+    again = "raccord data pull all --from prod --to dev --unmasked --reason 'order 7'"
     assert error.value.hint == f"{again} --yes-to prod"
     plan = planned(crm, unmasked=True, reason="order 7")
     notes = str([note.message for stage in plan.stages for lane in stage.lanes for note in lane.notes])

@@ -63,7 +63,7 @@ def test_what_stands_against_it(shops, where, change, words):
     before = shops.run("prod", "select * from shop order by 1")
     if not words:
         # A delete would hit what refers to the rows: said once it is known which go.
-        words = "1 rows of gone refer by gone_id_fkey to rows that would go from shop"
+        words = "1 row of gone refers by gone_id_fkey to rows that would go from shop"
         assert words in why(shops.plan()) and words in why(shops.push())
     else:
         assert words in " ".join([why(shops.plan()), *(one.message for one in shops.diff().refused)])
@@ -146,7 +146,7 @@ def test_conditions_exclusions_and_masks(shops):
     shops.configure(("shop",), where={"shop": "name <> 'own'"})
     shops.run("dev", "insert into shop values (30, 'mine')")
     report = shops.push()
-    assert "1 rows of shop have keys of rows that where leaves out in prod" in why(report)
+    assert "1 row of shop has the key of rows that where leaves out in prod" in why(report)
     for keys, words in (
         ({"where": {"shops": "true"}}, "where names shops, which is no table"),
         ({"mask": {"shop.x": "1"}}, "mask names shop.x, which is no column"),
@@ -162,7 +162,10 @@ def test_an_undo_leaves_what_others_changed(shops):
     assert shops.push().state == "done"
     shops.run("prod", "update shop set note = 'later' where id = 3")
     undone = shops.undo()
-    assert undone.state == "partial" and "changed since: 1 rows of shop (id 3)" in why(undone), undone
+    assert undone.state == "partial" and "changed since: 1 row of shop (id 3)" in why(undone), undone
+    finding = undone.lanes[0].finding
+    again = f"raccord data restore {undone.undo_of} --to prod --set all --dry-run"
+    assert finding is not None and finding.hint == again
     shops.run("prod", "update shop set note = null where id = 3; insert into shop values (4, 'four')")
     assert shops.undo().state == "done"
     assert shops.run("prod", "select id, note from shop order by 1") == [(1, "n1"), (2, "n2"), (4, None)]
@@ -200,7 +203,7 @@ def test_rows_that_an_undo_names(shops):
     shops.run("prod", "delete from sale")
     assert shops.push().state == "done"
     shops.run("prod", "update shop set note = 'later' where id > 9; update grants set note = 'later'")
-    words = "6 rows of shop (id 10, id 11, id 12 and 3 more); 1 rows of grants (token ***)"
+    words = "6 rows of shop (id 10, id 11, id 12 and 3 more); 1 row of grants (token ***)"
     for said in (why(shops.workspace.undo(dry_run=True)), why(shops.undo())):
         assert set(words.split("; ")) <= set(said.partition("changed since: ")[2].split("; ")), said
 

@@ -161,7 +161,7 @@ def test_rows_that_others_refer_to_are_never_taken_along(shops):
     shops.run("prod", "insert into visit values (1, 4)")
     before = shops.rows("prod", *TABLES, "visit")
     found = restore(shops, first.id)
-    assert "1 rows of visit refer by" in why(found), found
+    assert "1 row of visit refers by" in why(found), found
     assert shops.rows("prod", *TABLES, "visit") == before
 
 

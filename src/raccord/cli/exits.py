@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TypeVar
 
 from raccord import errors
@@ -131,7 +133,7 @@ def problem(error: BaseException, argv: Sequence[str]) -> Problem:
         hint = "report it, with what stands between the lines"
         return Problem("Bug", _line(message), hint, BUG, report=bug.report(error, argv))
     if isinstance(foreseen, errors.RaccordError):
-        message, hint, data = foreseen.message, foreseen.hint, foreseen.data
+        message, hint, data = foreseen.message, _typed(foreseen, argv), foreseen.data
     else:
         message, hint, data = "interrupted", "", {}
     return Problem(
@@ -141,6 +143,30 @@ def problem(error: BaseException, argv: Sequence[str]) -> Problem:
         exit=_nearest(OF_ERROR, foreseen),
         data=data,
     )
+
+
+def _typed(error: errors.RaccordError, argv: Sequence[str]) -> str:
+    """The hint as it can be typed here: of a name that was misspelled the same command with the one meant."""
+    typed, meant, hint = error.data.get("typed"), error.data.get("meant"), error.hint
+    if isinstance(typed, str) and isinstance(meant, str):
+        said = [_meant(word, typed, meant) for word in argv]
+        if said != list(argv):
+            return shlex.join(["raccord", *said])
+    before = len(list(takewhile(lambda word: word.startswith("-") and word != "-C", argv)))
+    if (
+        hint.startswith("raccord ")
+        and not hint.startswith("raccord -C ")
+        and argv[before : before + 1] == ["-C"]
+    ):
+        return f"raccord -C {shlex.quote(argv[before + 1])}{hint.removeprefix('raccord')}"
+    return hint
+
+
+def _meant(word: str, typed: str, meant: str) -> str:
+    option, equals, value = word.partition("=")
+    if word == typed:
+        return meant
+    return f"{option}={meant}" if equals and option.startswith("--") and value == typed else word
 
 
 def misuse(error: Exception) -> Problem:

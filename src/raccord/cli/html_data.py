@@ -142,8 +142,10 @@ def _values(report: DataDiff, language: str) -> list[Html]:
     """The values that differ, of the rows that the report has."""
     inside: list[Html] = []
     for one in (each for each in report.tables if each.rows):
-        said = message(
+        said = counted(
+            "{shown} of {count} changed row",
             "{shown} of {count} changed rows",
+            number=one.changed,
             shown=number(len(one.rows), language),
             count=number(one.changed, language),
         )

@@ -64,8 +64,12 @@ def _objects(report: FilesDiff, language: str) -> Html:
     row = [first, tag("th", heads[0], scope="col", role="columnheader")]
     row += [tag("th", foreign(one), scope="col", class_="number", role="columnheader") for one in heads[1:]]
     rows = [_object(one, heads, names, language) for one in report.objects]
-    said = message("{shown} of {count} files that differ, with their sizes",
-                   shown=number(len(rows), language), count=number(_differing(report), language))  # fmt: skip
+    differing = _differing(report)
+    said = counted(
+        "{shown} of {count} file that differs, with its sizes",
+        "{shown} of {count} files that differ, with their sizes",
+        number=differing, shown=number(len(rows), language), count=number(differing, language),
+    )  # fmt: skip
     table = tag(
         "table", tag("caption", said.said(language)),
         tag("thead", tag("tr", *row, role="row"), role="rowgroup"), tag("tbody", *rows, role="rowgroup"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +50,8 @@ def command(
         with face.workspace() as workspace:
             return face.profile(workspace.profile_status(name, to))
     if not to:
-        raise UsageError("--to is missing: the environment", hint=EXAMPLE)
+        again = shlex.join(["raccord", "promote", name, "--to", "ENV", "--dry-run"])
+        raise UsageError("which environment? --to is missing", hint=again)
     if diff:
         with face.workspace() as workspace:
             found = workspace.profile_diff(ProfileDiffOptions(name, to, origin))

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from raccord.model.text import shown
+from raccord.model.text import grouped, shown
 
 UNLIMITED = 10_000  # columns where no terminal limits them: what a program or a file reads is never cut
 NARROWEST = 20
@@ -47,6 +47,7 @@ class Column:
         rank: the column with the highest rank is dropped first where the terminal is narrow; 0 never.
         least: how far its cells may be cut; 0 for not at all.
         brief: the same column in fewer words, taken where the terminal is narrow.
+        right: whether its cells end below each other, as numbers that are compared do.
     """
 
     title: str
@@ -54,6 +55,7 @@ class Column:
     rank: int = 0
     least: int = 0
     brief: Column | None = None
+    right: bool = False
 
     @property
     def width(self) -> int:
@@ -171,10 +173,10 @@ class Page:
 
     def _row(self, cells: Sequence[Text], chosen: Sequence[tuple[Column, int]], indent: int) -> Text:
         row = Text(" " * indent)
-        for number, (cell, (_, width)) in enumerate(zip(cells, chosen, strict=True)):
+        for number, (cell, (column, width)) in enumerate(zip(cells, chosen, strict=True)):
             fitted = cut(cell, width, self.sign("cut"))
             blank = Text(" " * (width - fitted.cell_len))
-            row = row + fitted + blank
+            row = row + (blank + fitted if column.right else fitted + blank)
             if number < len(chosen) - 1:
                 row = row + Text(" " * GAP)
         row.rstrip()
@@ -220,4 +222,4 @@ def cut(text: Text, width: int, sign: str) -> Text:
 
 def count(number: int, one: str, many: str = "") -> str:
     """A number with its noun: "1 lane", "2 lanes"."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{grouped(number)} {one if number == 1 else many or one + 's'}"

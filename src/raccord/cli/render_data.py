@@ -23,7 +23,7 @@ from raccord.model.report_data import (
     PendingHook,
 )
 from raccord.model.report_files import FilesStanding
-from raccord.model.text import shown, size
+from raccord.model.text import grouped, shown, size
 
 COMMIT = 10
 
@@ -36,11 +36,11 @@ def diff(page: Page, report: DataDiff) -> None:
         page.table(
             [
                 Column("table", [Text(shown(one.table), "bold") for one in tables], least=12),
-                Column(shown(report.origin), [Text(str(one.source)) for one in tables], rank=2),
-                Column(shown(report.goal), [Text(str(one.target)) for one in tables], rank=2),
-                Column("added", [_number(one.added, "green") for one in tables]),
-                Column("changed", [_number(one.changed, "yellow") for one in tables]),
-                Column("removed", [_number(one.removed, "red") for one in tables]),
+                Column(shown(report.origin), [_number(one.source) for one in tables], rank=2, right=True),
+                Column(shown(report.goal), [_number(one.target) for one in tables], rank=2, right=True),
+                Column("added", [_number(one.added, "green") for one in tables], right=True),
+                Column("changed", [_number(one.changed, "yellow") for one in tables], right=True),
+                Column("removed", [_number(one.removed, "red") for one in tables], right=True),
             ],
             below=[[line for row in one.rows for line in _row(one, row)] for one in tables],
         )
@@ -91,7 +91,7 @@ def backups(page: Page, report: DataBackups) -> None:
             Column("verb", [Text(shown(one.verb)) for one in found], rank=3),
             Column("set", [Text(shown(one.name)) for one in found], least=8),
             Column("where", [Text(shown(one.environment)) for one in found]),
-            Column("rows", [Text("" if one.unread else str(one.rows)) for one in found]),
+            Column("rows", [Text("" if one.unread else grouped(one.rows)) for one in found]),
             Column("size", [Text(size(one.size) if one.size else "", "dim") for one in found], rank=2),
             Column("when", [Text(page.ago(one.at), "dim") for one in found], rank=1),
             Column("kept until", [Text(_day(one.until), "dim") for one in found], rank=1),
@@ -116,11 +116,11 @@ def _backup(one: DataBackup) -> list[Text]:
 
 
 def _about(report: DataExport, rows: int) -> str:
-    return f"about {rows}" if report.dry_run else str(rows)
+    return f"about {grouped(rows)}" if report.dry_run else grouped(rows)
 
 
-def _number(number: int, style: str) -> Text:
-    return Text(str(number), style if number else "dim")
+def _number(number: int, style: str = "") -> Text:
+    return Text(grouped(number), style if number else "dim")
 
 
 def _row(table: DataTable, row: DataRow) -> list[Text]:
@@ -184,14 +184,14 @@ def standings(
 
 
 def _rows(one: DataStanding) -> Text:
-    return Text("not read", "yellow") if one.unread else Text(str(sum(one.rows.values())))
+    return Text("not read", "yellow") if one.unread else Text(grouped(sum(one.rows.values())))
 
 
 def _tables(one: DataStanding) -> list[Text]:
     if one.unread:
         lines = [Text(shown(one.unread), "yellow")]
         return [*lines, Text(f"next: {shown(one.hint)}", "bold cyan")] if one.hint else lines
-    said = ", ".join(f"{shown(name)} {number}" for name, number in one.rows.items())
+    said = ", ".join(f"{shown(name)} {grouped(number)}" for name, number in one.rows.items())
     return [*([Text(said, "dim")] if said else []), *map(_without, one.without)]
 
 
@@ -199,7 +199,7 @@ def _without(one: DataWithout) -> Text:
     said = f"{shown(one.table)} without {shown(one.other)}: "
     if one.rows is None:
         return Text(f"{said}unknown, {shown(one.why)}", "yellow")
-    return Text(f"{said}{one.rows}", "yellow" if one.rows else "dim")
+    return Text(f"{said}{grouped(one.rows)}", "yellow" if one.rows else "dim")
 
 
 def pushed(page: Page, push: DataPush | None, what: str, *, brief: bool = False) -> Text:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from raccord.cli.render import Column, Page
+from raccord.cli.render import GAP, Column, Page
 from raccord.model.report_env import EnvironmentCheck, EnvironmentEntry, EnvironmentRun
 from raccord.model.text import shown
 
@@ -19,16 +19,27 @@ def listing(page: Page, entries: Sequence[EnvironmentEntry]) -> None:
         page.line("There is no environment.")
         page.command("next", "raccord init")
         return
-    page.table(
-        [
-            Column("environment", [Text(shown(one.name), "bold") for one in entries], least=11),
-            Column("", [Text("protected" if one.protected else "", "yellow") for one in entries]),
-            Column("host", [Text(shown(one.host)) for one in entries], rank=1),
-            Column("container", [Text(shown(one.container)) for one in entries], rank=1),
-            Column("database", [Text(one.database) for one in entries], least=12),
-            Column("objects", [Text(shown(one.objects)) for one in entries], rank=2),
-        ]
-    )
+    # What leads somewhere is nothing to be cut or dropped: where it doesn't fit beside it stands below.
+    ways = {
+        "host": [shown(one.host) for one in entries],
+        "container": [shown(one.container) for one in entries],
+        "database": [one.database for one in entries],
+        "objects": [shown(one.objects) for one in entries],
+    }
+    known = [
+        Column("environment", [Text(shown(one.name), "bold") for one in entries]),
+        Column("", [Text("protected" if one.protected else "", "yellow") for one in entries]),
+    ]
+    beside = [*known, *(Column(what, [Text(said) for said in each]) for what, each in ways.items())]
+    filled = [column for column in beside if not column.empty]
+    if sum(column.width for column in filled) + GAP * (len(filled) - 1) <= page.width:
+        page.table(beside)
+        return
+    below = [
+        [Text.assemble((f"{what}: ", "dim"), each[at]) for what, each in ways.items() if each[at]]
+        for at in range(len(entries))
+    ]
+    page.table(known, below=below)
 
 
 def checks(page: Page, found: Sequence[EnvironmentCheck]) -> None:

@@ -8,7 +8,7 @@ from raccord.cli.render import Column, Page, count
 from raccord.cli.render_data import standings
 from raccord.cli.render_run import notes
 from raccord.model.report_files import FilesDiff, FilesObject, FilesStanding, FilesStatus
-from raccord.model.text import shown, size
+from raccord.model.text import grouped, shown, size
 
 STYLES = {"added": "green", "changed": "yellow", "removed": "red"}
 
@@ -27,7 +27,11 @@ def diff(page: Page, report: FilesDiff) -> None:
     page.table(
         [
             Column("", [Text(said, "bold") for _, said, _ in rows], least=12),
-            Column("objects", [Text(str(n), STYLES.get(what, "") if n else "dim") for what, _, n in rows]),
+            Column(
+                "objects",
+                [Text(grouped(n), STYLES.get(what, "") if n else "dim") for what, _, n in rows],
+                right=True,
+            ),
         ],
         below=[
             [*map(_object, some), *(_more(number - len(some)) if what != "same" else ())]
@@ -49,7 +53,7 @@ def _object(one: FilesObject) -> Text:
 
 
 def _more(number: int) -> list[Text]:
-    return [Text(f"and {number} more", "dim")] if number > 0 else []
+    return [Text(f"and {grouped(number)} more", "dim")] if number > 0 else []
 
 
 def status(page: Page, report: FilesStatus) -> None:

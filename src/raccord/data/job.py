@@ -18,7 +18,7 @@ from raccord.database.tables import Name, Table, label
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
 from raccord.model.plan import Finding, Json
-from raccord.model.text import shown
+from raccord.model.text import grouped, several, shown
 
 NAMED = 3  # rows that a refused undo names of each table
 LOCK = "raccord data"  # of the advisory lock on the target
@@ -116,7 +116,9 @@ def refuse_moved(job: Job, one: Difference) -> None:
 
 
 def _said(counts: Counts) -> str:
-    return f"{counts[0]} rows to add, {counts[1]} to change, {counts[2]} to remove"
+    return (
+        f"{several(counts[0], 'row')} to add, {grouped(counts[1])} to change, {grouped(counts[2])} to remove"
+    )
 
 
 def conclude(job: Job, target: Target, parts: Sequence[Mapping[str, Json]], **known: Json) -> None:
@@ -168,7 +170,7 @@ class Moved:
         """All of it in one line."""
         named = ", ".join(self.keys)
         more = f" and {self.rows - len(self.keys)} more" if self.keys and self.rows > len(self.keys) else ""
-        return f"{self.rows} rows of {self.table}" + (f" ({named}{more})" if named else "")
+        return f"{several(self.rows, 'row')} of {self.table}" + (f" ({named}{more})" if named else "")
 
 
 def key_of(pair: Pair, values: Iterable[str]) -> str:

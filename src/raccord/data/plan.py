@@ -12,7 +12,7 @@ from raccord.data.scope import Blocks
 from raccord.data.spec import CHANGES, INSERT, REMOVES, REPLACE, Spec
 from raccord.database.tables import Name, Reference, label
 from raccord.model.plan import Finding, Json
-from raccord.model.text import shown
+from raccord.model.text import grouped, several, shown
 
 SKIP, DELTA, WHOLE, FILL, ANEW, SWAP = "skip", "delta", "whole", "fill", "anew", "swap"
 STRAIGHT = frozenset({FILL, ANEW, SWAP})
@@ -53,12 +53,14 @@ class Decision:
     def said(self) -> str:
         """All of it in one line."""
         parts = [
-            f"{number} to {verb}"
+            f"{grouped(number)} to {verb}"
             for number, verb in zip(self.counts, ("add", "change", "remove"), strict=True)
             if number
         ]
         if self.stays:
-            parts.append(f"{self.stays} stay as they are")
+            parts.append(
+                f"{grouped(self.stays)} {'stays as it is' if self.stays == 1 else 'stay as they are'}"
+            )
         return f"{self.table}: {', '.join(parts) or 'nothing to do'} ({self.why})"
 
 
@@ -218,7 +220,7 @@ def decide(spec: Spec, one: Difference, way: str = "") -> Decision:
     added, changed, removed = relevant(spec, one)
     stays = one.changed + one.removed - changed - removed
     if not (added or changed or removed):
-        why = f"equal: {one.source.rows} rows" if one.equal else f"mode {spec.mode}"
+        why = f"equal: {several(one.source.rows, 'row')}" if one.equal else f"mode {spec.mode}"
         return Decision(name, SKIP, why, stays=stays)
     total = added + changed + removed
     if way == FILL:
@@ -231,17 +233,20 @@ def decide(spec: Spec, one: Difference, way: str = "") -> Decision:
     if not one.pair.key:
         return Decision(name, WHOLE, "all rows travel: it has no key", added, changed, removed, stays)
     if one.puts is None:
-        why = "all rows travel: " + ("most differ" if one.share else f"{total} differ")
+        why = "all rows travel: " + (
+            "most differ" if one.share else f"{grouped(total)} differ{'s' if total == 1 else ''}"
+        )
         return Decision(name, WHOLE, why, added, changed, removed, stays)
     # Of all rows that there are on either side: some are on one alone.
-    share = f"{total} of {one.source.rows + one.removed} rows travel or go"
+    share = f"{grouped(total)} of {several(one.source.rows + one.removed, 'row')} travel or go"
     return Decision(name, DELTA, share, added, changed, removed, stays)
 
 
 def refers(one: Reference, pair: Pair, count: int) -> Finding:
     """Rows that stand against a delete: nothing is ever cascaded."""
     name = label(one.table)
-    said = f"{count} rows of {name} refer by {shown(one.name)} to rows that would go from {pair.shown}"
+    said = several(count, "row", name, ("refers", "refer"))
+    said = f"{said} by {shown(one.name)} to rows that would go from {pair.shown}"
     return Finding("data.referred", "fail", said, f"add {name} to the set, or push with mode upsert")
 
 
@@ -254,7 +259,8 @@ def emptied(spec: Spec, found: Sequence[Difference]) -> Finding | None:
             return Finding(
                 "data.empty",
                 "fail",
-                f"{one.pair.shown} has no row in {spec.origin}, and {one.target.rows} in {spec.goal}",
+                f"{one.pair.shown} has no row in {spec.origin},"
+                f" and {grouped(one.target.rows)} in {spec.goal}",
                 f"{spec.again} --allow-empty",
             )
     return None
@@ -277,7 +283,10 @@ def staying(spec: Spec, decisions: Sequence[Decision]) -> list[Finding]:
         return []
     return [
         Finding(
-            "data.stays", "note", f"{one.table}: {one.stays} rows differ or are {spec.goal}'s own, and stay"
+            "data.stays",
+            "note",
+            f"{one.table}: {several(one.stays, 'row', '', ('differs or is', 'differ or are'))}"
+            f" {spec.goal}'s own, and {'stays' if one.stays == 1 else 'stay'}",
         )
         for one in decisions
         if one.stays

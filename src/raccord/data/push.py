@@ -48,7 +48,7 @@ from raccord.database.tables import Name, identifier, label
 from raccord.database.url import Target
 from raccord.errors import HeldBack, WorldMoved
 from raccord.model.plan import Json
-from raccord.model.text import shown
+from raccord.model.text import grouped, several, shown
 
 
 def push(job: Job, source: Target, target: Target) -> None:
@@ -168,7 +168,8 @@ def staged(
         )
     elif count := kept_out(two, stage):
         raise HeldBack(
-            f"{count} rows of {pair.shown} have keys of rows that where leaves out in {spec.goal}",
+            f"{several(count, 'row', pair.shown, ('has the key', 'have keys'))} of rows that where leaves out"
+            f" in {spec.goal}",
             hint=f"widen where in [data.{spec.name}]",
             finding="data.outside",
         )
@@ -322,12 +323,15 @@ def _demand(
             return ()
         if origin.digest(pair) != wanted or _elsewhere(expected, origin.db, db, pair):
             raise moved_on(job, pair)
-        said = f"{pair.shown} would hold {now.rows} rows that are not the {wanted.rows} of {spec.origin}"
+        said = f"{pair.shown} would hold {several(now.rows, 'row')} that are not the"
+        said += f" {grouped(wanted.rows)} of {spec.origin}"
     else:
         missing = _missing(db, stage, done)
         if missing <= 0:
             return ()
-        said = f"{missing} rows of {pair.shown} are not what was sent"
+        said = (
+            f"{several(missing, 'row')} of {pair.shown} {'is' if missing == 1 else 'are'} not what was sent"
+        )
     raise _disturbed(spec, said)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from raccord.errors import CannotRun
+from raccord.kernel.extras import install
 from raccord.model.plan import Json
 
 CLEAR, PASSPHRASE, RECIPIENTS = "none", "passphrase", "age"
@@ -45,9 +46,7 @@ def age() -> Any:
     try:
         import pyrage  # type: ignore[import-untyped]
     except ImportError:
-        raise CannotRun(
-            "sealed archives need the package pyrage", hint="pip install 'raccord[archives]'"
-        ) from None
+        raise CannotRun("sealed archives need the package pyrage", hint=install("archives")) from None
     return pyrage
 
 

@@ -23,7 +23,7 @@ from raccord.database import sqlite
 from raccord.database.tables import Column, Name, Reference, Table, identifier, label
 from raccord.database.tables_sqlite import affinity
 from raccord.errors import HeldBack
-from raccord.model.text import shown
+from raccord.model.text import several, shown
 
 # What a foreign key may write by itself into rows that refer.
 SETS = frozenset({"set null", "set default"})
@@ -318,7 +318,7 @@ def _refuse_carried(work: _Work, stage: Stage, one: Reference) -> None:
         f"select count(*) from {stage.put} p join {relation(stage.pair)} t on {stage.match}"
         f" join {identifier(*one.table)} c on {meets(one, 'c', 't')} where {differs(moving, 't', 'p')}"
     )
-    what, hint = "rows", f"add {label(one.table)} to the set"
+    rest, hint = "", f"add {label(one.table)} to the set"
     if child is not None:
         # Those that are put, or go, are written once more by that, before it is their turn.
         work.meant += work.two.number(rows)
@@ -326,11 +326,12 @@ def _refuse_carried(work: _Work, stage: Stage, one: Reference) -> None:
         if child.pair.key:
             same = matched(child.pair.key, "c", "p")
             rows += f" and not exists (select 1 from {child.put} p where {same})"
-        what, hint = "rows that stay as they are", "have them pushed too, or change them first"
+        rest, hint = ", and would stay otherwise", "have them pushed too, or change them first"
     if count := work.two.number(rows):
         raise Referred(
-            f"{count} {what} of {label(one.table)} refer by {shown(one.name)} to what changes in"
-            f" {stage.pair.shown}",
+            f"{several(count, 'row', label(one.table), ('refers', 'refer'))} by {shown(one.name)}"
+            " to what changes in"
+            f" {stage.pair.shown}{rest}",
             hint=hint,
             finding="data.referred",
         )
@@ -351,7 +352,8 @@ def _refuse_orphans(work: _Work, stage: Stage, one: Reference) -> None:
     )
     if count:
         raise HeldBack(
-            f"{count} rows of {stage.pair.shown} refer by {shown(one.name)} to rows of {label(one.target)}"
+            f"{several(count, 'row', stage.pair.shown, ('refers', 'refer'))} by {shown(one.name)}"
+            f" to rows of {label(one.target)}"
             " that are not there",
             hint=f"add {label(one.target)} to the set",
             finding="data.orphan",

@@ -26,7 +26,7 @@ from raccord.data.sqlite_sql import (
 from raccord.database.tables import identifier
 from raccord.database.tables_sqlite import affinity
 from raccord.errors import HeldBack
-from raccord.model.text import shown
+from raccord.model.text import several, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,8 @@ def settle(two: Session, spec: Spec, stage: Stage) -> None:
         count = two.number(f"select count(*) from {stage.put} p where {identifier(stage.new)} and {outside}")
         if count:
             raise HeldBack(
-                f"{count} rows of {pair.shown} have keys of rows that where leaves out in {spec.goal}",
+                f"{several(count, 'row', pair.shown, ('has the key', 'have keys'))} of rows that where leaves"
+                f" out in {spec.goal}",
                 hint=f"widen where in [data.{spec.name}]",
                 finding="data.outside",
             )

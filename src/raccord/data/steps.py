@@ -6,6 +6,7 @@ payload has no URL: the environment's name leads to it again.
 
 from __future__ import annotations
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -32,7 +33,7 @@ from raccord.kernel import fs
 from raccord.model.counts import CHANGES, promoted
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Json, Step
-from raccord.model.text import shown
+from raccord.model.text import grouped, several, shown
 
 KEEP = "data.keep"
 PUSH = "data.push"
@@ -104,7 +105,9 @@ def written_step(
         "commit": commit,
     }
     from_ = "" if kind == PUSH else f" from {spec.origin}"
-    said = f"in one transaction: {total[0]} rows added, {total[1]} changed, {total[2]} removed"
+    added, changed, removed = total
+    said = f"in one transaction: {several(added, 'row')} added, {grouped(changed)} changed,"
+    said += f" {grouped(removed)} removed"
     title = f"{spec.mode} {spec.name} in {spec.goal}{from_}, {said}"
     return Step(kind, 1, title, payload, resources=(resource(target),), destroys=True)
 
@@ -246,10 +249,10 @@ class Transaction(ABC):
         """What the archive says of what was done, and the rows as they are now."""
         document = job.shelf.needed(job.id)
         counts = [sum(said["counts"][at] for said in document["tables"]) for at in range(3)]
-        notes = [f"{counts[0]} added, {counts[1]} changed, {counts[2]} removed"]
+        notes = [f"{grouped(counts[0])} added, {grouped(counts[1])} changed, {grouped(counts[2])} removed"]
         for said in document["tables"]:
             notes += [
-                f"{number} rows of {said['table'][1]} left out: {why}"
+                f"{several(number, 'row')} of {said['table'][1]} left out: {why}"
                 for why, number in said["skipped"].items()
             ]
             notes += said.get("told", ())
@@ -284,7 +287,8 @@ def _afterwards(job: Job, target: Target, document: Mapping[str, Json]) -> list[
         notes = ["not verified: triggers fired"]
     else:
         notes = [
-            f"{one.rows} rows of {one.table} were changed since" for one in knows.moved(job, target, job.id)
+            f"{several(one.rows, 'row')} of {one.table} {'was' if one.rows == 1 else 'were'} changed since"
+            for one in knows.moved(job, target, job.id)
         ]
         notes = notes or ["verified"]
     big = [
@@ -334,6 +338,12 @@ class ReturnHandler(Transaction):
         job = self.job(step, context)
         target = self.found(job.spec.goal, step.payload["target"])
         return "; ".join(one.said for one in kinds.of(target).moved(job, target, step.payload["archive"]))
+
+    def instead(self, step: Step, run: str) -> str:
+        """The restore that puts back what was kept over what came since."""
+        spec = step.payload["spec"]
+        words = ["raccord", "data", "restore", run, "--to", spec["goal"], "--set", spec["name"], "--dry-run"]
+        return shown(shlex.join(words))
 
     def act(self, step: Step, job: Job, target: Target) -> None:
         """Takes it back."""

@@ -52,6 +52,8 @@ def translated(error: Exception, target: Target, database: str = "") -> Database
         kind, hint = DatabaseBusy, "run it again once the others are done"
     elif state in _MISSING or (pg is not None and "does not exist" in text and "database" in text):
         kind, hint = DatabaseMissing, f"createdb {shlex.quote(database or target.name)}"
+        if target.route is not None:  # what is typed here would make one on another server
+            hint = "correct the database's name in the URL, or make it there"
     elif not state or state[:2] in ("08", "57"):
         hint = _reach(target) if target.route is None else ASK_THE_WAY
         if target.route is not None and "no encryption" in text:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from raccord.files.compare import Comparison
 from raccord.files.spec import Spec
 from raccord.model.plan import Finding, Json
-from raccord.model.text import shown
+from raccord.model.text import grouped, several, shown
 from raccord.objects.model import Entry
 
 NAMED = 5  # objects that a message names
@@ -77,7 +77,9 @@ def decide(spec: Spec, source: Mapping[str, Entry], found: Comparison) -> Decisi
     removing = spec.mode == "mirror" and spec.delete
     if removing and found.removed and not source:
         lost = len(found.removed)
-        said = f"{spec.origin} has nothing of {spec.name}, and {spec.goal} would lose {lost} objects"
+        said = (
+            f"{spec.origin} has nothing of {spec.name}, and {spec.goal} would lose {several(lost, 'object')}"
+        )
         hint = f"raccord files diff {spec.ends}"
         return Decision((), (0, 0, 0), (), Finding("files.empty", "fail", said, hint))
     changed = found.changed if spec.mode != "insert" else ()
@@ -115,13 +117,14 @@ def _table(found: Comparison) -> Finding:
         "removed": len(found.removed),
     }
     said = (
-        f"{data['added']} only in the source, {data['changed']} differ, {data['same']} the same,"
-        f" {data['removed']} only in the target"
+        f"{grouped(data['added'])} only in the source, {grouped(data['changed'])}"
+        f" differ{'s' if data['changed'] == 1 else ''}, {grouped(data['same'])} the same,"
+        f" {grouped(data['removed'])} only in the target"
     )
     return Finding("files.compared", "note", said, data=data)
 
 
 def _told(name: str, what: str, keys: Sequence[str], hint: str) -> Finding:
     some = ", ".join(shown(key) for key in keys[:NAMED])
-    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return Finding(name, "note", f"{what} ({len(keys)}): {some}{more}", hint)
+    more = f" and {grouped(len(keys) - NAMED)} more" if len(keys) > NAMED else ""
+    return Finding(name, "note", f"{what} ({grouped(len(keys))}): {some}{more}", hint)

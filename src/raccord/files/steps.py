@@ -23,7 +23,7 @@ from raccord.kernel.ident import new_id
 from raccord.model.counts import CHANGES, promoted, total
 from raccord.model.handler import Context, Outcome, Position
 from raccord.model.plan import Finding, Json, Step
-from raccord.model.text import size
+from raccord.model.text import grouped, several, size
 from raccord.objects.model import Entry, Readable, Store
 from raccord.objects.opening import opened
 from raccord.objects.place import Place
@@ -80,12 +80,14 @@ def put_step(
         "commit": commit,
     }
     added, changed, removed = decision.counts
-    what = f"{added} objects added, {changed} overwritten, {removed} removed, {size(decision.size)}"
+    what = f"{several(added, 'object')} added, {grouped(changed)} overwritten, {grouped(removed)} removed,"
+    what += f" {size(decision.size)}"
     title = f"{spec.mode} {spec.name} in {spec.goal}: {what}"
     if "trash" in source:
         title = f"bring back what {source['trash']} keeps, into {spec.goal}: {what}"
     elif not decision.items:
-        title = f"note in {spec.goal} what {len(learnt)} objects of {spec.name} hold"
+        hold = several(len(learnt), "object", spec.name, ("holds", "hold"))
+        title = f"note in {spec.goal} what {hold}"
     destroys = any(one.before for one in decision.items)
     return Step(PUT, 1, title, payload, resources=(f"objects:{target}",), destroys=destroys)
 
@@ -211,7 +213,9 @@ class PutHandler(_Reaching):
             "counts": numbers,
         }
         counts = {} if trash else _promoted(spec, numbers, done)  # what goes back was there before
-        return Outcome(record, note="; ".join([f"{len(done)} objects done", *work.notes]), counts=counts)
+        return Outcome(
+            record, note="; ".join([f"{several(len(done), 'object')} done", *work.notes]), counts=counts
+        )
 
     def _work(self, source: Readable, target: Store, log: Log, spec: Spec, context: Context) -> Push:
         again = log.read() is not None
@@ -315,7 +319,7 @@ class VerifyHandler(_Reaching):
             raise _held(got, left_out(wrong, "files.unverified", "not as they were sent"))
         if left := {key: why for key, why in log.left().items() if key not in done}:
             raise _held(got, left_out(left))
-        return Outcome({"objects": len(done)}, note=f"{len(done)} objects verified")
+        return Outcome({"objects": len(done)}, note=f"{several(len(done), 'object')} verified")
 
 
 @contextlib.contextmanager

@@ -153,7 +153,8 @@ def _moved(run: str, asked: list[tuple[str, Step]], handlers: Handlers) -> dict[
         for (key, step), moved in zip(group, found, strict=True):
             if moved:
                 said = f"{step.title}: {moved}"
-                held.setdefault(key, Finding("undo.moved", "fail", said, f"raccord show {run}"))
+                hint = _instead(handlers[kind], step, run) or f"raccord show {run}"
+                held.setdefault(key, Finding("undo.moved", "fail", said, hint))
     return held
 
 
@@ -162,6 +163,12 @@ def _told(handler: Handler, step: Step, context: Context) -> str:
     tell: Callable[[Step, Context], str] | None = getattr(handler, "moved", None)
     said = tell(step, context) if tell else ""
     return f": {said}" if said else ""
+
+
+def _instead(handler: Handler, step: Step, run: str) -> str:
+    """The command that brings back what an undo can't, where the handler knows one."""
+    tell: Callable[[Step, str], str] | None = getattr(handler, "instead", None)
+    return tell(step, run) if tell else ""
 
 
 def _lanes(record: RunRecord, stage: int, lanes: Mapping[str, _Back]) -> list[Lane]:

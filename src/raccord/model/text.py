@@ -25,6 +25,22 @@ def shown(text: str) -> str:
     return "".join(out)
 
 
+def grouped(number: int) -> str:
+    """A number with its thousands apart: "12,345"."""
+    return f"{number:,}"
+
+
+def several(number: int, one: str, of: str = "", does: tuple[str, str] = ("", "")) -> str:
+    """A number with its noun: "1 row", "12,345 rows of shop refer".
+
+    Args:
+        of: what they are of.
+        does: what one does, and what many do.
+    """
+    said = f"{grouped(number)} {one if number == 1 else one + 's'}"
+    return " ".join(filter(None, (said, of and f"of {of}", does[number != 1])))
+
+
 def size(number: float) -> str:
     """A number of bytes for a person: "3.4 MB"."""
     for unit in ("B", "kB", "MB"):

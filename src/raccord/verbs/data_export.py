@@ -28,6 +28,7 @@ from raccord.model.plan import Lane, Plan, Stage
 from raccord.model.report_data import DataExport, DataExportTable
 from raccord.model.text import shown
 from raccord.verbs import data_keys, data_masking, data_sets
+from raccord.verbs.again import opening
 from raccord.verbs.data_import import FOLDER, SUFFIX
 from raccord.verbs.protected import refuse_unnamed
 from raccord.verbs.room import Room
@@ -101,7 +102,7 @@ def _words(options: DataExportOptions) -> list[str]:
     words = ["--format", CSV] if options.form == CSV else []
     words += ["--secrets", options.secrets] if options.secrets else []
     words += ["--secrets-in-clear"] if options.in_clear else []
-    words += shlex.split(data_keys.words(options.key))
+    words += opening(replace(options.key, recipients=()))
     return [*words, *(word for name in options.key.recipients for word in ("--to-key", name))]
 
 
@@ -135,7 +136,7 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
     if found.secret and not options.in_clear:
         raise UsageError(
             f"{', '.join(map(shown, found.secret))} may hold secrets, which would stand in clear",
-            hint="--secrets exclude, or --secrets-in-clear; an archive can be sealed",
+            hint=f"{spec.command} --passphrase prompt writes a sealed archive; or --secrets-in-clear",
         )
     folder = Path(room.path / options.out).absolute() if options.out else _folder(room)
     report = _report(options, spec, source, folder, found)
@@ -153,10 +154,9 @@ def _csv(room: Room, options: DataExportOptions, spec: Spec, source: Target, fou
         DataExportTable(pair.shown, one.rows, one.size, str(one.path), pair.masked)
         for pair, one in zip(tables, done, strict=True)
     )
-    again = f"raccord data import {shown(shlex.quote(str(folder)))} --format {CSV} --set {spec.name} --to ENV"
     return replace(
         report, tables=written, size=sum(one.size for one in done), dry_run=False, run=runs[0],
-        next_command=f"{again} --dry-run",
+        next_command=_next(room, spec, folder, "--format", CSV, "--set", spec.name),
     )  # fmt: skip
 
 
@@ -185,7 +185,7 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
     if found.secret and not sealed:
         raise UsageError(
             f"{', '.join(map(shown, found.secret))} may hold secrets, which no archive holds in clear",
-            hint="--passphrase prompt, --to-key age1…, or --secrets exclude",
+            hint=f"{spec.command} --passphrase prompt; or --to-key age1…, or --secrets exclude",
         )
     notes = Notes.below(room.state)
     path = _path(room, options, spec, notes, sealed)
@@ -209,8 +209,16 @@ def _archive(room: Room, options: DataExportOptions, spec: Spec, source: Target,
     return replace(
         report, tables=tables, resumed=done.resumed, size=done.size, sha256=done.sha256, dry_run=False,
         run=runs[0],
-        next_command=f"raccord data import {shown(shlex.quote(str(path)))} --to ENV --dry-run",
+        next_command=_next(room, spec, path, *opening(options.key)),
     )  # fmt: skip
+
+
+def _next(room: Room, spec: Spec, path: Path, *more: str) -> str:
+    """The import to plan: into the only other environment, where there are no more."""
+    others = [name for name, one in room.config.environments.items() if one.database and name != spec.origin]
+    goal = others[0] if len(others) == 1 else "ENV"
+    words = ["raccord", "data", "import", str(path), *more, "--to", goal, "--dry-run"]
+    return shown(shlex.join(words))
 
 
 def _named(room: Room, spec: Spec, report: DataExport, made: Made, runs: list[str]) -> Naming:

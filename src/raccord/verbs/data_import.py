@@ -28,8 +28,9 @@ from raccord.kernel.record import RunRecord
 from raccord.model.event import Event
 from raccord.model.options_data import DataImportOptions, KeyOptions
 from raccord.model.plan import Finding, Json, Lane, Plan, Stage, Waiver
-from raccord.model.text import shown
+from raccord.model.text import grouped, several, shown
 from raccord.verbs import data_keys, data_masking, data_push, data_sets
+from raccord.verbs.again import again
 from raccord.verbs.room import Room
 
 VERB = "data import"
@@ -71,7 +72,7 @@ def bring(room: Room, options: DataImportOptions) -> tuple[Plan, RunRecord | Non
         UsageError: no such set or environment, or a protected one that was not named.
         CannotRun: the files or the database can't be used; nothing was changed.
     """
-    return data_sets.promoted(room, options, again(options), lambda: plan(room, options))
+    return data_sets.promoted(room, options, again(VERB, options), lambda: plan(room, options))
 
 
 def plan(room: Room, options: DataImportOptions, verb: str = VERB) -> Plan:
@@ -91,7 +92,7 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
         allow_empty=options.allow_empty,
     )
     # What is in files was masked before.
-    spec = replace(spec, mask={}, secrets=options.secrets or spec.secrets, command=again(options))
+    spec = replace(spec, mask={}, secrets=options.secrets or spec.secrets, command=again(VERB, options))
     target = data_sets.environments(room).target(options.goal)
     knows = kinds.of(target)
     if files.kind and files.kind != target.kind:
@@ -99,7 +100,7 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
     key, title = f"data:{spec.goal}:{spec.name}", f"{spec.name} from {files.title} to {spec.goal}"
 
     home = data_sets.configured(room, files.name).from_
-    reason = data_masking.reason(options, [*shlex.split(again(options)), "--unmasked"])
+    reason = data_masking.reason(options, [*shlex.split(again(VERB, options)), "--unmasked"])
     waivers: tuple[Waiver, ...] = ()
 
     def made(lane: Lane) -> Plan:
@@ -131,20 +132,8 @@ def planned(room: Room, options: DataImportOptions, files: Files, verb: str) -> 
         ),
     )  # fmt: skip
     if lane.held is not None and lane.held.name == "data.empty":
-        lane = replace(lane, held=replace(lane.held, hint=f"{again(options)} --allow-empty"))
+        lane = replace(lane, held=replace(lane.held, hint=f"{again(VERB, options)} --allow-empty"))
     return made(lane)
-
-
-def again(options: DataImportOptions) -> str:
-    """The command that plans it anew; a restore of an archive says the import that it is."""
-    more = f" --format {CSV}" if options.form == CSV else ""
-    more += f" --set {options.set}" if options.set else ""
-    more += f" --mode {options.mode}" if options.mode else ""
-    if options.unmasked and options.reason.strip():
-        more += f" --unmasked --reason {shown(shlex.quote(options.reason.strip()))}"
-    more += f" --secrets {options.secrets}" if options.secrets else ""
-    more += data_keys.words(options.key)
-    return f"raccord {VERB} {shown(shlex.quote(options.name))} --to {options.goal}{more}"
 
 
 def _of_another_kind(room: Room, options: DataImportOptions, files: Files, target: Target) -> CannotRun:
@@ -160,7 +149,7 @@ def _of_another_kind(room: Room, options: DataImportOptions, files: Files, targe
 def _counted(one: Difference, made: Decision) -> Finding:
     """How many rows a table has, and will have."""
     before, after = one.target.rows, one.target.rows + made.added - made.removed
-    said = f"{one.pair.shown}: {before} rows before, {after} after"
+    said = f"{one.pair.shown}: {several(before, 'row')} before, {grouped(after)} after"
     return Finding("data.count", "note", said, data={"before": before, "after": after})
 
 
@@ -172,7 +161,7 @@ def _files(room: Room, options: DataImportOptions) -> Iterator[Files]:
         return
     with contextlib.ExitStack() as stack:
         try:
-            opener = _opener(room, path, options.key, again(_bare(options)))
+            opener = _opener(room, path, options.key, again(VERB, _bare(options)))
             found = stack.enter_context(archived.opened(path, opener))
             room.listen(Event("", path.name, "said", "verifying the archive"))
             archived.verify(found)
@@ -201,11 +190,13 @@ def _place(room: Room, options: DataImportOptions) -> Path:
     name, csv = shown(str(path)), options.form == CSV
     folder = os.path.isdir(path)
     if folder and not csv:
-        raise UsageError(f"{name} is a folder, and no archive", hint=again(replace(_bare(options), form=CSV)))
+        raise UsageError(
+            f"{name} is a folder, and no archive", hint=again(VERB, replace(_bare(options), form=CSV))
+        )
     if csv and os.path.lexists(path) and not folder:
         archive = path.suffix == SUFFIX
         other = replace(options, form="archive") if archive else replace(options, name=str(path.parent))
-        raise UsageError(f"{name} is no folder of CSV files", hint=again(other))
+        raise UsageError(f"{name} is no folder of CSV files", hint=again(VERB, other))
     if not os.path.lexists(path):
         raise CannotRun(f"{name} is not there", hint=_instead(room, options, path))
     return path
@@ -219,7 +210,7 @@ def _instead(room: Room, options: DataImportOptions, missing: Path) -> str:
         there = [one for one in fs.names(folder) if one.endswith(SUFFIX) and one.startswith(name)]
         if there:
             newest = max(there, key=lambda one: (fs_part.modified(folder / one), one))
-            return again(replace(options, name=os.path.relpath(folder / newest, room.path)))
+            return again(VERB, replace(options, name=os.path.relpath(folder / newest, room.path)))
     return _exported(room, options, missing)
 
 
@@ -243,7 +234,7 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
     if options.set and options.set != said.name:
         raise UsageError(
             f"{shown(str(path))} holds the set {shown(said.name)}, and not {shown(options.set)}",
-            hint=again(replace(options, set="")),
+            hint=again(VERB, replace(options, set="")),
         )
     key = options.key
     what = {
@@ -253,7 +244,7 @@ def archive_files(room: Room, options: DataImportOptions, path: Path, found: Arc
         # Where a passphrase comes from is no secret; what a person typed is gone with this process.
         "passphrase": key.passphrase,
         "key_file": str(room.path / key.key_file) if key.key_file else "",
-        "again": again(options),
+        "again": again(VERB, options),
     }
     return Files(
         found, said.name, ARCHIVE, shown(path.name), lambda: what, lambda: (_provenance(said.made),),
@@ -266,9 +257,9 @@ def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
     if not options.set and len(known) != 1:
         raise UsageError(
             f"CSV files don't say of which set they are; known: {', '.join(known) or 'none'}",
-            hint=again(replace(options, set=known[0] if known else "SET")),
+            hint=again(VERB, replace(options, set=known[0] if known else "SET")),
         )
-    found = CsvSet(folder, again=again(options))
+    found = CsvSet(folder, again=again(VERB, options))
 
     def what() -> Mapping[str, Json]:
         return {
@@ -276,7 +267,7 @@ def _csv_files(room: Room, options: DataImportOptions, folder: Path) -> Files:
             "path": str(folder),
             "stamp": found.stamp,
             "sha256": dict(found.sha256),
-            "again": again(options),
+            "again": again(VERB, options),
         }
 
     def notes() -> tuple[Finding, ...]:

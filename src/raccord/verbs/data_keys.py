@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from raccord.config import Secret, variable
 from raccord.config.kinds import HIDDEN, Invalid
 from raccord.data import sealing
@@ -36,14 +34,6 @@ def sealed_to(key: KeyOptions) -> tuple[str, ...]:
 def cipher(key: KeyOptions) -> str:
     """The name of how it is sealed."""
     return PASSPHRASE if key.passphrase else RECIPIENTS if key.recipients else CLEAR
-
-
-def words(key: KeyOptions) -> str:
-    """What opens an archive, as it is typed behind a command; never a passphrase itself."""
-    said = ""
-    if key.passphrase and (key.passphrase == PROMPT or _source(key.passphrase) is not None):
-        said += f" --passphrase {shown(shlex.quote(key.passphrase))}"
-    return said + (f" --key-file {shown(shlex.quote(key.key_file))}" if key.key_file else "")
 
 
 def seal(room: Room, key: KeyOptions) -> Seal:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from raccord.data import salts
 from raccord.data.difference import Difference
@@ -20,6 +21,7 @@ from raccord.kernel.record import RunRecord
 from raccord.model.options_data import DataPullOptions, DataPushOptions
 from raccord.model.plan import Finding, Lane, Plan, Stage, Step
 from raccord.verbs import data_masking, data_sets
+from raccord.verbs.again import again
 from raccord.verbs.room import Room
 
 
@@ -40,8 +42,7 @@ def push(room: Room, options: DataPushOptions) -> tuple[Plan, RunRecord | None]:
 
         return hooked(room, made, options.goal, found.before, found.after)
 
-    command = f"raccord data push {options.name} --to {options.goal}"
-    return data_sets.promoted(room, options, command, make)
+    return data_sets.promoted(room, options, again("data push", options), make)
 
 
 def refuse_pull(room: Room, name: str, origin: str, goal: str) -> None:
@@ -73,16 +74,17 @@ def pull(room: Room, options: DataPullOptions) -> tuple[Plan, RunRecord | None]:
         options.name, goal, options.origin, options.mode, options.allow_empty, options.yes_to,
         options.dry_run, options.by, pulls=True, unmasked=reason,
     )  # fmt: skip
-    words = ["raccord", "data", "pull", options.name, "--from", options.origin]
-    words += ["--unmasked", "--reason", reason] if reason else []
+    command = again("data pull", replace(options, goal=goal))
     also = [options.origin] if reason else []
-    return data_sets.promoted(
-        room, asked, shlex.join([*words, "--to", goal]), lambda: plan(room, asked), also
-    )
+    return data_sets.promoted(room, asked, command, lambda: plan(room, asked, command), also)
 
 
-def plan(room: Room, options: DataPushOptions) -> Plan:
-    """Observes and decides."""
+def plan(room: Room, options: DataPushOptions, command: str = "") -> Plan:
+    """Observes and decides.
+
+    Args:
+        command: plans it anew; where it is "", that of a push of this set.
+    """
     spec = data_sets.spec(
         room,
         options.name,
@@ -93,6 +95,7 @@ def plan(room: Room, options: DataPushOptions) -> Plan:
         pulls=options.pulls,
         masking=options.pulls and not options.unmasked,
     )
+    spec = replace(spec, command=command or ("" if options.pulls else again("data push", options)))
     if salts.needed(spec) and not options.dry_run:
         salts.make(room.state)
     ends = data_sets.found_ends(room, spec)

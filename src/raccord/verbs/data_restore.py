@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,8 @@ from raccord.model.options_data import DataImportOptions, DataRestoreOptions
 from raccord.model.plan import Lane, Plan, Stage
 from raccord.model.report_data import DataBackup, DataBackups
 from raccord.model.text import shown
-from raccord.verbs import data_import, data_keys, data_push, data_sets
+from raccord.verbs import data_import, data_push, data_sets
+from raccord.verbs.again import again
 from raccord.verbs.room import Room
 
 VERB = "data restore"
@@ -58,14 +58,10 @@ def restore(room: Room, options: DataRestoreOptions) -> tuple[Plan, RunRecord | 
             options.name, options.goal, options.set, mode=REPLACE, key=options.key, yes_to=options.yes_to,
             dry_run=options.dry_run, by=options.by,
         )  # fmt: skip
-        return data_sets.promoted(room, asked, _again(options), lambda: data_import.plan(room, asked, VERB))
-    return data_sets.promoted(room, options, _again(options), lambda: plan(room, options))
-
-
-def _again(options: DataRestoreOptions) -> str:
-    name = f" {shown(shlex.quote(options.name))}" if options.name else ""
-    of = f" --set {shown(shlex.quote(options.set))}" if options.set else ""
-    return f"raccord {VERB}{name} --to {options.goal}{of}{data_keys.words(options.key)}"
+        return data_sets.promoted(
+            room, asked, again(VERB, options), lambda: data_import.plan(room, asked, VERB)
+        )
+    return data_sets.promoted(room, options, again(VERB, options), lambda: plan(room, options))
 
 
 def _file(room: Room, options: DataRestoreOptions) -> Path | None:
@@ -118,7 +114,8 @@ def _spec(room: Room, options: DataRestoreOptions, one: _Backup) -> Spec:
     made = Spec.parse(one.step.step.payload["spec"])
     made = replace(
         made, origin=f"what run {one.report.run} kept", mode=REPLACE, where={}, mask={}, closure=False,
-        allow_empty=True, verb="push", masking=False, command=_again(replace(options, name=one.report.run)),
+        allow_empty=True, verb="push", masking=False,
+        command=again(VERB, replace(options, name=one.report.run)),
     )  # fmt: skip
     now = room.config.data.get(made.name)
     if now is None:

@@ -14,6 +14,7 @@ from raccord.database.url import Target
 from raccord.errors import UsageError
 from raccord.verbs.promoting import environments as environments
 from raccord.verbs.promoting import promoted as promoted
+from raccord.verbs.promoting import sets_of
 from raccord.verbs.room import Room
 
 
@@ -35,7 +36,7 @@ def configured(room: Room, name: str) -> DataSet:
     """
     found = room.config.data.get(name)
     if found is None:
-        raise absent("data set", name, room.config.data, "data")
+        raise absent("data set", name, room.config.data, "data", sets_of(room))
     return found
 
 

@@ -15,6 +15,7 @@ from raccord.kernel.record import RunRecord
 from raccord.model.options_data import FilesPushOptions
 from raccord.model.plan import Lane, Plan, Stage, Step
 from raccord.verbs import files_sets, promoting
+from raccord.verbs.again import again
 from raccord.verbs.room import Room
 
 
@@ -35,9 +36,7 @@ def push(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
         return hooked(room, made, options.goal, found.before, found.after)
 
     files_sets.configured(room, options.name)  # before a name is asked for
-    origin = f" --from {options.origin}" if options.origin else ""
-    command = f"raccord files push {options.name}{origin} --to {options.goal}"
-    return promoting.promoted(room, options, command, make)
+    return promoting.promoted(room, options, again("files push", options), make)
 
 
 def pull(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]:
@@ -49,8 +48,7 @@ def pull(room: Room, options: FilesPushOptions) -> tuple[Plan, RunRecord | None]
     goal = options.goal or files_sets.configured(room, options.name).from_
     promoting.environments(room).environment(options.origin)
     asked = replace(options, goal=goal, pulls=True)
-    command = f"raccord files pull {options.name} --from {options.origin} --to {goal}"
-    return promoting.promoted(room, asked, command, lambda: plan(room, asked))
+    return promoting.promoted(room, asked, again("files pull", asked), lambda: plan(room, asked))
 
 
 def plan(room: Room, options: FilesPushOptions) -> Plan:

@@ -13,7 +13,7 @@ from raccord.objects import place
 from raccord.objects.model import Store
 from raccord.objects.opening import opened
 from raccord.objects.place import Place
-from raccord.verbs.promoting import environments
+from raccord.verbs.promoting import environments, sets_of
 from raccord.verbs.room import Room
 
 
@@ -80,7 +80,7 @@ def configured(room: Room, name: str) -> FileSet:
     """
     found = room.config.files.get(name)
     if found is None:
-        raise absent("file set", name, room.config.files, "files")
+        raise absent("file set", name, room.config.files, "files", sets_of(room))
     return found
 
 

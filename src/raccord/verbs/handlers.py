@@ -254,6 +254,11 @@ class Late:
         tell: Callable[[Step, Context], str] | None = getattr(self._real, "moved", None)
         return tell(step, context) if tell else ""
 
+    def instead(self, step: Step, run: str) -> str:
+        """What brings back what an undo can't, where the handler knows."""
+        tell: Callable[[Step, str], str] | None = getattr(self._real, "instead", None)
+        return tell(step, run) if tell else ""
+
     def inverse(self, step: Step, outcome: Outcome) -> tuple[Step, ...] | str:
         """The steps back."""
         return self._real.inverse(step, outcome)

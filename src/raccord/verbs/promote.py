@@ -14,7 +14,9 @@ from raccord.model.options_data import DataPushOptions, FilesPushOptions, Promot
 from raccord.model.plan import Finding, Lane, Plan, Stage
 from raccord.model.text import shown
 from raccord.verbs import data_push, data_sets, files_push, files_sets
+from raccord.verbs.again import again
 from raccord.verbs.hooking import changes, hooked
+from raccord.verbs.promoting import sets_of
 from raccord.verbs.room import Room
 
 VERB = "promote"
@@ -46,8 +48,7 @@ def promote(room: Room, options: PromoteOptions) -> tuple[Plan, RunRecord | None
         CannotRun: a database or a store can't be reached.
     """
     configured(room, options.name)
-    command = f"raccord {VERB} {options.name} --to {options.goal}"
-    return data_sets.promoted(room, options, command, lambda: plan(room, options))
+    return data_sets.promoted(room, options, again(VERB, options), lambda: plan(room, options))
 
 
 def configured(room: Room, name: str) -> Profile:
@@ -58,7 +59,7 @@ def configured(room: Room, name: str) -> Profile:
     """
     found = room.config.profiles.get(name)
     if found is None:
-        raise absent("profile", name, room.config.profiles, "profiles")
+        raise absent("profile", name, room.config.profiles, "profiles", sets_of(room))
     sets = [*(f"files.{one}" for one in found.files), *(f"data.{one}" for one in found.data)]
     at = f"[profiles.{name}]"
     if not sets:
@@ -118,7 +119,7 @@ def plan(room: Room, options: PromoteOptions) -> Plan:
             mode=profile.modes.get(f"data.{name}", ""),
             allow_empty=options.allow_empty,
         )
-        parts.append(Part(f"data.{name}", data_push.plan(room, chosen).stages))
+        parts.append(Part(f"data.{name}", data_push.plan(room, chosen, again(VERB, options)).stages))
     key, title = f"promote:{options.goal}:{options.name}", f"{options.name} to {options.goal}"
     made = Plan(VERB, joined(key, title, parts), by=options.by)
     sets = [_set(room, part.name) for part in parts if changes(part.stages)]

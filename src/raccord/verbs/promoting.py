@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from raccord.config import variable
 from raccord.data.environments import Environments
@@ -25,6 +25,11 @@ def environments(room: Room) -> Environments:
     return Environments(room.config, room.repo.top or room.repo.common, variable, room.links)
 
 
+def sets_of(room: Room) -> dict[str, Collection[str]]:
+    """The names of sets and profiles by the table of the configuration, for who mistook one for another."""
+    return {"data": room.config.data, "files": room.config.files, "profiles": room.config.profiles}
+
+
 def promoted(
     room: Room,
     options: DataImportOptions | DataPushOptions | DataRestoreOptions | FilesPushOptions | PromoteOptions,
@@ -42,7 +47,9 @@ def promoted(
         UsageError: there is no such environment, or it is protected and was not named.
     """
     goal = options.goal
-    environments(room).environment(goal)
+    # Both are there, before a name is asked for.
+    for name in filter(None, (goal, getattr(options, "origin", ""))):
+        environments(room).environment(name)
     if options.dry_run:
         return make(), None
     protected.refuse_unnamed(room, [goal, *also], options.yes_to, command)
