@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from raccord.cli.main import main
 from raccord.model.report import RunReport
-from tests.examples.cabinet import CRON, KNOWLEDGE, WEB, Cabinet, NoServer, cabinet
+from tests.examples.cabinet import CRON, EXAMPLE, KNOWLEDGE, WEB, Cabinet, NoServer, cabinet
 
 DOCUMENTS = 40
 
@@ -170,3 +172,16 @@ def test_every_mode_of_more_documents(tmp_path: Path, stores: tuple[str, str]) -
                 assert office.state("prod") == before, profile
     except NoServer as error:
         pytest.skip(f"no server: {error}")
+
+
+@pytest.mark.long
+def test_what_its_page_says_to_try(office: Cabinet) -> None:
+    """Word by word, as in a script: nobody is there to type prod's name."""
+    office.configure(protected=True)
+    page = (EXAMPLE / "README.md").read_text()
+    lines = page[page.rindex("```sh\n") :].splitlines()
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("raccord ")]
+    assert len(commands) == 4
+    for words in commands:
+        assert main(["-C", str(office.repo.path), *words]) == 0, words
+    assert office.objects("prod") and not office.rows("prod", "templates")["templates"]

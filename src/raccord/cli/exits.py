@@ -152,13 +152,10 @@ def _typed(error: errors.RaccordError, argv: Sequence[str]) -> str:
         said = [_meant(word, typed, meant) for word in argv]
         if said != list(argv):
             return shlex.join(["raccord", *said])
-    before = len(list(takewhile(lambda word: word.startswith("-") and word != "-C", argv)))
-    if (
-        hint.startswith("raccord ")
-        and not hint.startswith("raccord -C ")
-        and argv[before : before + 1] == ["-C"]
-    ):
-        return f"raccord -C {shlex.quote(argv[before + 1])}{hint.removeprefix('raccord')}"
+    at = len(list(takewhile(lambda word: word.startswith("-") and word != "-C", argv)))
+    elsewhere = at + 1 < len(argv) and argv[at] == "-C"
+    if elsewhere and hint.startswith("raccord ") and not hint.startswith("raccord -C "):
+        return f"raccord -C {shlex.quote(argv[at + 1])}{hint.removeprefix('raccord')}"
     return hint
 
 
