@@ -108,7 +108,7 @@ def test_a_protected_one_asks_for_its_name(shop, far, capsys):
     assert main(["-C", str(shop.path), "env", "exec", "prod", "--", "touch", "x y"]) == 2
     said = capsys.readouterr().err
     assert "prod is protected" in said
-    assert "next: raccord env exec prod --yes-to prod -- touch 'x y'" in said
+    assert " env exec prod --yes-to prod -- touch 'x y'" in said
     with Workspace.open(shop.path) as workspace:
         with pytest.raises(UsageError, match="--yes-to names dev"):
             workspace.environments.run(EnvExecOptions("prod", ("true",), yes_to="dev"))
