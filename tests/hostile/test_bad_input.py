@@ -144,7 +144,7 @@ def test_a_configured_remote_or_base_that_is_not_there(desk):
         ("sync --al", "No such option.*--al", "raccord sync --help"),
         ("sync extra", "extra", "raccord sync --help"),
         ("synk --all", "synk", "raccord --help"),
-        ("show", "RUN", "raccord show --help"),
+        ("show", "no run yet", "raccord status"),
         ("show none", "none|nothing was journalled", "raccord"),
         ("undo none --yes", "none", "raccord log"),
         ("undo --yes", "no run to take back", "raccord log"),

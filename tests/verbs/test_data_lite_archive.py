@@ -118,7 +118,7 @@ def test_modes_and_the_numbers_before_and_after(shops, mode):
     shops.run("prod", "insert into shop values (9, 'nine', null, 'own'); delete from shop where id = 2")
     made = export(shops)
     assert b"dev-canary" not in Path(made.path).read_bytes()
-    assert made.next_command == f"raccord data import {made.path} --to ENV --dry-run"
+    assert made.next_command == f"raccord data import {made.path} --to prod --dry-run"
     found = plan(shops, made.path, mode=mode)
     after = {"insert": 4, "upsert": 4, "mirror": 3}[mode]
     assert f"shop: 2 rows before, {after} after" in notes(found)

@@ -58,7 +58,7 @@ def test_protected_is_what_would_be_written_to(two):
     path.write_text(path.read_text().replace("[environments.prod]", "protected = true\n[environments.prod]"))
     with pytest.raises(UsageError) as caught:
         pulled(two, mode="upsert")
-    assert caught.value.hint == "raccord files pull all --from prod --to dev --yes-to dev"
+    assert caught.value.hint == "raccord files pull all --from prod --to dev --mode upsert --yes-to dev"
     assert pulled(two, mode="upsert", yes_to="dev").state == "done"
 
 
