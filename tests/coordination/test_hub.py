@@ -31,6 +31,7 @@ def agreed(server, name, machines, total):
     )
 
 
+@pytest.mark.long
 def test_three_machines_agree_though_one_was_cut_off_for_a_while(tmp_path, base):
     server, name = base
     url = server.url(name)

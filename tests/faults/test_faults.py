@@ -163,6 +163,7 @@ def test_a_child_whose_parent_died_before_its_birth_was_told_goes_on(
     assert (tmp_path / "one").exists()
 
 
+@pytest.mark.long
 def test_a_command_that_hangs_is_a_loss_that_tells_where(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def mark(two: Two, name: str, key: str) -> None:
     s3kit.server().raw("PUT", f"/{two.keys[name]['objects'].removeprefix('s3://')}/{key}/")
 
 
+@pytest.mark.long
 def test_control_characters_and_what_is_too_long_for_a_bucket(tmp_path):
     two = two_of(tmp_path, "file", "s3")
     long = "/".join(["d" * 250] * 4 + ["e" * 30])

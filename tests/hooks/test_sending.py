@@ -50,6 +50,7 @@ def test_nobody_there(sender) -> None:
     assert told == []
 
 
+@pytest.mark.long_but(3)
 @pytest.mark.parametrize("how", [HANG, DRIP, CUT, SHORT])
 def test_no_answer_ends_in_time(sender, how: str) -> None:
     made, told = sender

@@ -53,6 +53,7 @@ def check(desk: Desk, name: str, verbs: tuple[str, ...]) -> None:
             assert desk.house.said_of() == before, verb
 
 
+@pytest.mark.long_but(10)
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.long])
 def test_what_is_broken_is_said(desk, name):
     CASES[name].plant(desk.house)

@@ -97,6 +97,7 @@ def test_archives_that_can_t_be_read(pair, verb: Callable[..., Plan]):
         verb(pair, "folder.raccord")
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("verb", [bring, restore])
 def test_archives_that_don_t_open(pair, verb: Callable[..., Plan]):
     pyrage = pytest.importorskip("pyrage")
@@ -118,6 +119,7 @@ def test_archives_that_don_t_open(pair, verb: Callable[..., Plan]):
     assert verb(pair, "keys.raccord", key=KeyOptions(key_file="mine.key")).stages
 
 
+@pytest.mark.long
 def test_the_next_command_has_what_opens_the_archive(pair):
     export(pair, out="word.raccord", key=PASSPHRASE)
     pair.configure(("notes", "other"), protected=True)

@@ -80,6 +80,7 @@ def test_it_is_not_taken_back_and_stands_in_no_way_of_what_is(pair: Two):
     assert pair.undo().state == "done" and pair.rows("prod", "notes") != pushed
 
 
+@pytest.mark.long
 def test_what_was_cut_off_before_its_name_is_named_by_the_next_run(pair: Two, monkeypatch):
     words = DataExportOptions("all", key=KeyOptions(passphrase="env:ARCHIVE_PASSPHRASE"))
 

@@ -22,6 +22,7 @@ OWN = (
 )
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("mode", ["replace", "insert", pytest.param("upsert", marks=pytest.mark.long)])
 def test_an_import_does_what_a_push_would(pair, mode):
     pair.run("prod", OWN)

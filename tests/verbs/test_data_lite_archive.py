@@ -136,6 +136,7 @@ def test_modes_and_the_numbers_before_and_after(shops, mode):
     assert shops.undo().state == "done" and shops.rows("prod") == before
 
 
+@pytest.mark.long
 def test_sealed_restored_and_in_the_status(shops):
     with pytest.raises(UsageError, match=r"shop.api_token may hold secrets, which no archive holds in clear"):
         export(shops)

@@ -89,6 +89,7 @@ def cli(seed: Two, *words: str) -> subprocess.CompletedProcess[str]:
     return warm.run("raccord", ("data", "restore", *words), seed.repo.path)
 
 
+@pytest.mark.long_but(1)
 def test_after_later_runs_where_undo_refuses(shops):
     before = shops.rows("prod", *TABLES)
     first = shops.push()
@@ -283,6 +284,7 @@ def test_an_archive_replaces(seed):
         restore(seed, "nothing.raccord")
 
 
+@pytest.mark.long_but(1)
 def test_a_run_of_several_sets(shops):
     """The set whose rows refer to the other's goes back first; `--set` takes one of them."""
     shops.configure(("shop",))

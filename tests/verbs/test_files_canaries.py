@@ -20,6 +20,7 @@ def pair(tmp_path):
         pytest.skip(str(error))
 
 
+@pytest.mark.long_but(1)
 @pytest.mark.parametrize("source", ["file", "command", "env"])
 def test_keys(pair, source, monkeypatch):
     cage = Cage(pair.repo.path, KEYS)
