@@ -22,6 +22,7 @@ from tests.data.wire import DOWN, Moment
 from tests.datakit import Two
 from tests.faults import inject
 from tests.faults.inject import Fault
+from tests.litekit import Lite
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 WHY_NOT = inject.why_not()
@@ -60,13 +61,13 @@ def pair(tmp_path):
         yield found
 
 
-def struck(pair: Two, fault: Fault, *words: str) -> inject.Ran:
+def struck(pair: Two | Lite, fault: Fault, *words: str) -> inject.Ran:
     env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
     argv = [sys.executable, "-m", "raccord", "data", *words]
     return inject.run(argv, cwd=pair.repo.path, env=env, fault=fault)
 
 
-def archives(pair: Two) -> list[Path]:
+def archives(pair: Two | Lite) -> list[Path]:
     """What is there under an archive's name: all of it whole."""
     found = sorted((pair.repo.path / "exports").glob("*.raccord"))
     for path in found:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 
-from raccord.data import archived
-from raccord.data.sealing import Opener
 from raccord.model.options_data import DataExportOptions, DataImportOptions
 from raccord.model.report import RunReport
-from tests.data.test_lite_killed import OTHER, ROOT, SETUP, WHY_NOT
+from tests.data.test_archive_killed import archives, struck
+from tests.data.test_lite_killed import OTHER, SETUP, WHY_NOT
 from tests.faults import inject
 from tests.faults.inject import Fault
 from tests.litekit import Lite, lite
@@ -34,30 +31,15 @@ def pair(tmp_path):
         yield found
 
 
-def struck(pair: Lite, fault: Fault, *words: str) -> inject.Ran:
-    env = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
-    argv = [sys.executable, "-m", "raccord", "data", *words]
-    return inject.run(argv, cwd=pair.repo.path, env=env, fault=fault)
-
-
-def archives(pair: Lite) -> set[Path]:
-    """What is there under an archive's name: all of it whole."""
-    found = {*(pair.repo.path / "exports").glob("*.raccord")}
-    for path in found:
-        with archived.opened(path, Opener()) as one:
-            archived.verify(one)
-    return found
-
-
 def exported(pair: Lite, fault: Fault) -> None:
-    old, before = pair.rows("prod"), archives(pair)
+    old, before = pair.rows("prod"), {*archives(pair)}
     ran = struck(pair, fault, "export", "all")
     assert ran.hit or ran.exit == 0, ran.output
     assert "Traceback" not in ran.output and "a bug" not in ran.output, ran.output
-    made = archives(pair) - before
+    made = {*archives(pair)} - before
     with pair.workspace as workspace:
         done = workspace.archives.export(DataExportOptions("all"))
-        assert Path(done.path) in archives(pair) - made
+        assert Path(done.path) in {*archives(pair)} - made
         assert not [*(pair.repo.path / "exports").glob("*.part")]
         report = workspace.archives.bring(DataImportOptions(done.path, "prod"))
     assert isinstance(report, RunReport) and report.state == "done", report
