@@ -161,7 +161,7 @@ def test_somebody_who_holds_a_table_holds_up_a_plan_no_longer_than_the_set_says(
             assert "lock_seconds" in hint and re.search(r"\(.* of postgres, pid \d+: sale\)", message), (
                 message
             )
-        assert said(shops, capsys, "status")[0] == 0
+        assert said(shops, capsys, "status")[0] == 1  # what could not be read is not known
     assert shops.push().state == "done"
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from raccord import errors
 from raccord.cli import output
@@ -16,6 +16,10 @@ from raccord.kernel import bugs
 from raccord.model import plan
 from raccord.model.report import RunReport
 from raccord.model.text import shown
+
+if TYPE_CHECKING:
+    from raccord.model.report_data import DataStanding
+    from raccord.model.report_files import FilesStanding
 
 DONE = 0
 FAILED = 1
@@ -121,6 +125,11 @@ def of_run(report: RunReport) -> int:
     if any(lane.finding is not None and lane.finding.name == plan.RESTORE_FAILED for lane in report.lanes):
         return RESTORE_FAILED
     return OF_STATE[report.state]
+
+
+def of_standings(sets: Iterable[DataStanding | FilesStanding]) -> int:
+    """The exit code of a status: what could not be read is not known to be well."""
+    return FAILED if any(one.unread for one in sets) else DONE
 
 
 def problem(error: BaseException, argv: Sequence[str]) -> Problem:

@@ -215,7 +215,7 @@ class Face:
             from raccord.cli.render_data import status
 
             self._print(lambda page: status(page, report))
-        return exits.DONE
+        return exits.of_standings(report.sets)
 
     def data_export(self, report: DataExport) -> int:
         """Answers with what was written into files."""
@@ -245,17 +245,20 @@ class Face:
             from raccord.cli.render_files import status
 
             self._print(lambda page: status(page, report))
-        return exits.DONE
+        return exits.of_standings(report.sets)
 
     def profile(self, report: ProfileDiff | ProfileStatus) -> int:
         """Answers with how the sets of a profile differ, or with where they stand."""
         from raccord.cli.render_promote import kind, profile
+        from raccord.model.report_promote import ProfileStatus
 
         if self.as_json:
             output.document(kind(report), dataclasses.asdict(report))
         else:
             self._print(lambda page: profile(page, report))
-        return exits.FAILED if getattr(report, "equal", True) is None else exits.DONE
+        if isinstance(report, ProfileStatus):
+            return exits.of_standings([*report.files, *report.data])
+        return exits.FAILED if report.equal is None else exits.DONE
 
     def migration_lint(self, report: LintReport) -> int:
         """Answers with what is wrong with revisions."""
