@@ -283,11 +283,14 @@ class Bench:
             result = Result(case, self._said, losses=losses)
         finally:
             self.disk.ballast.unlink(missing_ok=True)
-            for wire in (self.source.wire, self.target.wire):
-                wire.arm(None)
+            self._disarm()
         if result.losses:
             self.places.pop(case.scenario, None)
         return result
+
+    def _disarm(self) -> None:
+        for wire in (self.source.wire, self.target.wire):
+            wire.arm(None)
 
     def _run(self, case: Case, place: Place) -> Result:
         losses = self._losses
@@ -295,6 +298,7 @@ class Bench:
         with Reader(place) as reader:
             self._strike(case, place, losses)
             said = self._said = self._ended(case, place, losses)
+            self._disarm()  # what it never came to must not strike what a person does next
             self.settle(place, losses)
         if strange := reader.seen - {old, new}:
             losses.append(f"a reader saw {len(strange)} states that are neither old nor new")
